@@ -1,0 +1,97 @@
+package cond
+
+import (
+	"slices"
+	"strings"
+)
+
+// State says what is known of a context key. The zero value is Unspecified: nobody has said anything.
+type State uint8
+
+const (
+	Unspecified  State = iota // not mentioned: Context.Rest decides
+	Undetermined              // may be present or absent, with any value
+	Absent                    // known not to be in the request
+	Present                   // known, with its values
+)
+
+// Context is the request context: for each key whether it is known, known to be absent, or unknown. Key names are
+// case-insensitive (rule 58); a tag key after the slash is compared without case too, as IAM does.
+//
+// Contexts stack: what this one does not mention is looked up in Parent, and at the end of the stack Rest decides. The
+// caller's keys (aws:PrincipalArn and its kin) are thus set once and shared by many requests. The zero value knows that
+// every key is absent. A Context is not changed while it is evaluated, and is then safe for concurrent use.
+type Context struct {
+	Parent *Context
+	// Rest is the state of keys that nobody mentions: Absent (and Unspecified, the zero value) or Undetermined. The
+	// innermost context that sets it decides.
+	Rest State
+
+	keys []contextKey
+}
+
+type contextKey struct {
+	name   string // lower case
+	state  State
+	values []string
+}
+
+// Set makes a key known, with one value or several. No value at all is an empty set: present, and multivalued (rule 64).
+func (c *Context) Set(key string, values ...string) { c.put(key, Present, values) }
+
+// SetAbsent makes a key known to be absent.
+func (c *Context) SetAbsent(key string) { c.put(key, Absent, nil) }
+
+// SetUnknown makes a key unknown: it may be present or absent, with any value.
+func (c *Context) SetUnknown(key string) { c.put(key, Undetermined, nil) }
+
+func (c *Context) put(key string, state State, values []string) {
+	name := strings.ToLower(key)
+	i, found := slices.BinarySearchFunc(c.keys, name, func(k contextKey, n string) int { return strings.Compare(k.name, n) })
+	if !found {
+		c.keys = slices.Insert(c.keys, i, contextKey{})
+	}
+	c.keys[i] = contextKey{name, state, values}
+}
+
+// Reset forgets every key, keeping the memory for the next request.
+func (c *Context) Reset() { c.keys = c.keys[:0] }
+
+// Lookup says what is known of a key given in lower case.
+func (c *Context) Lookup(lower string) (State, []string) {
+	rest := Unspecified
+	for ; c != nil; c = c.Parent {
+		for i := range c.keys {
+			if c.keys[i].name == lower {
+				return c.keys[i].state, c.keys[i].values
+			}
+		}
+		if rest == Unspecified {
+			rest = c.Rest
+		}
+	}
+	if rest == Unspecified {
+		rest = Absent
+	}
+	return rest, nil
+}
+
+// Keys lists what this context and its parents mention, in order of name: the name in lower case, its state, its values.
+func (c *Context) Keys(yield func(name string, state State, values []string) bool) {
+	seen := map[string]bool{}
+	var all []contextKey
+	for ; c != nil; c = c.Parent {
+		for _, k := range c.keys {
+			if !seen[k.name] {
+				seen[k.name] = true
+				all = append(all, k)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b contextKey) int { return strings.Compare(a.name, b.name) })
+	for _, k := range all {
+		if !yield(k.name, k.state, k.values) {
+			return
+		}
+	}
+}
