@@ -85,6 +85,23 @@ func (p *Pattern) Intersects(q *Pattern) bool {
 	return true
 }
 
+// Covers reports whether every ARN that matches q is certain to match p; it errs to false.
+func (p *Pattern) Covers(q *Pattern) bool {
+	if p.Anything() {
+		return true
+	}
+	a, b := p.fields(), q.fields()
+	if a == nil || b == nil {
+		return a == nil && GlobCovers(p.text, q.text)
+	}
+	for i := range 6 {
+		if !GlobCovers(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // fields is the pattern cut into its six fields, padded; nil where it is no ARN.
 func (p *Pattern) fields() []string {
 	if !strings.HasPrefix(p.text, "arn:") {
