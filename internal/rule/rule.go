@@ -1,0 +1,70 @@
+// Package rule is the shape of a rule, its parameters, the runner, and the harness that every rule must pass: a flagged, a
+// clean and a not-assessed case. The rules themselves are in package catalog.
+package rule
+
+import (
+	"time"
+
+	"drawbridge/internal/access"
+	"drawbridge/internal/finding"
+	"drawbridge/internal/org"
+	"drawbridge/internal/registry"
+	"drawbridge/internal/snapshot"
+)
+
+// Rule is a record with a function. Everything but Check is data from which documentation and SARIF metadata are made.
+type Rule struct {
+	ID       string // never reused
+	Title    string
+	Detects  string
+	Why      string // why it matters
+	Remedy   string
+	Severity finding.Severity
+	Since    string // version of Drawbridge
+	// Parameters names the fields of Parameters that the rule reads.
+	Parameters []string
+	Controls   Controls
+	Example    Example
+	Check      func(*Pass)
+}
+
+// Controls maps a rule to the frameworks' ids.
+type Controls struct {
+	NHI    []string // OWASP NHI Top 10 2025
+	Tenets []int    // SP 800-207, section 2.1
+	CSF    []string // CSF 2.0
+	NIST   []string // SP 800-53 r5
+	CIS    string   // CIS AWS and Security Hub
+}
+
+// Example shows the problem and its remedy as policy JSON.
+type Example struct{ Before, After string }
+
+// Input is all that rules look at.
+type Input struct {
+	Graph      *access.Graph
+	Org        *org.Org
+	Vendors    []snapshot.Vendor
+	Registry   *registry.Registry // nil: no registry was given
+	Parameters Parameters
+	Now        time.Time
+}
+
+// Parameters are the thresholds of rules; the zero value of a field means its default.
+type Parameters struct {
+	MaxSessionSeconds     int            // SES-001
+	MaxHops               int            // CHN-002
+	ChainedSessionSeconds int            // CHN-003
+	ExternalIDMinLength   int            // EXT-003
+	WideOrgMembers        int            // TRU-003: member count from which an OU is wide
+	EnvClass              map[string]int // CHN-005: order of environments
+	CriticalTagKey        string         // CHN-001
+	CriticalTagValue      string
+}
+
+// Pass is one run of one rule.
+type Pass struct {
+	*Input
+	rule   *Rule
+	report func(finding.Finding)
+}
