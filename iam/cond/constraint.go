@@ -91,7 +91,7 @@ func (c *Constraint) Eval(ctx *Context) Truth {
 	}
 	switch state {
 	case Undetermined:
-		return c.constant()
+		return c.undetermined(ctx.known(c.lower))
 	case Absent:
 		return Of(c.Absent)
 	}
@@ -110,6 +110,20 @@ func (c *Constraint) Eval(ctx *Context) Truth {
 		}
 	}
 	return result
+}
+
+// undetermined is the truth over a key that is not known, given what is known of it all the same.
+func (c *Constraint) undetermined(known *Constraint) Truth {
+	if truth := c.constant(); truth != Unknown || known == nil || !c.fixed() {
+		return truth
+	}
+	switch {
+	case known.implies(c):
+		return True
+	case c.implies(known.complement()):
+		return False
+	}
+	return Unknown
 }
 
 // constant is the truth of a constraint over an unknown key: known only where every state of the key gives the same.
@@ -174,7 +188,7 @@ func (c *Constraint) fixed() bool {
 // finite lists the only present values that can pass, if they are finitely many and known: the positive tests on exact
 // values.
 func (c *Constraint) finite() ([]value, bool) {
-	if c.Negated || c.Quantifier != One || !c.fixed() {
+	if c.Negated || !c.fixed() {
 		return nil, false
 	}
 	switch c.Kind {
@@ -275,7 +289,7 @@ func (c *Constraint) implies(d *Constraint) bool {
 	if c.id == d.id {
 		return true
 	}
-	if c.lower != d.lower || c.Quantifier != One || d.Quantifier != One || c.Kind == Opaque || d.Kind == Opaque || c.Absent && !d.Absent {
+	if c.lower != d.lower || c.Quantifier != d.Quantifier || c.Kind == Opaque || d.Kind == Opaque || c.Absent && !d.Absent {
 		return false
 	}
 	if c.Kind == Anything && c.Negated || d.Kind == Anything && !d.Negated {
@@ -289,18 +303,16 @@ func (c *Constraint) implies(d *Constraint) bool {
 		}
 		return true
 	}
-	if d.Negated && d.fixed() {
+	switch {
+	case c.Negated && d.Negated:
+		return d.complement().implies(c.complement())
+	case d.Negated && d.fixed():
 		return c.disjoint(d.complement())
-	}
-	if c.Kind != d.Kind || c.Negated != d.Negated || c.Comparison != d.Comparison {
+	case c.Kind != d.Kind || c.Negated || c.Comparison != d.Comparison:
 		return false
 	}
-	inner, outer := c.values, d.values
-	if c.Negated {
-		inner, outer = outer, inner
-	}
-	for i := range inner {
-		if !slices.ContainsFunc(outer, func(o value) bool { return covers(&o, &inner[i], c.Kind) }) {
+	for i := range c.values {
+		if !slices.ContainsFunc(d.values, func(o value) bool { return covers(&o, &c.values[i], c.Kind) }) {
 			return false
 		}
 	}

@@ -34,6 +34,7 @@ type contextKey struct {
 	name   string // lower case
 	state  State
 	values []string
+	known  *Constraint // what is known of an undetermined key all the same, nil where nothing is
 }
 
 // Set makes a key known, with one value or several. No value at all is an empty set: present, and multivalued (rule 64).
@@ -45,13 +46,48 @@ func (c *Context) SetAbsent(key string) { c.put(key, Absent, nil) }
 // SetUnknown makes a key unknown: it may be present or absent, with any value.
 func (c *Context) SetUnknown(key string) { c.put(key, Undetermined, nil) }
 
+// SetUnknownExcept makes a key unknown but for this: where it is present, no value of it matches any of the patterns. The
+// organisation of an outsider is not known, and yet it is not ours. Multivalued says whether the key has several values.
+func (c *Context) SetUnknownExcept(key string, multivalued bool, patterns ...string) {
+	k := Constraint{Key: key, Absent: true, Negated: true, Kind: Like}
+	if multivalued {
+		k.Quantifier = All
+	}
+	for _, p := range patterns {
+		v, _ := compileValue(Like, p, false)
+		k.values = append(k.values, v)
+	}
+	c.put(key, Undetermined, nil)
+	c.key(strings.ToLower(key)).known = newConstraint(k)
+}
+
+// key finds what this context itself mentions; nil where it does not.
+func (c *Context) key(lower string) *contextKey {
+	for i := range c.keys {
+		if c.keys[i].name == lower {
+			return &c.keys[i]
+		}
+	}
+	return nil
+}
+
+// known is what is known of an undetermined key, nil where nothing is.
+func (c *Context) known(lower string) *Constraint {
+	for ; c != nil; c = c.Parent {
+		if k := c.key(lower); k != nil {
+			return k.known
+		}
+	}
+	return nil
+}
+
 func (c *Context) put(key string, state State, values []string) {
 	name := strings.ToLower(key)
 	i, found := slices.BinarySearchFunc(c.keys, name, func(k contextKey, n string) int { return strings.Compare(k.name, n) })
 	if !found {
 		c.keys = slices.Insert(c.keys, i, contextKey{})
 	}
-	c.keys[i] = contextKey{name, state, values}
+	c.keys[i] = contextKey{name: name, state: state, values: values}
 }
 
 // Reset forgets every key, keeping the memory for the next request.
@@ -61,10 +97,8 @@ func (c *Context) Reset() { c.keys = c.keys[:0] }
 func (c *Context) Lookup(lower string) (State, []string) {
 	rest := Unspecified
 	for ; c != nil; c = c.Parent {
-		for i := range c.keys {
-			if c.keys[i].name == lower {
-				return c.keys[i].state, c.keys[i].values
-			}
+		if k := c.key(lower); k != nil {
+			return k.state, k.values
 		}
 		if rest == Unspecified {
 			rest = c.Rest
