@@ -115,6 +115,9 @@ type Document struct {
 	// False for documents that stand URL-encoded or as a quoted string on one line.
 	Multiline bool
 	Problem   string // why Unresolved, in plain words
+	// Text is the document as written, kept only where the parsed form does not carry all of it: a document that was
+	// read and has a part that is not understood. It lets a snapshot be written again without losing that part.
+	Text string
 }
 
 // At is the place in the file of a position inside the document.
@@ -186,7 +189,7 @@ type Role struct {
 // ManagedPolicy is a customer or AWS managed policy with its default version.
 type ManagedPolicy struct {
 	ARN      string
-	Account  string // the account whose authorization details carried it; "" for a copy shared by all
+	Account  string // "" for AWS managed policies: one copy is shared by all accounts
 	Document Document
 }
 
@@ -264,6 +267,13 @@ type Gap struct {
 	Reason  string // plain words, with what was expected
 	Source  Source
 }
+
+// Subjects of the gaps of kind GapOrganization.
+const (
+	SubjectOrganization = "organization" // which accounts belong together is not known
+	SubjectSCPs         = "scps"
+	SubjectRCPs         = "rcps"
+)
 
 // GapKind groups gaps by what is missing.
 type GapKind string
