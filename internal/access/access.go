@@ -25,7 +25,13 @@ type Graph struct {
 	// grantee and mechanism.
 	Edges []*Edge
 
-	// (indexes follow)
+	options     Options
+	engine      eval.Evaluator
+	rolesByName map[roleName]*org.Principal
+	edgesTo     map[string][]*Edge            // by target ARN
+	trusting    map[string][]*Edge            // trusts of roles by grantee: principal ARN, account id, host, "*"
+	raw         map[*policy.Rule]cond.Formula // what a statement's own conditions demand
+	out, in     [][]*Edge                     // crossings by Principal.Index
 }
 
 // Mechanism is the way across.

@@ -1,0 +1,52 @@
+package access
+
+import (
+	"drawbridge/iam/arn"
+	"drawbridge/iam/eval"
+	"drawbridge/internal/org"
+)
+
+// accountOf is the account that an ARN carries, "" where it carries none.
+func accountOf(resource string) string {
+	if a := arn.Account(resource); arn.IsAccountID(a) {
+		return a
+	}
+	return ""
+}
+
+// administration are the rights each of which makes an administrator: whoever may rewrite the policies of any role, user or
+// policy of the account can give himself the rest.
+var administration = []eval.Action{
+	eval.MustAction("iam:PutRolePolicy"), eval.MustAction("iam:AttachRolePolicy"), eval.MustAction("iam:PutUserPolicy"),
+	eval.MustAction("iam:AttachUserPolicy"), eval.MustAction("iam:UpdateAssumeRolePolicy"), eval.MustAction("iam:CreatePolicyVersion"),
+}
+
+// Administrator reports whether a principal has everything, or what gives everything, within its boundary and the SCPs of
+// its account: Allow, Deny, or Unknown where it depends on conditions or on what could not be read. The evidence is the
+// statement that gives it.
+func (g *Graph) Administrator(p *org.Principal) (eval.Verdict, Evidence) {
+	partition := partitionOf(p.ARN)
+	everything := func(a eval.Action) string {
+		switch a.Lower() {
+		case "iam:putuserpolicy", "iam:attachuserpolicy":
+			return "arn:" + partition + ":iam::" + p.Account + ":user/*"
+		case "iam:createpolicyversion":
+			return "arn:" + partition + ":iam::" + p.Account + ":policy/*"
+		}
+		if a.Service() == "iam" {
+			return "arn:" + partition + ":iam::" + p.Account + ":role/*"
+		}
+		return "*"
+	}
+	verdict, by := eval.Deny, Evidence{}
+	for _, a := range administration {
+		d := g.Can(p, a, everything(a))
+		if d.Verdict == eval.Allow {
+			return eval.Allow, g.identityEvidence(d, p, &Target{ARN: p.ARN, Account: p.Account})
+		}
+		if d.Verdict == eval.Unknown && verdict == eval.Deny {
+			verdict, by = eval.Unknown, g.evidence(d.By, p, &Target{ARN: p.ARN, Account: p.Account})
+		}
+	}
+	return verdict, by
+}

@@ -1,0 +1,218 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/internal/org"
+)
+
+// linkCrossings computes, for every principal of the snapshot, the roles that it can assume: the trusts that name it, its
+// account or everybody, judged with its own policies. Only possible crossings are kept (Allow, or Unknown with
+// conditions left over).
+func (g *Graph) linkCrossings() {
+	g.out = make([][]*Edge, len(g.Org.Principals))
+	g.in = make([][]*Edge, len(g.Org.Principals))
+	parallel(len(g.Org.Principals), func(i int) { g.out[i] = g.crossingsOf(g.Org.Principals[i]) })
+	for _, edges := range g.out {
+		for _, e := range edges {
+			to := e.Target.Role.Index
+			g.in[to] = append(g.in[to], e)
+		}
+	}
+}
+
+// crossingsOf judges the candidates of one principal: at most one crossing per target, the most permissive.
+func (g *Graph) crossingsOf(p *org.Principal) []*Edge {
+	assumes := mayAllow(p, assumeRole.Lower())
+	var edges []*Edge
+	for _, key := range [...]string{p.ARN, p.Account, "*"} {
+		for _, via := range g.trusting[key] {
+			if via.Mechanism != AssumeRole {
+				continue
+			}
+			if !assumes && (via.Target.Account != p.Account || key != p.ARN) && via.Grantee.Kind != Anyone {
+				continue // both sides are needed, and the caller's has nothing (rules 20, 30)
+			}
+			if e := g.cross(p, via); e != nil {
+				edges = append(edges, e)
+			}
+		}
+	}
+	slices.SortStableFunc(edges, func(a, b *Edge) int {
+		if n := strings.Compare(a.Target.ARN, b.Target.ARN); n != 0 {
+			return n
+		}
+		return rank(a.Verdict) - rank(b.Verdict)
+	})
+	return slices.CompactFunc(edges, func(a, b *Edge) bool { return a.Target.ARN == b.Target.ARN })
+}
+
+func rank(v eval.Verdict) int { return [...]int{eval.Allow: 0, eval.Unknown: 1, eval.Deny: 2}[v] }
+
+// cross judges one principal at one trust; nil where it cannot cross.
+func (g *Graph) cross(p *org.Principal, via *Edge) *Edge {
+	if via.Grantee.Principal == p && !strings.Contains(via.Grantee.ID, ":assumed-role/") {
+		if via.Verdict == eval.Deny {
+			return nil
+		}
+		return via
+	}
+	target := &via.Target
+	c := p.Caller
+	if strings.Contains(via.Grantee.ID, ":assumed-role/") {
+		c, _ = g.callerOf(&via.Grantee, target, via.Mechanism)
+		if c == nil {
+			return nil
+		}
+	}
+	d := g.ask(c, p, probe{assumeRole, target.ARN}, target, g.trustContext(target))
+	if d.Verdict == eval.Deny {
+		return nil
+	}
+	return &Edge{
+		Grantee:      g.principalGrantee(p, target.Account),
+		Mechanism:    AssumeRole,
+		Target:       *target,
+		CrossAccount: p.Account != target.Account,
+		Verdict:      d.Verdict,
+		LeftOver:     d.LeftOver,
+		By:           g.evidence(d.By, p, target),
+		Identity:     g.identityEvidence(d, p, target),
+		Grants:       via.Grants,
+		Actions:      via.Actions,
+		MaxSession:   via.MaxSession,
+		Via:          via,
+	}
+}
+
+func (g *Graph) identityEvidence(d eval.Decision, p *org.Principal, t *Target) Evidence {
+	if d.Identity.Statement < 0 {
+		return Evidence{}
+	}
+	return g.evidence(d.Identity, p, t)
+}
+
+// principalGrantee is a principal of the snapshot as a grantee.
+func (g *Graph) principalGrantee(p *org.Principal, from string) Grantee {
+	kind := RoleGrantee
+	if p.User != nil {
+		kind = UserGrantee
+	}
+	return Grantee{Kind: kind, ID: p.ARN, Account: p.Account, Relation: g.relation(p.Account, from), Principal: p}
+}
+
+// mayAllow reports whether some identity policy of a principal may allow an action at all: the index that keeps most pairs
+// from being asked.
+func mayAllow(p *org.Principal, action string) bool {
+	if len(p.Identity.Unresolved) > 0 {
+		return true
+	}
+	for _, q := range p.Identity.Policies {
+		for i := range q.Rules {
+			if rule := &q.Rules[i]; rule.NotUnderstood != "" || rule.Effect == 1 && rule.Actions.Match(action) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Out are the roles that a principal can or may assume, in order of target.
+func (g *Graph) Out(p *org.Principal) []*Edge { return g.out[p.Index] }
+
+// In are the crossings of principals of the snapshot into a role, in order of caller.
+func (g *Graph) In(p *org.Principal) []*Edge { return g.in[p.Index] }
+
+// EdgesTo are the trusts as granted of one target, those that are denied included.
+func (g *Graph) EdgesTo(target string) []*Edge { return g.edgesTo[target] }
+
+// Outside are the trusts that let in somebody from outside the organisation and are not denied: principals and accounts
+// that are not members (or of which nobody knows), identity providers, anyone.
+func (g *Graph) Outside() []*Edge {
+	var edges []*Edge
+	for _, e := range g.Edges {
+		if e.Verdict != eval.Deny && e.FromOutside() {
+			edges = append(edges, e)
+		}
+	}
+	return edges
+}
+
+// FromOutside reports whether the grantee stands outside the organisation, or may.
+func (e *Edge) FromOutside() bool {
+	switch e.Grantee.Relation {
+	case External, Federated, Public:
+		return true
+	case RelationUnknown:
+		return e.CrossAccount
+	}
+	return false
+}
+
+// Step names an edge as one step of a path: the call that crosses it.
+func (e *Edge) Step() string {
+	switch e.Mechanism {
+	case ResourcePolicy, IdentityPolicies, KMSGrantGiven:
+		if len(e.Actions) > 0 {
+			return e.Actions[0]
+		}
+	case ServiceAssume:
+		return string(AssumeRole)
+	}
+	return string(e.Mechanism)
+}
+
+// Can asks for the effective rights of a principal: identity policies, boundary, SCPs, the resource's policy and RCPs, with
+// every key of the request unknown that does not follow from the two sides. A pattern as resource asks for all of it.
+func (g *Graph) Can(p *org.Principal, action eval.Action, resource string) eval.Decision {
+	return g.decide(p.Caller, p, action, resource, "", nil)
+}
+
+// decide asks any question: ctx, where given, has the keys that the asker knows, and its Rest.
+func (g *Graph) decide(c *eval.Caller, p *org.Principal, action eval.Action, resource, account string, ctx *cond.Context) eval.Decision {
+	t := g.targetOf(resource, account)
+	policies := g.callerPolicies(c, p)
+	if home := g.homeOf(&t); home != nil {
+		policies.RCPs = home.RCPs
+	}
+	known := &cond.Context{Rest: cond.Undetermined}
+	switch {
+	case t.Role != nil:
+		known = g.trustContext(&t)
+		if strings.HasPrefix(action.Lower(), "sts:") {
+			policies.Resource = t.Role.Trust
+		}
+	case t.Resource != nil:
+		known = g.resourceContext(t.Resource)
+		policies.Resource = t.Resource.Policy
+	case t.Account != "":
+		g.describeTarget(known, t.Account)
+	}
+	known.Parent = c.Context()
+	if ctx != nil {
+		ctx.Parent = known
+		known = ctx
+	}
+	return g.engine.Decide(&eval.Request{Caller: c, Action: action, Resource: resource, ResourceAccount: t.Account, Context: known, Policies: &policies})
+}
+
+// targetOf finds what a resource ARN names.
+func (g *Graph) targetOf(resource, account string) Target {
+	t := Target{ARN: resource, Account: account}
+	if p, ok := g.Org.Principal(resource); ok && p.Role != nil {
+		return Target{ARN: resource, Type: "AWS::IAM::Role", Account: p.Account, Role: p}
+	}
+	if r, ok := g.Org.ResourceOf(resource); ok {
+		t.Resource, t.Type = r, r.Type
+		if account == "" {
+			t.Account = r.Account
+		}
+	}
+	if t.Account == "" {
+		t.Account = accountOf(resource)
+	}
+	return t
+}
