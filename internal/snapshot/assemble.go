@@ -14,6 +14,7 @@ const (
 	cutShort     = "IsTruncated is true and the page that should follow is not there: principals may exist that are not listed"
 	noDocument   = "attached, or set as permissions boundary, and its document is nowhere in the input"
 	comesTwice   = "comes twice in the input; the first is used"
+	amongOthers  = "some of its principals were found in the files of another account; its own details were not collected"
 	notInListing = "has files here and is not in organization.json: whether it belongs to the organisation is not known"
 )
 
@@ -70,6 +71,10 @@ func (s *Snapshot) assembleAccounts(org *organizationFacts, parts []*part, state
 		}
 		accounts = append(accounts, a)
 	}
+	for _, stranger := range s.strangers(accounts) {
+		s.gap(Gap{Kind: GapAccount, Subject: stranger.ID, Account: stranger.ID, Reason: amongOthers, Source: stranger.Source})
+		s.Accounts = append(s.Accounts, stranger)
+	}
 	saysWhy := make(map[string]bool)
 	for _, g := range stated {
 		if g.Kind == GapAccount {
@@ -120,6 +125,32 @@ func (s *Snapshot) assembleAccounts(org *organizationFacts, parts []*part, state
 		}
 		s.Accounts = append(s.Accounts, a.Account)
 	}
+}
+
+// strangers lists the accounts that principals lie in and that are no accounts of the snapshot yet.
+func (s *Snapshot) strangers(accounts []listedAccount) []Account {
+	known := make(map[string]bool, len(accounts))
+	for i := range accounts {
+		known[accounts[i].ID] = true
+	}
+	var out []Account
+	add := func(name, account string, at Source) {
+		if !known[account] {
+			known[account] = true
+			partition, _, _ := strings.Cut(strings.TrimPrefix(name, "arn:"), ":")
+			out = append(out, Account{ID: account, Partition: partition, Source: at})
+		}
+	}
+	for i := range s.Users {
+		add(s.Users[i].ARN, s.Users[i].Account, s.Users[i].Source)
+	}
+	for i := range s.Groups {
+		add(s.Groups[i].ARN, s.Groups[i].Account, s.Groups[i].Source)
+	}
+	for i := range s.Roles {
+		add(s.Roles[i].ARN, s.Roles[i].Account, s.Roles[i].Source)
+	}
+	return out
 }
 
 // order sorts everything and leaves out the later ones of equal names, with a gap for each.
