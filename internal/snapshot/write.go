@@ -102,7 +102,7 @@ type (
 		Version           int            `json:"version"`
 		Collected         string         `json:"collected,omitempty"`
 		ID                *string        `json:"id,omitempty"`
-		ManagementAccount *string        `json:"managementAccount,omitempty"`
+		ManagementAccount string         `json:"managementAccount,omitempty"`
 		Accounts          []accountForm  `json:"accounts"`
 		OUs               []unitForm     `json:"ous,omitempty"`
 		SCPs              *[]controlForm `json:"scps,omitempty"`
@@ -138,7 +138,7 @@ func (w *writer) writeOrganization() {
 		form.Accounts = append(form.Accounts, accountForm{a.ID, a.Name, a.Kind.String(), a.Partition, a.UnitPath, a.Environment, a.Tags, a.Inventoried})
 	}
 	if o := s.Organization; o != nil {
-		form.ID, form.ManagementAccount = &o.ID, &o.ManagementAccount
+		form.ID, form.ManagementAccount = &o.ID, o.ManagementAccount
 		for _, u := range o.Units {
 			form.OUs = append(form.OUs, unitForm(u))
 		}
