@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"fmt"
+	"strings"
+
 	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 )
@@ -88,4 +91,141 @@ type Resources struct {
 type ResourcePattern struct {
 	Pattern  arn.Pattern
 	Template *cond.Template
+}
+
+// Compile turns a document into the form that is evaluated. It cannot fail: a statement that is not understood is kept and
+// says so.
+func Compile(d *Document) *Policy {
+	p := &Policy{Document: d, Rules: make([]Rule, len(d.Statements))}
+	for i := range d.Statements {
+		p.Rules[i] = compileStatement(&d.Statements[i], d.Variables())
+	}
+	return p
+}
+
+func compileStatement(s *Statement, variables bool) Rule {
+	r := Rule{
+		Effect:        s.Effect,
+		Principals:    compilePrincipals(&s.Principal),
+		Actions:       compileActions(&s.Action),
+		NotUnderstood: s.NotUnderstood,
+	}
+	var err error
+	if r.Resources, err = compileResources(&s.Resource, variables); err != nil && r.NotUnderstood == "" {
+		r.NotUnderstood = err.Error()
+	}
+	for _, c := range s.Condition {
+		values := make([]string, len(c.Values))
+		for i := range c.Values {
+			values[i] = c.Values[i].Value
+		}
+		r.Condition = append(r.Condition, cond.CompileTest(c.Operator.Value, c.Key.Value, values, variables))
+	}
+	return r
+}
+
+// compileActions folds case (rule 80). A statement without the element matches every action, so that what is wrong with
+// it is Unknown for each of them.
+func compileActions(e *Element) Actions {
+	a := Actions{Not: e.Not || !e.Present}
+	for _, v := range e.Values {
+		a.Globs = append(a.Globs, arn.CompileGlob(strings.ToLower(v.Value)))
+	}
+	return a
+}
+
+func compileResources(e *Element, variables bool) (Resources, error) {
+	r := Resources{Present: e.Present, Not: e.Not}
+	var firstErr error
+	for _, v := range e.Values {
+		var p ResourcePattern
+		if variables {
+			t, err := cond.CompileTemplate(v.Value)
+			if err != nil && firstErr == nil {
+				firstErr = err
+			}
+			p.Template = t
+		}
+		if p.Template == nil {
+			p.Pattern = arn.CompilePattern(v.Value)
+		}
+		r.Values = append(r.Values, p)
+	}
+	return r, firstErr
+}
+
+func compilePrincipals(e *PrincipalElement) Principals {
+	p := Principals{Present: e.Present, Not: e.Not}
+	for _, v := range e.Values {
+		p.Values = append(p.Values, CompilePrincipal(v.Type, v.Value))
+	}
+	return p
+}
+
+// CompilePrincipal tells the form of a principal value.
+// Source: IAM User Guide, "AWS JSON policy elements: Principal".
+func CompilePrincipal(typ PrincipalType, s string) CompiledPrincipal {
+	p := CompiledPrincipal{Type: typ, Value: s}
+	switch typ {
+	case AnyPrincipal:
+		p.Form = Everyone
+	case AWS:
+		compileAWSPrincipal(&p, s)
+	case Service:
+		if s == "*" {
+			break // accepted nowhere: what it would mean is not documented
+		}
+		p.Form = ServiceForm
+	case Federated:
+		p.Form = IssuerForm
+		if a, err := arn.Parse(s); err == nil {
+			p.Form, p.Account, p.Partition = ProviderForm, a.Account, a.Partition
+		} else if s == "*" {
+			p.Form = Everyone
+		}
+	case CanonicalUser:
+		p.Form = CanonicalForm
+	}
+	return p
+}
+
+func compileAWSPrincipal(p *CompiledPrincipal, s string) {
+	switch {
+	case s == "*":
+		p.Form = Everyone
+		return
+	case arn.IsAccountID(s):
+		p.Form, p.Account = AccountForm, s
+		return
+	case arn.IsUniqueID(s):
+		p.Form = UniqueIDForm
+		return
+	}
+	a, err := arn.Parse(s)
+	if err != nil || strings.ContainsAny(s, "*?") || !arn.IsAccountID(a.Account) {
+		return // rule 54: no wildcard inside an ARN
+	}
+	p.Account, p.Partition = a.Account, a.Partition
+	typ := a.ResourceType()
+	switch {
+	case a.Service == "iam" && a.Resource == "root":
+		p.Form = AccountForm
+	case a.Service == "iam" && typ == "user":
+		p.Form = UserForm
+	case a.Service == "iam" && typ == "role":
+		p.Form = RoleForm
+	case a.Service == "sts" && typ == "assumed-role" && strings.Count(a.Resource, "/") == 2:
+		p.Form = SessionForm
+	case a.Service == "sts" && typ == "federated-user":
+		p.Form = FederatedUser
+	}
+}
+
+// MustParse compiles a document written in the program; it panics on any problem.
+func MustParse(text string) *Policy {
+	d, problems := Parse([]byte(text))
+	if len(problems) > 0 {
+		panic(fmt.Sprintf("%s at line %d, column %d", problems[0].Message, problems[0].Pos.Line, problems[0].Pos.Column))
+	}
+	return Compile(d)
 }

@@ -62,6 +62,8 @@ type Statement struct {
 	Action    Element
 	Resource  Element
 	Condition []Condition // in the order written
+	// NotUnderstood is the first problem inside the statement, "" where there is none. Such a statement counts as Unknown.
+	NotUnderstood string
 }
 
 // Element is Action, NotAction, Resource or NotResource.
