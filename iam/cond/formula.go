@@ -23,7 +23,10 @@ type term []*Constraint
 const maxTerms = 96
 
 // Always holds in every context.
-func Always() Formula { return Formula{terms: []term{{}}} }
+func Always() Formula { return Formula{terms: always} }
+
+// always is shared by all formulas that hold always, so that answering Allow costs no memory.
+var always = []term{{}}
 
 // Never holds in none.
 func Never() Formula { return Formula{} }
