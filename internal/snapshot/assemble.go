@@ -10,6 +10,7 @@ import (
 const (
 	noDetails    = "no authorization details: users, groups, roles and policies were not collected"
 	notComplete  = "a part of the authorization details could not be read: principals may exist that are not listed"
+	mixedFiles   = "its files carry principals of other accounts too: whether they carry all of its own cannot be told"
 	saidPartial  = "organization.json says that the account was not completely inventoried"
 	cutShort     = "IsTruncated is true and the page that should follow is not there: principals may exist that are not listed"
 	noDocument   = "attached, or set as permissions boundary, and its document is nowhere in the input"
@@ -107,6 +108,9 @@ func (s *Snapshot) assembleAccounts(org *organizationFacts, parts []*part, state
 		case d.files > 0:
 			if d.isOpen {
 				gap(cutShort, d.truncated)
+			}
+			if d.mixed {
+				gap(mixedFiles, a.Source)
 			}
 			if d.lost {
 				gap(notComplete, a.Source)

@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"crypto/sha256"
+	"math"
+	"slices"
 	"sync"
 
 	"drawbridge/iam/policy"
@@ -20,6 +22,7 @@ type parsedDocument struct {
 	once     sync.Once
 	policy   *policy.Policy
 	problems []policy.Problem
+	unclear  []policy.Problem // statements that cannot be evaluated with certainty, beside those in problems
 	fatal    string // the first problem for which the document cannot be evaluated
 }
 
@@ -37,8 +40,7 @@ func (ds *documents) parse(text []byte) *parsedDocument {
 	}
 	ds.mu.Unlock()
 	d.once.Do(func() {
-		// The text is the reader's buffer, which the next element overwrites: what is kept must not alias it.
-		document, problems := policy.Parse(append([]byte(nil), text...))
+		document, problems := policy.Parse(text)
 		d.problems = problems
 		for _, p := range problems {
 			if p.Fatal {
@@ -51,6 +53,7 @@ func (ds *documents) parse(text []byte) *parsedDocument {
 			return
 		}
 		d.policy = policy.Compile(document)
+		d.unclear = unclear(d.policy, problems)
 	})
 	return d
 }
@@ -98,7 +101,30 @@ func (e *element) document(name string) Document {
 			e.gaps = append(e.gaps, Gap{Kind: GapElement, Reason: name + ": " + p.Message, Source: d.At(p.Pos)})
 		}
 	}
+	for _, n := range parsed.unclear {
+		e.gaps = append(e.gaps, Gap{Kind: GapElement, Reason: name + ": " + n.Message, Source: d.At(n.Pos)})
+	}
 	return d
+}
+
+// unclear lists the statements that compiling did not understand and parsing had nothing against.
+func unclear(p *policy.Policy, problems []policy.Problem) []policy.Problem {
+	var out []policy.Problem
+	statements := p.Document.Statements
+	for i := range p.Rules {
+		if p.Rules[i].NotUnderstood == "" {
+			continue
+		}
+		from, to := statements[i].Pos.Offset, int32(math.MaxInt32)
+		if i+1 < len(statements) {
+			to = statements[i+1].Pos.Offset
+		}
+		told := slices.ContainsFunc(problems, func(q policy.Problem) bool { return q.Pos.Offset >= from && q.Pos.Offset < to })
+		if !told {
+			out = append(out, policy.Problem{Pos: statements[i].Pos, Message: p.Rules[i].NotUnderstood})
+		}
+	}
+	return out
 }
 
 // unresolved makes d a document that could not be read, with its gap.

@@ -64,13 +64,17 @@ func ReadDetails(fsys fs.FS, files []string) (*Snapshot, error) {
 			merged = append(merged, p)
 			continue
 		}
-		p.strangers(files[i])
 		if first := byAccount[p.account]; first != nil {
 			first.followedBy(p)
 			continue
 		}
 		byAccount[p.account] = p
 		merged = append(merged, p)
+	}
+	for _, p := range merged {
+		if p.account != "" {
+			p.strangers()
+		}
 	}
 	return rd.assemble(rd.readOrganization(), merged), nil
 }
@@ -254,6 +258,7 @@ func (rd *reader) readAccount(p *part, files []string) {
 	for _, file := range pages {
 		rd.readDetails(p, file)
 	}
+	p.strangers()
 }
 
 // readPolicies reads policies.json: the managed policies that all accounts share, in the shape of authorization details.
@@ -332,22 +337,34 @@ func (p *part) mainAccount(file string) string {
 
 var digits12 = regexp.MustCompile(`[0-9]{12}`)
 
-// strangers reports principals of other accounts than the one that the file is about.
-func (p *part) strangers(file string) {
-	report := func(name, account string, at Source) {
-		if account != p.account {
-			p.details.lost = true
-			p.gap(Gap{Kind: GapFile, Subject: file, Source: at, Reason: fmt.Sprintf("expected ARNs of account %s, found %s", p.account, quote(name))})
+// strangers reports principals of other accounts among those of the account that the part is about: one gap for each file
+// and account. Whether the part is all of its own account can then not be told.
+func (p *part) strangers() {
+	type group struct{ file, account string }
+	count := make(map[group]int)
+	var order []Gap
+	add := func(name, account string, at Source) {
+		if account == p.account {
+			return
+		}
+		g := group{at.File, account}
+		if count[g]++; count[g] == 1 {
+			order = append(order, Gap{Kind: GapFile, Subject: at.File, Account: account, Reason: quote(name), Source: at})
 		}
 	}
 	for i := range p.facts.Users {
-		report(p.facts.Users[i].ARN, p.facts.Users[i].Account, p.facts.Users[i].Source)
+		add(p.facts.Users[i].ARN, p.facts.Users[i].Account, p.facts.Users[i].Source)
 	}
 	for i := range p.facts.Groups {
-		report(p.facts.Groups[i].ARN, p.facts.Groups[i].Account, p.facts.Groups[i].Source)
+		add(p.facts.Groups[i].ARN, p.facts.Groups[i].Account, p.facts.Groups[i].Source)
 	}
 	for i := range p.facts.Roles {
-		report(p.facts.Roles[i].ARN, p.facts.Roles[i].Account, p.facts.Roles[i].Source)
+		add(p.facts.Roles[i].ARN, p.facts.Roles[i].Account, p.facts.Roles[i].Source)
+	}
+	for _, g := range order {
+		p.details.mixed = true
+		g.Reason = fmt.Sprintf("expected principals of account %s, found %d of account %s, the first is %s", p.account, count[group{g.Subject, g.Account}], g.Account, g.Reason)
+		p.gap(g)
 	}
 }
 
