@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -67,7 +68,7 @@ func (e *element) finish(p *part, subject, account string) bool {
 			g.Subject = subject
 		}
 		if g.Account == "" {
-			g.Account = account
+			g.Account = cmp.Or(account, e.account)
 		}
 		p.facts.Gaps = append(p.facts.Gaps, g)
 	}
@@ -178,6 +179,9 @@ func (p *part) gap(g Gap) {
 func (p *part) identify(e *element, what, text string, at Source) (account string, ok bool) {
 	a, err := arn.Parse(text)
 	if err != nil || !arn.IsAccountID(a.Account) && a.Account != "aws" {
+		if e.told(at) {
+			return p.account, false
+		}
 		e.gaps = append(e.gaps, Gap{Kind: GapFile, Subject: e.file, Source: at,
 			Reason: fmt.Sprintf("%s: expected an Arn that names its account, found %s; the element was left out", what, quote(text))})
 		return p.account, false
@@ -187,6 +191,11 @@ func (p *part) identify(e *element, what, text string, at Source) (account strin
 	}
 	p.details.partitions[a.Partition] = true
 	return a.Account, true
+}
+
+// told reports whether it is already noted that an element is not even an object.
+func (e *element) told(at Source) bool {
+	return slices.ContainsFunc(e.problems, func(p problem) bool { return e.source(p.at) == at })
 }
 
 // unreadable stands for a list of policies or groups that could not be read: the principal then holds a document that is
@@ -532,7 +541,9 @@ func (p *part) readRole(e *element) {
 	})
 	var ok bool
 	r.Account, ok = p.identify(e, "role "+quote(r.Name), r.ARN, r.Source)
-	r.Trust = e.documentAt("trust policy", trust, problem, at)
+	if ok {
+		r.Trust = e.documentAt("trust policy", trust, problem, at)
+	}
 	if !e.finish(p, r.ARN, r.Account) || !ok {
 		p.details.lost = true
 		return
@@ -592,7 +603,7 @@ func (p *part) readManagedPolicy(e *element) {
 	if chosen < 0 && defaultID != "" {
 		chosen = slices.IndexFunc(versions, func(v version) bool { return v.id == defaultID })
 	}
-	if chosen >= 0 {
+	if chosen >= 0 && ok {
 		v := versions[chosen]
 		m.Document = e.documentAt(m.ARN, v.document, v.problem, v.at)
 	} else if ok {

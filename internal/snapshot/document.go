@@ -23,7 +23,7 @@ type parsedDocument struct {
 	policy   *policy.Policy
 	problems []policy.Problem
 	unclear  []policy.Problem // statements that cannot be evaluated with certainty, beside those in problems
-	fatal    string // the first problem for which the document cannot be evaluated
+	fatal    string           // the first problem for which the document cannot be evaluated
 }
 
 func newDocuments() *documents {

@@ -74,7 +74,7 @@ func (e *element) inAccount(stated, name string, at place) string {
 
 // named checks that an element carries the name without which it is nothing.
 func (e *element) named(field, value string, at place) {
-	if value == "" && e.err == nil {
+	if value == "" && e.err == nil && !e.told(e.source(at)) {
 		e.note(at, "expected "+field+", found none; the element was left out")
 	}
 }

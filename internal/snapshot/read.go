@@ -134,7 +134,7 @@ func newReader(fsys fs.FS) (*reader, error) {
 		case name == organizationFile, name == policiesFile, isFactFile(name):
 			rd.root[name] = true
 		default:
-			rd.stray(name)
+			rd.stray(name, "")
 		}
 	}
 	return rd, nil
@@ -150,9 +150,9 @@ func isFactFile(name string) bool {
 }
 
 // stray reports a JSON file that the directory form does not have: a misspelt name must not lose a whole file.
-func (rd *reader) stray(name string) {
+func (rd *reader) stray(name, account string) {
 	if ext := path.Ext(name); ext == ".json" || ext == ".jsonl" {
-		rd.found.gap(Gap{Kind: GapFile, Subject: name, Reason: "not a file of a snapshot; it was not read", Source: Source{File: name}})
+		rd.found.gap(Gap{Kind: GapFile, Subject: name, Account: account, Reason: "not a file of a snapshot; it was not read", Source: Source{File: name}})
 	}
 }
 
@@ -166,7 +166,7 @@ func (rd *reader) listAccounts() {
 		id := entry.Name()
 		dir := path.Join(accountsDir, id)
 		if !entry.IsDir() {
-			rd.stray(dir)
+			rd.stray(dir, "")
 			continue
 		}
 		if !arn.IsAccountID(id) {
@@ -195,7 +195,7 @@ func (rd *reader) listAccounts() {
 			case isPage(f.Name()), isFactFile(f.Name()):
 				rd.accounts[id] = append(rd.accounts[id], name)
 			default:
-				rd.stray(name)
+				rd.stray(name, id)
 			}
 		}
 	}
