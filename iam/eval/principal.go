@@ -103,7 +103,7 @@ func (n *run) accountPrincipal(v *policy.CompiledPrincipal, m *match) {
 	}
 	switch {
 	case c.Kind == AnyPrincipal:
-		m.add(delegate, n.unknown(func() cond.Formula { return cond.Demand("aws:PrincipalAccount", v.Account) }))
+		m.add(delegate, n.demand(cond.Demand("aws:PrincipalAccount", v.Account)))
 	case c.Account == "" || c.Account != v.Account:
 	case c.Kind == Root:
 		m.add(direct, yes)
@@ -119,7 +119,7 @@ func (n *run) exactPrincipal(v *policy.CompiledPrincipal, m *match, kind CallerK
 	case c.Kind == kind && c.ARN == v.Value:
 		m.add(g, yes)
 	case c.Kind == AnyPrincipal, c.Kind == AccountPrincipal && c.Account == v.Account && c.Partition == v.Partition:
-		m.add(g, n.unknown(func() cond.Formula { return cond.DemandARN("aws:PrincipalArn", v.Value) }))
+		m.add(g, n.demand(cond.DemandARN("aws:PrincipalArn", v.Value)))
 	}
 }
 
@@ -127,18 +127,16 @@ func (n *run) exactPrincipal(v *policy.CompiledPrincipal, m *match, kind CallerK
 func (n *run) sessionPrincipal(v *policy.CompiledPrincipal, m *match) {
 	c := n.r.Caller
 	role, session := cutSession(v.Value)
-	demand := func() cond.Formula {
-		return cond.DemandLike("aws:PrincipalArn", arnOfRole(v.Value, role)).And(cond.DemandLike("aws:userid", "*:"+session))
-	}
 	switch {
 	case c.Kind == Role && c.Session != "":
 		if c.Session == v.Value {
 			m.add(direct, yes)
 		}
 	case c.Kind == Role && c.Account == v.Account && c.Partition == v.Partition && roleName(c.ARN) == role:
-		m.add(direct, n.unknown(func() cond.Formula { return cond.DemandLike("aws:userid", "*:"+session) }))
+		m.add(direct, n.demand(cond.DemandLike("aws:userid", "*:"+session)))
 	case c.Kind == AnyPrincipal, c.Kind == AccountPrincipal && c.Account == v.Account && c.Partition == v.Partition:
-		m.add(direct, n.unknown(demand))
+		ofRole := cond.DemandLike("aws:PrincipalArn", arnOfRole(v.Value, role))
+		m.add(direct, n.demand(ofRole.And(cond.DemandLike("aws:userid", "*:"+session))))
 	}
 }
 

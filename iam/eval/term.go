@@ -21,6 +21,14 @@ func (n *run) unknown(f func() cond.Formula) term {
 	return of(f())
 }
 
+// demand is the term of what tells one member of a class of callers from the others.
+func (n *run) demand(f cond.Formula) term {
+	if truth := f.Eval(n.ctx); truth != cond.Unknown {
+		return term{truth: truth}
+	}
+	return n.unknown(func() cond.Formula { return f })
+}
+
 // opaque is a term that nothing decides, for a reason.
 func (n *run) opaque(reason string) term {
 	return n.unknown(func() cond.Formula { return cond.NotUnderstood(reason) })

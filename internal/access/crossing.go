@@ -61,14 +61,7 @@ func (g *Graph) cross(p *org.Principal, via *Edge) *Edge {
 		return via
 	}
 	target := &via.Target
-	c := p.Caller
-	if strings.Contains(via.Grantee.ID, ":assumed-role/") {
-		c, _ = g.callerOf(&via.Grantee, target, via.Mechanism)
-		if c == nil {
-			return nil
-		}
-	}
-	d := g.ask(c, p, probe{assumeRole, target.ARN}, target, g.trustContext(target))
+	d := g.ask(p.Caller, p, probe{assumeRole, target.ARN}, target, g.trustContext(target))
 	if d.Verdict == eval.Deny {
 		return nil
 	}
