@@ -7,7 +7,14 @@ import (
 	"strings"
 )
 
+// The reasons of gaps that the reader finds itself. They carry no place, so that the gaps of a snapshot that was written and
+// is read again are known for the same.
 const (
+	noOrganization   = "no organisation is described: which accounts belong together is not known"
+	noOrganizationID = "organization.json has no id: conditions on the organisation's id cannot be decided"
+	noSCPs           = "the service control policies are not known"
+	noRCPs           = "the resource control policies are not known"
+
 	noDetails    = "no authorization details: users, groups, roles and policies were not collected"
 	notComplete  = "a part of the authorization details could not be read: principals may exist that are not listed"
 	mixedFiles   = "its files carry principals of other accounts too: whether they carry all of its own cannot be told"

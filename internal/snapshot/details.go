@@ -178,7 +178,8 @@ func (p *part) gap(g Gap) {
 // cannot be kept, and where it is a principal the account is not completely read.
 func (p *part) identify(e *element, what, text string, at Source) (account string, ok bool) {
 	a, err := arn.Parse(text)
-	if err != nil || !arn.IsAccountID(a.Account) && a.Account != "aws" {
+	amazons := a.Account == "aws" && strings.HasPrefix(what, "policy ")
+	if err != nil || !arn.IsAccountID(a.Account) && !amazons {
 		if e.told(at) {
 			return p.account, false
 		}
@@ -186,7 +187,7 @@ func (p *part) identify(e *element, what, text string, at Source) (account strin
 			Reason: fmt.Sprintf("%s: expected an Arn that names its account, found %s; the element was left out", what, quote(text))})
 		return p.account, false
 	}
-	if a.Account == "aws" {
+	if amazons {
 		return p.account, true
 	}
 	p.details.partitions[a.Partition] = true
@@ -200,8 +201,8 @@ func (e *element) told(at Source) bool {
 
 // unreadable stands for a list of policies or groups that could not be read: the principal then holds a document that is
 // not resolved, so that nobody takes it for a principal without permissions.
-func (e *element) unreadable(list string) Document {
-	return Document{Name: list, Source: e.source(e.here()), Problem: "the list could not be read"}
+func (e *element) unreadable(list string, at place) Document {
+	return e.unresolved(Document{Name: list, Source: e.source(at)}, "the list could not be read")
 }
 
 // principalField reads the fields that users and roles share. It reports whether the key was one of them.
@@ -214,10 +215,10 @@ func (e *element) principalField(key []byte, u *Principal) bool {
 	case "CreateDate":
 		u.Created = e.time("CreateDate")
 	case "AttachedManagedPolicies":
-		at := e.unreadable("AttachedManagedPolicies")
+		at := e.here()
 		var ok bool
 		if u.Attached, ok = e.attachments(); !ok {
-			u.Inline = append(u.Inline, at)
+			u.Inline = append(u.Inline, e.unreadable("AttachedManagedPolicies", at))
 		}
 	case "PermissionsBoundary":
 		e.boundary(u)
@@ -287,9 +288,8 @@ func (e *element) attachments() (out []Attachment, ok bool) {
 // inline reads a list of inline policies: RolePolicyList, UserPolicyList, GroupPolicyList.
 func (e *element) inline(field string) []Document {
 	var out []Document
-	broken := e.unreadable(field)
+	begin := e.here()
 	ok := e.list(field, func() {
-		var d Document
 		at := e.here()
 		name, document, problem := "", -1, ""
 		complete := e.object(field, func(key []byte) {
@@ -305,14 +305,13 @@ func (e *element) inline(field string) []Document {
 			}
 		})
 		if !complete {
-			d = broken
-		} else {
-			d = e.documentAt(name, document, problem, at)
+			out = append(out, e.unreadable(field, at))
+			return
 		}
-		out = append(out, d)
+		out = append(out, e.documentAt(name, document, problem, at))
 	})
 	if !ok && e.err == nil {
-		out = append(out, broken)
+		out = append(out, e.unreadable(field, begin))
 	}
 	return out
 }
@@ -432,10 +431,10 @@ func (p *part) readUser(e *element) {
 		case "UserPolicyList":
 			u.Inline = append(u.Inline, e.inline("UserPolicyList")...)
 		case "GroupList":
-			broken, problems := e.unreadable("GroupList"), len(e.problems)
+			at, problems := e.here(), len(e.problems)
 			u.Groups = e.strings("GroupList")
 			if len(e.problems) > problems {
-				u.Inline = append(u.Inline, broken)
+				u.Inline = append(u.Inline, e.unreadable("GroupList", at))
 			}
 		case "AccessKeys": // ours
 			if n, ok := e.integer("AccessKeys"); ok {
@@ -473,10 +472,10 @@ func (p *part) readGroup(e *element) {
 		case "GroupPolicyList":
 			g.Inline = append(g.Inline, e.inline("GroupPolicyList")...)
 		case "AttachedManagedPolicies":
-			broken := e.unreadable("AttachedManagedPolicies")
+			at := e.here()
 			var ok bool
 			if g.Attached, ok = e.attachments(); !ok {
-				g.Inline = append(g.Inline, broken)
+				g.Inline = append(g.Inline, e.unreadable("AttachedManagedPolicies", at))
 			}
 		default:
 			e.skip()

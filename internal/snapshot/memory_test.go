@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"io/fs"
 	"testing/fstest"
 )
@@ -13,3 +14,21 @@ func mapFS(files map[string]string) fs.FS {
 	}
 	return m
 }
+
+// bytesFS is a directory of one file, which is not copied.
+type bytesFS struct {
+	name string
+	data []byte
+}
+
+func (b bytesFS) Open(name string) (fs.File, error) {
+	if name != b.name {
+		return nil, fs.ErrNotExist
+	}
+	return &bytesFile{bytes.NewReader(b.data)}, nil
+}
+
+type bytesFile struct{ *bytes.Reader }
+
+func (*bytesFile) Stat() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
+func (*bytesFile) Close() error               { return nil }

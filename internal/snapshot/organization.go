@@ -29,9 +29,9 @@ type organizationFacts struct {
 func (rd *reader) readOrganization() *organizationFacts {
 	o := &organizationFacts{version: Version}
 	if !rd.has(organizationFile) {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: "organization.json is not there: which accounts belong to the organisation is not known"})
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: "the service control policies are not known"})
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: "the resource control policies are not known"})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganization})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: noSCPs})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: noRCPs})
 		return o
 	}
 	rd.readFile(&o.part, organizationFile, func(t *textReader) *syntaxError {
@@ -53,15 +53,15 @@ func (rd *reader) readOrganization() *organizationFacts {
 	})
 	// A file that broke off before a part has not said that there is none.
 	if o.organization == nil {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: "organization.json names no organisation: which accounts belong together is not known"})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganization})
 	} else if o.organization.ID == "" {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: "organization.json has no id: conditions on the organisation's id cannot be decided"})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganizationID})
 	}
 	if o.organization == nil || o.organization.SCPs == nil {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: "the service control policies are not known"})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: noSCPs})
 	}
 	if o.organization == nil || o.organization.RCPs == nil {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: "the resource control policies are not known"})
+		o.gap(Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: noRCPs})
 	}
 	return o
 }

@@ -229,11 +229,11 @@ func (t *textReader) value() ([]byte, place, *syntaxError) {
 	for {
 		n, done := scan.scan(t.buf[t.r+size : t.w])
 		size += n
-		if done {
-			break
-		}
 		if size > maxValue {
 			return nil, t.at, &syntaxError{t.at, fmt.Sprintf("a value larger than %d MiB starts here", maxValue>>20)}
+		}
+		if done {
+			break
 		}
 		if !t.fill() {
 			if scan.scalar && t.ioErr == nil {
