@@ -44,7 +44,7 @@ type Example struct{ Before, After string }
 type Input struct {
 	Graph      *access.Graph
 	Org        *org.Org
-	Vendors    []snapshot.Vendor
+	Vendors    []snapshot.KnownVendor
 	Registry   *registry.Registry // nil: no registry was given
 	Parameters Parameters
 	Now        time.Time
