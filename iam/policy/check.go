@@ -2,11 +2,13 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Check reports what AWS refuses in a policy of this kind: elements that the kind does not have or must have (rules 17,
-// 99), principals that no policy may name (rules 54, 119). Parse has reported what is wrong with any kind.
+// 99), principals that no policy may name (rules 54, 119), in order of position. Parse has reported what is wrong with any
+// kind.
 func Check(d *Document, kind Kind) []Problem {
 	var problems []Problem
 	report := func(pos Position, format string, args ...any) {
@@ -44,10 +46,15 @@ func Check(d *Document, kind Kind) []Problem {
 			}
 		}
 		for _, v := range s.Principal.Values {
-			if v.Type == AWS && v.Value != "*" && strings.ContainsAny(v.Value, "*?") {
-				report(v.Pos, "principal %q: a wildcard stands alone or not at all", v.Value)
+			switch form := CompilePrincipal(v.Type, v.Value).Form; {
+			case form != UnknownForm:
+			case strings.ContainsAny(v.Value, "*?"):
+				report(v.Pos, "principal %q: a wildcard stands alone, under AWS, or not at all", v.Value)
+			default:
+				report(v.Pos, "principal %q is of no form that %s may have", v.Value, v.Type)
 			}
 		}
 	}
+	slices.SortStableFunc(problems, func(a, b Problem) int { return int(a.Pos.Offset) - int(b.Pos.Offset) })
 	return problems
 }

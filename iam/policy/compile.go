@@ -22,8 +22,10 @@ type Rule struct {
 	Actions    Actions
 	Resources  Resources
 	Condition  cond.Block
-	// NotUnderstood is why the statement cannot be evaluated with certainty, "" where it can: an element or a
-	// principal form that this engine does not know. Such a statement is Unknown for everybody.
+	// NotUnderstood is why the statement cannot be evaluated with certainty, "" where it can: an element that this engine
+	// does not know, or a value that it cannot read. Such a statement is Unknown for everybody whom it may concern; the
+	// element at fault is compiled so that it excludes nobody. A principal of UnknownForm does not count here: it is
+	// Unknown by itself, and the principals beside it are not.
 	NotUnderstood string
 }
 
@@ -94,7 +96,7 @@ type ResourcePattern struct {
 }
 
 // Compile turns a document into the form that is evaluated. It cannot fail: a statement that is not understood is kept and
-// says so.
+// says so. A document with a Fatal problem must not be compiled.
 func Compile(d *Document) *Policy {
 	p := &Policy{Document: d, Rules: make([]Rule, len(d.Statements))}
 	for i := range d.Statements {
@@ -110,11 +112,24 @@ func compileStatement(s *Statement, variables bool) Rule {
 		Actions:       compileActions(&s.Action),
 		NotUnderstood: s.NotUnderstood,
 	}
-	var err error
-	if r.Resources, err = compileResources(&s.Resource, variables); err != nil && r.NotUnderstood == "" {
-		r.NotUnderstood = err.Error()
+	var reason string
+	r.Resources, reason = compileResources(&s.Resource, variables)
+	if r.NotUnderstood == "" {
+		r.NotUnderstood = reason
+	}
+	// A document built in the program has not been through Parse.
+	if r.NotUnderstood == "" {
+		switch {
+		case s.Effect == NoEffect:
+			r.NotUnderstood = "the statement has no Effect"
+		case !s.Action.Present:
+			r.NotUnderstood = "the statement has neither Action nor NotAction"
+		}
 	}
 	for _, c := range s.Condition {
+		if c.Incomplete {
+			continue // tests are ANDed: without this one the statement covers more, never less
+		}
 		values := make([]string, len(c.Values))
 		for i := range c.Values {
 			values[i] = c.Values[i].Value
@@ -124,34 +139,53 @@ func compileStatement(s *Statement, variables bool) Rule {
 	return r
 }
 
-// compileActions folds case (rule 80). A statement without the element matches every action, so that what is wrong with
-// it is Unknown for each of them.
+// compileActions folds case (rule 80). A statement whose element is missing or incomplete matches every action, so that
+// what is wrong with it is Unknown for each of them.
 func compileActions(e *Element) Actions {
-	a := Actions{Not: e.Not || !e.Present}
-	for _, v := range e.Values {
-		a.Globs = append(a.Globs, arn.CompileGlob(strings.ToLower(v.Value)))
+	if !e.Present || e.Incomplete {
+		return Actions{Not: true}
+	}
+	a := Actions{Not: e.Not, Globs: make([]arn.Glob, len(e.Values))}
+	for i, v := range e.Values {
+		a.Globs[i] = arn.CompileGlob(strings.ToLower(v.Value))
 	}
 	return a
 }
 
-func compileResources(e *Element, variables bool) (Resources, error) {
-	r := Resources{Present: e.Present, Not: e.Not}
-	var firstErr error
+// compileResources splits patterns and cuts variables. The reason is why some value is not understood, "" where all are;
+// such a value excludes no resource from the statement.
+func compileResources(e *Element, variables bool) (r Resources, reason string) {
+	if !e.Present || e.Incomplete {
+		return Resources{}, ""
+	}
+	r = Resources{Present: true, Not: e.Not, Values: make([]ResourcePattern, 0, len(e.Values))}
 	for _, v := range e.Values {
-		var p ResourcePattern
-		if variables {
-			t, err := cond.CompileTemplate(v.Value)
-			if err != nil && firstErr == nil {
-				firstErr = err
+		p, err := compileResource(v.Value, variables)
+		if err != nil {
+			if reason == "" {
+				reason = err.Error()
 			}
-			p.Template = t
-		}
-		if p.Template == nil {
-			p.Pattern = arn.CompilePattern(v.Value)
+			if e.Not {
+				continue
+			}
+			p = ResourcePattern{Pattern: arn.CompilePattern(v.Value[:strings.Index(v.Value, "${")] + "*")}
 		}
 		r.Values = append(r.Values, p)
 	}
-	return r, firstErr
+	return r, reason
+}
+
+// compileResource compiles one value. Variables stand after the fifth colon only (rule 75).
+func compileResource(value string, variables bool) (ResourcePattern, error) {
+	first := strings.Index(value, "${")
+	if !variables || first < 0 {
+		return ResourcePattern{Pattern: arn.CompilePattern(value)}, nil
+	}
+	if !strings.HasPrefix(value, "arn:") || strings.Count(value[:first], ":") < 5 {
+		return ResourcePattern{}, fmt.Errorf("resource %q has a variable before its fifth colon", value)
+	}
+	t, err := cond.CompileTemplate(value)
+	return ResourcePattern{Template: t}, err
 }
 
 func compilePrincipals(e *PrincipalElement) Principals {
@@ -159,41 +193,38 @@ func compilePrincipals(e *PrincipalElement) Principals {
 	for _, v := range e.Values {
 		p.Values = append(p.Values, CompilePrincipal(v.Type, v.Value))
 	}
+	if e.Incomplete {
+		p.Values = append(p.Values, CompiledPrincipal{Value: "that could not be read"})
+	}
 	return p
 }
 
-// CompilePrincipal tells the form of a principal value.
+// CompilePrincipal tells the form of a principal value. A value of no documented form has UnknownForm.
 // Source: IAM User Guide, "AWS JSON policy elements: Principal".
 func CompilePrincipal(typ PrincipalType, s string) CompiledPrincipal {
 	p := CompiledPrincipal{Type: typ, Value: s}
-	switch typ {
-	case AnyPrincipal:
+	switch {
+	case typ == AnyPrincipal || typ == AWS && s == "*":
 		p.Form = Everyone
-	case AWS:
+	case strings.ContainsAny(s, "*?"): // rules 54, 119: "*" stands alone, under AWS
+	case typ == AWS:
 		compileAWSPrincipal(&p, s)
-	case Service:
-		if s == "*" {
-			break // accepted nowhere: what it would mean is not documented
-		}
+	case typ == Service && isHost(s):
 		p.Form = ServiceForm
-	case Federated:
-		p.Form = IssuerForm
-		if a, err := arn.Parse(s); err == nil {
-			p.Form, p.Account, p.Partition = ProviderForm, a.Account, a.Partition
-		} else if s == "*" {
-			p.Form = Everyone
-		}
-	case CanonicalUser:
+	case typ == Federated:
+		compileProvider(&p, s)
+	case typ == CanonicalUser && isCanonicalID(s):
 		p.Form = CanonicalForm
 	}
 	return p
 }
 
+// originAccess begins the ARN of a CloudFront origin access identity, an identity of CloudFront in no account.
+// Source: CloudFront Developer Guide, "Restrict access to an Amazon S3 origin".
+const originAccess = "user/CloudFront Origin Access Identity "
+
 func compileAWSPrincipal(p *CompiledPrincipal, s string) {
 	switch {
-	case s == "*":
-		p.Form = Everyone
-		return
 	case arn.IsAccountID(s):
 		p.Form, p.Account = AccountForm, s
 		return
@@ -202,30 +233,70 @@ func compileAWSPrincipal(p *CompiledPrincipal, s string) {
 		return
 	}
 	a, err := arn.Parse(s)
-	if err != nil || strings.ContainsAny(s, "*?") || !arn.IsAccountID(a.Account) {
-		return // rule 54: no wildcard inside an ARN
+	if err != nil || a.Region != "" {
+		return
 	}
-	p.Account, p.Partition = a.Account, a.Partition
-	typ := a.ResourceType()
+	if a.Service == "iam" && a.Account == "cloudfront" && strings.HasPrefix(a.Resource, originAccess) {
+		p.Form, p.Partition = UserForm, a.Partition
+		return
+	}
+	if !arn.IsAccountID(a.Account) {
+		return
+	}
 	switch {
 	case a.Service == "iam" && a.Resource == "root":
 		p.Form = AccountForm
-	case a.Service == "iam" && typ == "user":
+	case a.Service == "iam" && named(a.Resource, "user/"):
 		p.Form = UserForm
-	case a.Service == "iam" && typ == "role":
+	case a.Service == "iam" && named(a.Resource, "role/"):
 		p.Form = RoleForm
-	case a.Service == "sts" && typ == "assumed-role" && strings.Count(a.Resource, "/") == 2:
+	case a.Service == "sts" && named(a.Resource, "assumed-role/") && strings.Count(a.Resource, "/") == 2 && !strings.Contains(a.Resource, "//"):
 		p.Form = SessionForm
-	case a.Service == "sts" && typ == "federated-user":
+	case a.Service == "sts" && named(a.Resource, "federated-user/"):
 		p.Form = FederatedUser
+	default:
+		return
+	}
+	p.Account, p.Partition = a.Account, a.Partition
+}
+
+// compileProvider tells a provider's ARN from the host of an issuer that needs none (rule 120).
+func compileProvider(p *CompiledPrincipal, s string) {
+	a, err := arn.Parse(s)
+	switch {
+	case err != nil && isHost(s):
+		p.Form = IssuerForm
+	case err == nil && a.Service == "iam" && arn.IsAccountID(a.Account) && (named(a.Resource, "oidc-provider/") || named(a.Resource, "saml-provider/")):
+		p.Form, p.Account, p.Partition = ProviderForm, a.Account, a.Partition
 	}
 }
 
-// MustParse compiles a document written in the program; it panics on any problem.
+// named reports whether a resource is of a type and ends in a name.
+func named(resource, typ string) bool {
+	return strings.HasPrefix(resource, typ) && len(resource) > len(typ) && !strings.HasSuffix(resource, "/")
+}
+
+// isHost reports whether s has the shape of a host name: letters, digits, hyphens and at least one dot inside.
+func isHost(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if (c < 'a' || c > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '-' && s[i] != '.' {
+			return false
+		}
+	}
+	return strings.Contains(s, ".") && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".")
+}
+
+// isCanonicalID reports whether s has the shape of a canonical user id: 64 hexadecimal digits.
+func isCanonicalID(s string) bool {
+	return len(s) == 64 && strings.Trim(strings.ToLower(s), "0123456789abcdef") == ""
+}
+
+// MustParse compiles a document that tests write in the program; it panics on any problem.
 func MustParse(text string) *Policy {
 	d, problems := Parse([]byte(text))
 	if len(problems) > 0 {
-		panic(fmt.Sprintf("%s at line %d, column %d", problems[0].Message, problems[0].Pos.Line, problems[0].Pos.Column))
+		panic("policy: " + problems[0].String())
 	}
 	return Compile(d)
 }

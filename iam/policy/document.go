@@ -9,6 +9,8 @@
 // Source: IAM User Guide, "Grammar of the IAM JSON policy language". Rule numbers refer to docs/reference/semantics.md.
 package policy
 
+import "fmt"
+
 // Position is a place in the text of a document. Line and Column count from one, Column in bytes; Offset counts bytes
 // from zero. The zero value is "no position".
 type Position struct {
@@ -64,6 +66,9 @@ type Statement struct {
 	Condition []Condition // in the order written
 	// NotUnderstood is the first problem inside the statement, "" where there is none. Such a statement counts as Unknown.
 	NotUnderstood string
+
+	// raw is the JSON of a statement that is not understood, without white space, so that printing it loses nothing.
+	raw string
 }
 
 // Element is Action, NotAction, Resource or NotResource.
@@ -72,6 +77,9 @@ type Element struct {
 	Not     bool // NotAction, NotResource
 	Values  []Text
 	Pos     Position // of the key
+	// Incomplete: some value could not be read, or the statement has the opposite element too. The statement is then not
+	// understood, and nobody can say what the element covers.
+	Incomplete bool
 }
 
 // PrincipalElement is Principal or NotPrincipal.
@@ -80,6 +88,8 @@ type PrincipalElement struct {
 	Not     bool
 	Values  []PrincipalValue
 	Pos     Position
+	// Incomplete: as in Element.
+	Incomplete bool
 }
 
 // PrincipalType is the key under which a principal is named.
@@ -121,6 +131,8 @@ type Condition struct {
 	Key      Text
 	Values   []Text // numbers and booleans as their JSON text
 	Pos      Position
+	// Incomplete: as in Element; also where there is no value at all.
+	Incomplete bool
 }
 
 // Kind says which of AWS's policy types a document is meant as. Parsing does not depend on it; Check does: an identity
@@ -143,5 +155,10 @@ const (
 type Problem struct {
 	Pos     Position
 	Message string // plain words, what was expected included
-	Fatal   bool   // the document cannot be evaluated; others are kept and evaluated as Unknown where they matter
+	Fatal   bool   // the document cannot be evaluated; other problems leave a statement that counts as Unknown
+}
+
+// String puts the place before the message.
+func (p Problem) String() string {
+	return fmt.Sprintf("line %d, column %d: %s", p.Pos.Line, p.Pos.Column, p.Message)
 }

@@ -1,13 +1,15 @@
 package policy
 
 import (
-	"encoding/json"
+	"cmp"
+	"fmt"
 	"slices"
 )
 
 // Canonical prints the document in one form for all documents that say the same in the same order: AWS's order of
 // elements, a scalar where a list has one value, lists sorted where their order has no meaning (everything but statements),
-// no white space. Parse(Canonical(d)) means what d means, and prints the same again.
+// no white space. A statement that Parse did not understand is printed as it was written, so that nothing of it is lost.
+// Parse(Canonical(d)) means what d means, and prints the same again; of a document with a Fatal problem nothing is promised.
 func (d *Document) Canonical() []byte {
 	var w writer
 	w.open()
@@ -43,8 +45,18 @@ func (w *writer) open()        { w.raw("{"); w.comma = false }
 func (w *writer) close()       { w.raw("}"); w.comma = true }
 
 func (w *writer) string(s string) {
-	quoted, _ := json.Marshal(s) // a string always marshals
-	w.out = append(w.out, quoted...)
+	w.raw(`"`)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			w.out = append(w.out, '\\', c)
+		case c < 0x20:
+			w.out = fmt.Appendf(w.out, `\u%04x`, c)
+		default:
+			w.out = append(w.out, c)
+		}
+	}
+	w.raw(`"`)
 }
 
 func (w *writer) key(k string) {
@@ -87,6 +99,11 @@ func (w *writer) values(texts []Text) {
 }
 
 func (w *writer) statement(s *Statement) {
+	if s.raw != "" {
+		w.raw(s.raw)
+		w.comma = true
+		return
+	}
 	w.open()
 	w.field("Sid", s.Sid.Value)
 	if s.Effect != NoEffect {
@@ -130,7 +147,8 @@ func (w *writer) principal(e *PrincipalElement) {
 	for _, t := range [...]PrincipalType{AWS, Service, Federated, CanonicalUser} {
 		var texts []Text
 		for i := range e.Values {
-			if e.Values[i].Type == t {
+			// Beside other principals "*" needs a type; it means the same under AWS.
+			if got := e.Values[i].Type; got == t || got == AnyPrincipal && t == AWS {
 				texts = append(texts, e.Values[i].Text)
 			}
 		}
@@ -142,23 +160,11 @@ func (w *writer) principal(e *PrincipalElement) {
 	w.close()
 }
 
-// conditions writes operators and keys in order of name. An operator that stands once per key in the list is one object.
+// conditions writes operators and keys in order of name.
 func (w *writer) conditions(conditions []Condition) {
 	sorted := slices.Clone(conditions)
 	slices.SortStableFunc(sorted, func(a, b Condition) int {
-		if a.Operator.Value != b.Operator.Value {
-			if a.Operator.Value < b.Operator.Value {
-				return -1
-			}
-			return 1
-		}
-		if a.Key.Value < b.Key.Value {
-			return -1
-		}
-		if a.Key.Value > b.Key.Value {
-			return 1
-		}
-		return 0
+		return cmp.Or(cmp.Compare(a.Operator.Value, b.Operator.Value), cmp.Compare(a.Key.Value, b.Key.Value))
 	})
 	w.open()
 	for i := 0; i < len(sorted); {

@@ -30,9 +30,21 @@ func (k nodeKind) String() string {
 type node struct {
 	kind    nodeKind
 	pos     Position
+	end     int32 // offset of the byte after the value
 	text    string
 	items   []node   // of a list
 	members []member // of an object, in the order written, duplicates included
+}
+
+// describe shows what stands there, for messages: a short string in quotes, the kind of anything else.
+func (n *node) describe() string {
+	switch {
+	case n.kind == stringNode && len(n.text) <= 80:
+		return fmt.Sprintf("%q", n.text)
+	case n.kind == numberNode && len(n.text) <= 80:
+		return n.text
+	}
+	return n.kind.String()
 }
 
 type member struct {
@@ -55,9 +67,15 @@ type scanner struct {
 	problems  []Problem
 }
 
+// byteOrderMark may stand before a document; the positions of its first line do not count it as a column.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // scan reads the whole text as one JSON value. It stops at the first syntax error.
 func scan(text string) (root node, problems []Problem, err *syntaxError) {
 	s := &scanner{text: text, line: 1}
+	if strings.HasPrefix(text, byteOrderMark) {
+		s.at, s.lineStart = len(byteOrderMark), len(byteOrderMark)
+	}
 	defer func() {
 		problems = s.problems
 		if r := recover(); r != nil {
@@ -135,13 +153,17 @@ func (s *scanner) value(depth int) node {
 	default:
 		s.literal(&n)
 	}
+	n.end = int32(s.at)
 	return n
 }
 
 func (s *scanner) literal(n *node) {
-	for word, kind := range map[string]nodeKind{"true": boolNode, "false": boolNode, "null": nullNode} {
+	for _, word := range [...]string{"true", "false", "null"} {
 		if strings.HasPrefix(s.text[s.at:], word) {
-			n.kind, n.text = kind, word
+			n.kind, n.text = boolNode, word
+			if word == "null" {
+				n.kind = nullNode
+			}
 			s.at += len(word)
 			return
 		}
@@ -188,9 +210,10 @@ func (s *scanner) expect(c byte, what string) {
 	s.at++
 }
 
-// number reads a JSON number and keeps it as written.
+// number reads a JSON number and keeps it as written. JSON has no leading zeros; an account id without its quotes has
+// them, so they are a problem and not the end of the scan.
 func (s *scanner) number() string {
-	start := s.at
+	start, at := s.at, s.pos()
 	digits := func() {
 		from := s.at
 		for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
@@ -204,6 +227,9 @@ func (s *scanner) number() string {
 		s.at++
 	}
 	digits()
+	if integer := strings.TrimPrefix(s.text[start:s.at], "-"); len(integer) > 1 && integer[0] == '0' {
+		s.problems = append(s.problems, Problem{Pos: at, Message: "a number has no leading zeros: put " + integer + " in quotes"})
+	}
 	if s.peek() == '.' {
 		s.at++
 		digits()
@@ -282,13 +308,15 @@ func (s *scanner) escape(b *strings.Builder) {
 	case 'u':
 		r := s.hex()
 		if utf16.IsSurrogate(r) {
+			next := s.at
 			low := rune(-1)
 			if strings.HasPrefix(s.text[s.at:], `\u`) {
 				s.at += 2
 				low = s.hex()
 			}
 			if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-				s.problems = append(s.problems, Problem{Pos: at, Message: "half of a surrogate pair stands for no character"})
+				s.at = next // what follows is a character of its own
+				s.problems = append(s.problems, Problem{Pos: at, Message: "half of a surrogate pair stands for no character", Fatal: true})
 			}
 		}
 		b.WriteRune(r)
