@@ -6,8 +6,8 @@ import (
 	"drawbridge/internal/org"
 )
 
-// accountOf is the account that an ARN carries, "" where it carries none.
-func accountOf(resource string) string {
+// AccountOf is the account that an ARN carries, "" where it carries none.
+func AccountOf(resource string) string {
 	if a := arn.Account(resource); arn.IsAccountID(a) {
 		return a
 	}

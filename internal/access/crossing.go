@@ -205,7 +205,7 @@ func (g *Graph) targetOf(resource, account string) Target {
 		}
 	}
 	if t.Account == "" {
-		t.Account = accountOf(resource)
+		t.Account = AccountOf(resource)
 	}
 	return t
 }
