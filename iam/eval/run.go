@@ -39,6 +39,9 @@ func (n *run) decide() Decision {
 	if n.assumesRole() {
 		target = Trust
 	}
+	if n.wrongCaller() {
+		return n.denied(Decision{By: Ref{target, 0, -1, -1}})
+	}
 	var l [layers]outcome
 	for i := range l {
 		l[i] = outcome{yes, NoRef}
@@ -67,6 +70,17 @@ func (n *run) assumesRole() bool {
 		(strings.HasPrefix(a, "sts:assumerole") || a == "sts:tagsession" || a == "sts:setsourceidentity" || a == "sts:setcontext")
 }
 
+// wrongCaller: the calls that take a token are made by who has one, and by nobody else, whatever the policies (rule 121).
+func (n *run) wrongCaller() bool {
+	switch n.r.Action.lower {
+	case "sts:assumerolewithwebidentity":
+		return n.r.Caller.Kind != WebIdentity
+	case "sts:assumerolewithsaml":
+		return n.r.Caller.Kind != SAML
+	}
+	return false
+}
+
 func isRole(resource string) bool {
 	return strings.Contains(resource, ":iam:") && strings.Contains(resource, ":role/")
 }
@@ -91,8 +105,11 @@ func (n *run) callerSide(l *[layers]outcome) {
 	if p.Boundary != nil && !n.stopped() {
 		l[Boundary] = n.set(Boundary, 0, p.Boundary)
 	}
-	if p.Session != nil && !n.stopped() {
+	switch {
+	case p.Session != nil && !n.stopped():
 		l[Session] = n.set(Session, 0, p.Session)
+	case p.Session == nil && c.Kind == FederatedUser:
+		l[Session] = outcome{no, Ref{Session, 0, -1, -1}} // rule 10
 	}
 	if c.Management || c.ServiceLinked { // rule 93
 		return

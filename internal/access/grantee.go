@@ -98,6 +98,12 @@ type roleName struct{ account, name string }
 func (g *Graph) callerOf(t *Grantee, target *Target, mechanism Mechanism) (c *eval.Caller, p *org.Principal) {
 	switch t.Kind {
 	case Anyone, EveryoneElse:
+		switch mechanism {
+		case AssumeRoleWeb:
+			return eval.FederatedCaller(eval.WebIdentity, ""), nil
+		case AssumeRoleSAML:
+			return eval.FederatedCaller(eval.SAML, ""), nil
+		}
 		return eval.AnyonesPrincipal(), nil
 	case WholeAccount:
 		c = eval.SomePrincipal(partitionOf(target.ARN), t.Account)
