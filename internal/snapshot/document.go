@@ -95,11 +95,8 @@ func (e *element) document(name string) Document {
 		return e.unresolved(d, parsed.fatal)
 	}
 	d.State, d.Policy = Read, parsed.policy
-	if len(parsed.problems) > 0 {
-		d.Text = string(text)
-		for _, p := range parsed.problems {
-			e.gaps = append(e.gaps, Gap{Kind: GapElement, Reason: name + ": " + p.Message, Source: d.At(p.Pos)})
-		}
+	for _, p := range parsed.problems {
+		e.gaps = append(e.gaps, Gap{Kind: GapElement, Reason: name + ": " + p.Message, Source: d.At(p.Pos)})
 	}
 	for _, n := range parsed.unclear {
 		e.gaps = append(e.gaps, Gap{Kind: GapElement, Reason: name + ": " + n.Message, Source: d.At(n.Pos)})

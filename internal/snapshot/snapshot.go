@@ -115,9 +115,6 @@ type Document struct {
 	// False for documents that stand URL-encoded or as a quoted string on one line.
 	Multiline bool
 	Problem   string // why Unresolved, in plain words
-	// Text is the document as written, kept only where the parsed form does not carry all of it: a document that was
-	// read and has a part that is not understood. It lets a snapshot be written again without losing that part.
-	Text string
 }
 
 // At is the place in the file of a position inside the document.

@@ -76,11 +76,6 @@ func lines[T any](w *writer, name string, values []T) {
 // document is the form of a document, and what to say where there is none: null is written then.
 func (w *writer) document(d *Document) (form any, problem string) {
 	switch {
-	case d.State == Read && d.Text != "":
-		if json.Valid([]byte(d.Text)) {
-			return json.RawMessage(d.Text), ""
-		}
-		return d.Text, ""
 	case d.State == Read && d.Policy != nil:
 		return json.RawMessage(d.Policy.Document.Canonical()), ""
 	case d.State == None:
