@@ -14,6 +14,9 @@ func Check(d *Document, kind Kind) []Problem {
 	report := func(pos Position, format string, args ...any) {
 		problems = append(problems, Problem{Pos: pos, Message: fmt.Sprintf(format, args...)})
 	}
+	if len(d.Statements) == 0 {
+		report(d.Pos, "Statement is empty: the grammar asks for one statement at least")
+	}
 	for i := range d.Statements {
 		s := &d.Statements[i]
 		switch kind {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ func Parse(text []byte) (*Document, []Problem) {
 	}
 	source, broken := decode(string(text))
 	if broken >= 0 {
-		return nil, []Problem{{Pos: positionOf(source, broken), Message: "the text begins like a URL-encoded document, and this percent sign is not followed by two hexadecimal digits", Fatal: true}}
+		return nil, []Problem{{Pos: positionOf(source, broken), Message: fmt.Sprintf("the text begins like a URL-encoded document and is not one: invalid URL escape %q", source[broken:min(broken+3, len(source))]), Fatal: true}}
 	}
 	if i := invalidUTF8(source); i >= 0 {
 		return nil, []Problem{{Pos: positionOf(source, i), Message: "the text is not UTF-8", Fatal: true}}
@@ -144,7 +145,7 @@ func (p *parser) document(root *node) *Document {
 			found = true
 			p.statements(d, &m.value)
 		default:
-			p.fatal(m.key.Pos, "a policy document has no element %q: expected %s", m.key.Value, expected(m.key.Value, documentElements))
+			p.fatal(m.key.Pos, "a policy document has no element %q: expected %s", m.key.Value, cmp.Or(otherCase(m.key.Value, documentElements), "Version, Id or Statement"))
 		}
 	}
 	if !found {
@@ -159,15 +160,14 @@ var (
 	statementElements = []string{"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 )
 
-// expected names the element that a wrong key comes nearest to, or all of them.
-func expected(key string, elements []string) string {
+// otherCase names the element that a key would be in other letter case, "" where there is none.
+func otherCase(key string, elements []string) string {
 	for _, e := range elements {
 		if strings.EqualFold(e, key) {
-			return e + ", in these capitals"
+			return e + " in these capitals"
 		}
 	}
-	last := len(elements) - 1
-	return strings.Join(elements[:last], ", ") + " or " + elements[last]
+	return ""
 }
 
 // duplicates refuses an object that has a key twice: which of the two AWS means is nobody's to guess.
@@ -202,9 +202,6 @@ func list(n *node) []node {
 
 func (p *parser) statements(d *Document, n *node) {
 	items := list(n)
-	if len(items) == 0 {
-		p.problem(n.pos, "Statement is empty")
-	}
 	for i := range items {
 		item := &items[i]
 		if item.kind != objectNode {
@@ -249,7 +246,11 @@ func (p *parser) statement(n *node) Statement {
 		case "Condition":
 			s.Condition = p.conditions(&m.value)
 		default:
-			p.problem(m.key.Pos, "a statement has no element %q: expected %s", m.key.Value, expected(m.key.Value, statementElements))
+			if name := otherCase(m.key.Value, statementElements); name != "" {
+				p.problem(m.key.Pos, "a statement has no element %q: expected %s", m.key.Value, name)
+				break
+			}
+			p.problem(m.key.Pos, "a statement has no element %q", m.key.Value)
 		}
 	}
 	if s.EffectPos == (Position{}) {

@@ -2,6 +2,8 @@ package policy_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,11 +30,27 @@ func documents(v any, visit func(any)) {
 	}
 }
 
+// jsonFiles lists the JSON files of a folder and of the folders in it, none where it does not exist.
+func jsonFiles(t *testing.T, folder string) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".json" {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // TestRealDocuments reads every document of recorded account authorization details. AWS holds none that it does not
 // accept, so a problem is a fault of Parse.
 func TestRealDocuments(t *testing.T) {
 	const folder = "../../../shared/data/cloudsplaining-gaad"
-	files, _ := filepath.Glob(folder + "/*.json")
+	files := jsonFiles(t, folder)
 	if len(files) == 0 {
 		t.Skipf("skipped: no recorded data in %s, which is not part of this project", folder)
 	}
