@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The exit statuses, as documented in docs/reference/exit-codes.md.
+const (
+	codeFindings = 1 // the answer is there, and it is not the wished one
+	codeUsage    = 2 // called wrongly, or the input cannot be read
+	codeOutput   = 3 // the result could not be written
+)
+
+// errUnwanted ends a command whose answer is complete and printed and not what was demanded: findings at or above
+// --fail-on, a failed test. The output says it all, so nothing more is printed.
+var errUnwanted = errors.New("the result is not the wished one")
+
+// errOutput ends a command whose result could not be written. What is in the file then is not the whole result.
+var errOutput = errors.New("the result could not be written")
+
+// errUsage is an error of the call: a flag, an argument, a combination. The message is followed by how to get help.
+var errUsage = errors.New("wrong usage")
+
+type usageError struct{ err error }
+
+func (e usageError) Error() string   { return e.err.Error() }
+func (e usageError) Unwrap() []error { return []error{errUsage, e.err} }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func isUsage(err error) bool { return errors.Is(err, errUsage) }
+
+// exitStatus is how the program ends.
+type exitStatus struct {
+	code   int
+	silent bool
+}
+
+// statusOf maps an error to its exit status. Whatever has no other name is an input that could not be used.
+func statusOf(err error) exitStatus {
+	switch {
+	case errors.Is(err, errUnwanted):
+		return exitStatus{code: codeFindings, silent: true}
+	case errors.Is(err, errOutput):
+		return exitStatus{code: codeOutput}
+	}
+	return exitStatus{code: codeUsage}
+}

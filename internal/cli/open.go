@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/internal/access"
+	"drawbridge/internal/ingest"
+	"drawbridge/internal/org"
+)
+
+// longWork is how long a step takes before a line of progress is worth it.
+const longWork = time.Second
+
+// openGraph reads the input at a path and links it into the graph of access, as of a time.
+func (e *Env) openGraph(path string, now time.Time) (*access.Graph, error) {
+	done := e.progress("reading " + path)
+	s, err := ingest.Open(path)
+	done()
+	if err != nil {
+		return nil, err
+	}
+	done = e.progress(fmt.Sprintf("linking %d accounts and %d roles", len(s.Accounts), len(s.Roles)))
+	defer done()
+	return access.Build(org.Build(s), access.Options{Now: now}), nil
+}
+
+// progress tells a person at a terminal what takes long. It prints nothing where the work is done within longWork, and
+// nothing where standard error is no terminal.
+func (e *Env) progress(what string) (done func()) {
+	if !e.StderrTerminal {
+		return func() {}
+	}
+	timer := time.AfterFunc(longWork, func() { fmt.Fprintf(e.Stderr, "%s …\n", what) })
+	return func() { timer.Stop() }
+}
+
+// nowFlag is the --now flag: the time as of which an answer is given.
+type nowFlag struct{ text string }
+
+func (f *nowFlag) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.text, "now", "", "answer as of this `time` (RFC 3339, 2026-11-23T00:00:00Z); default: the clock")
+}
+
+// value returns the time, and whether it was given.
+func (f *nowFlag) value(e *Env) (t time.Time, given bool, err error) {
+	if f.text == "" {
+		return e.Now().UTC(), false, nil
+	}
+	t, err = time.Parse(time.RFC3339, f.text)
+	if err != nil {
+		return time.Time{}, false, usagef("--now %q is no time: write it like 2026-11-23T00:00:00Z", f.text)
+	}
+	return t.UTC(), true, nil
+}
