@@ -210,8 +210,8 @@ func (s *scanner) expect(c byte, what string) {
 	s.at++
 }
 
-// number reads a JSON number and keeps it as written. JSON has no leading zeros; an account id without its quotes has
-// them, so they are a problem and not the end of the scan.
+// number reads a JSON number and keeps it as written. JSON has no leading zeros; an account id without its quotes may
+// have them, so the scan goes on and says what to do.
 func (s *scanner) number() string {
 	start, at := s.at, s.pos()
 	digits := func() {
@@ -228,7 +228,7 @@ func (s *scanner) number() string {
 	}
 	digits()
 	if integer := strings.TrimPrefix(s.text[start:s.at], "-"); len(integer) > 1 && integer[0] == '0' {
-		s.problems = append(s.problems, Problem{Pos: at, Message: "a number has no leading zeros: put " + integer + " in quotes"})
+		s.problems = append(s.problems, Problem{Pos: at, Message: "a number has no leading zeros: put " + integer + " in quotes", Fatal: true})
 	}
 	if s.peek() == '.' {
 		s.at++
