@@ -1,0 +1,51 @@
+# The targets do their own set-up: what they need is used where it is installed and installed where it is missing.
+GO ?= go
+TOOLS := $(CURDIR)/.tools
+STATICCHECK_VERSION := v0.8.2
+STATICCHECK := $(TOOLS)/staticcheck-$(STATICCHECK_VERSION)
+FUZZTIME ?= 10s
+
+# The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
+FUZZ := $(shell cat fuzz-targets.txt)
+
+.PHONY: test race lint fuzz bench generate fresh ci
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+lint: $(STATICCHECK)
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+$(STATICCHECK):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv $(TOOLS)/staticcheck $@
+
+# Each target must report that it ran: go test passes in silence where a pattern matches nothing.
+fuzz:
+	@set -e; for target in $(FUZZ); do \
+		package=$${target%%:*}; function=$${target##*:}; \
+		echo "fuzzing $$package $$function for $(FUZZTIME)"; \
+		$(GO) test ./$$package -run '^$$' -fuzz "^$$function\$$" -fuzztime $(FUZZTIME) | tee /dev/stderr | grep -q 'elapsed' \
+			|| { echo "$$package $$function did not run"; exit 1; }; \
+	done
+
+bench:
+	$(GO) test ./iam/eval -run '^$$' -bench Decide -benchmem
+	$(GO) test ./iam/policy -run '^$$' -bench . -benchmem
+	$(GO) run ./internal/synthetic/measure
+
+generate:
+	$(GO) generate ./...
+
+# Generated files are fresh: generating again changes nothing.
+fresh:
+	./.ci/fresh
+
+ci:
+	bash .ci/run
