@@ -20,7 +20,7 @@ const (
 	mixedFiles   = "its files carry principals of other accounts too: whether they carry all of its own cannot be told"
 	saidPartial  = "organization.json says that the account was not completely inventoried"
 	cutShort     = "IsTruncated is true and the page that should follow is not there: principals may exist that are not listed"
-	noDocument   = "attached, or set as permissions boundary, and its document is nowhere in the input"
+	noDocument   = "named, and its document is not in the input"
 	comesTwice   = "comes twice in the input; the first is used"
 	amongOthers  = "some of its principals were found in the files of another account; its own details were not collected"
 	notInListing = "has files here and is not in organization.json: whether it belongs to the organisation is not known"

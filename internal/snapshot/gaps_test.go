@@ -106,6 +106,10 @@ func TestGaps(t *testing.T) {
 			role(func(r *Role) bool {
 				return r.Inline[0].State == Read && r.Inline[0].Policy.Rules[0].NotUnderstood != ""
 			})},
+		{"condition-not-understood", one(roleFile(`,"RolePolicyList":[{"PolicyName":"a","PolicyDocument":
+   {"Version":"2012-10-17",
+    "Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringNearly":{"aws:PrincipalTag/a":"b"}}}]}}]`)), false,
+			role(func(r *Role) bool { return r.Inline[0].State == Read })},
 		{"boundary-wrong", one(roleFile(`,"PermissionsBoundary":"arn:aws:iam::444455556666:policy/b"`)), false,
 			role(func(r *Role) bool { return r.InlineBoundary != nil && r.InlineBoundary.State == Unresolved })},
 		{"boundary-null", one(roleFile(`,"PermissionsBoundary":null`)), false, role(func(r *Role) bool { return r.Boundary == nil && r.InlineBoundary == nil })},

@@ -137,8 +137,8 @@ func (w *writer) writeOrganization() {
 		for _, u := range o.Units {
 			form.OUs = append(form.OUs, unitForm(u))
 		}
-		form.SCPs = w.controlPolicies(o.SCPs)
-		form.RCPs = w.controlPolicies(o.RCPs)
+		form.SCPs = w.controlPolicies(o.SCPs, Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: noSCPs})
+		form.RCPs = w.controlPolicies(o.RCPs, Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: noRCPs})
 	}
 	w.json(organizationFile, form)
 }
@@ -153,8 +153,9 @@ func (k AccountKind) String() string {
 	return ""
 }
 
-func (w *writer) controlPolicies(ps []ControlPolicy) *[]controlForm {
-	if ps == nil {
+// controlPolicies is nil, which leaves the field out, only where a gap says that the policies are not known.
+func (w *writer) controlPolicies(ps []ControlPolicy, unknown Gap) *[]controlForm {
+	if len(ps) == 0 && w.stated[unknown] {
 		return nil
 	}
 	out := make([]controlForm, 0, len(ps))
