@@ -3,7 +3,7 @@ package arn
 import "strings"
 
 // Glob is a compiled wildcard pattern of a policy. "*" stands for any run of characters, colons and slashes included,
-// "?" for exactly one byte of a UTF-8 character's first (rules 81, 85, 87). The zero value matches the empty string only.
+// "?" for exactly one character (rules 81, 85, 87). The zero value matches the empty string only.
 //
 // Most patterns of real policies are a literal, a prefix followed by "*", or "*" alone: these are told apart when the
 // pattern is compiled, so that matching them is one comparison.
@@ -93,7 +93,7 @@ func MatchGlob(pattern, s string) bool {
 			p++
 			i++
 		case star >= 0:
-			resume++
+			resume += runeLen(s[resume:]) // "?" must not meet half a character
 			p, i = star+1, resume
 		default:
 			return false
@@ -117,6 +117,19 @@ func runeLen(s string) int {
 // GlobsIntersect reports whether some string matches both patterns. It is how two patterns are found to contradict
 // each other, and how a request for a pattern of resources meets a statement's pattern.
 func GlobsIntersect(a, b string) bool {
+	// Most pairs differ before their first wildcard.
+	for a != "" && b != "" && !isWildcard(a[0]) && !isWildcard(b[0]) {
+		if a[0] != b[0] {
+			return false
+		}
+		a, b = a[1:], b[1:]
+	}
+	return intersect([]rune(a), []rune(b))
+}
+
+func isWildcard(c byte) bool { return c == '*' || c == '?' }
+
+func intersect(a, b []rune) bool {
 	// reach[j] tells whether a[:i] and b[:j] have a string in common, row by row over i.
 	reach := make([]bool, len(b)+1)
 	reach[0] = true
@@ -151,11 +164,14 @@ func GlobCovers(outer, inner string) bool {
 		case p < len(outer) && outer[p] == '*':
 			star, resume = p, i
 			p++
-		case p < len(outer) && (outer[p] == inner[i] || outer[p] == '?' && inner[i] != '*'):
+		case p < len(outer) && outer[p] == '?' && inner[i] != '*':
+			p++
+			i += runeLen(inner[i:])
+		case p < len(outer) && outer[p] == inner[i]:
 			p++
 			i++
 		case star >= 0:
-			resume++
+			resume += runeLen(inner[resume:])
 			p, i = star+1, resume
 		default:
 			return false

@@ -75,7 +75,7 @@ func (p *Pattern) Intersects(q *Pattern) bool {
 	}
 	a, b := p.fields(), q.fields()
 	if a == nil || b == nil {
-		return GlobsIntersect(p.text, q.text)
+		return GlobsIntersect(p.whole(), q.whole())
 	}
 	for i := range 6 {
 		if !GlobsIntersect(a[i], b[i]) {
@@ -92,7 +92,7 @@ func (p *Pattern) Covers(q *Pattern) bool {
 	}
 	a, b := p.fields(), q.fields()
 	if a == nil || b == nil {
-		return a == nil && GlobCovers(p.text, q.text)
+		return a == nil && GlobCovers(p.text, q.whole())
 	}
 	for i := range 6 {
 		if !GlobCovers(a[i], b[i]) {
@@ -112,4 +112,12 @@ func (p *Pattern) fields() []string {
 		fields = append(fields, "*")
 	}
 	return fields
+}
+
+// whole is the pattern as one string: padded where it is a short ARN, so that "arn:aws:iam" is compared as what it means.
+func (p *Pattern) whole() string {
+	if fields := p.fields(); fields != nil {
+		return strings.Join(fields, ":")
+	}
+	return p.text
 }
