@@ -29,7 +29,7 @@ const (
 // assemble joins what the tasks of a read found into the snapshot: stable order, first of equal names, completeness of
 // each account, and the gaps that only the whole shows.
 func (rd *reader) assemble(org *organizationFacts, parts []*part) *Snapshot {
-	s := &Snapshot{Version: org.version, Collected: org.collected, Organization: org.organization, Gaps: org.facts.Gaps}
+	s := &Snapshot{Version: Version, Collected: org.collected, Organization: org.organization, Gaps: org.facts.Gaps}
 	var stated []Gap
 	for _, p := range parts {
 		addFacts(s, &p.facts)
@@ -149,6 +149,9 @@ func (s *Snapshot) strangers(accounts []listedAccount) []Account {
 		if !known[account] {
 			known[account] = true
 			partition, _, _ := strings.Cut(strings.TrimPrefix(name, "arn:"), ":")
+			if !isPartition(partition) {
+				partition = "aws"
+			}
 			out = append(out, Account{ID: account, Partition: partition, Source: at})
 		}
 	}

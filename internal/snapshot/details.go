@@ -190,7 +190,9 @@ func (p *part) identify(e *element, what, text string, at Source) (account strin
 	if amazons {
 		return p.account, true
 	}
-	p.details.partitions[a.Partition] = true
+	if isPartition(a.Partition) {
+		p.details.partitions[a.Partition] = true
+	}
 	return a.Account, true
 }
 

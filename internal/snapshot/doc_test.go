@@ -16,7 +16,7 @@ import (
 var example = regexp.MustCompile("(?m)^```jsonl? file=(\\S+)\n((?s:.*?))^```")
 
 // docExamples returns the files that docs/snapshot.md shows, by name.
-func docExamples(t *testing.T) map[string]string {
+func docExamples(t testing.TB) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/snapshot.md")
 	if err != nil {

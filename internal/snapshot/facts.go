@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"fmt"
 
 	"drawbridge/iam/arn"
@@ -316,12 +317,7 @@ func (p *part) readGap(e *element) {
 	e.object("gap", func(key []byte) {
 		switch string(key) {
 		case "kind":
-			at := e.here()
-			switch g.Kind = GapKind(e.interned("kind")); g.Kind {
-			case GapFile, GapDocument, GapPolicy, GapAccount, GapRegion, GapOrganization, GapElement:
-			default:
-				e.note(at, "kind: expected file, document, policy, account, region, organization or element, found "+quote(string(g.Kind)))
-			}
+			g.Kind = GapKind(e.interned("kind"))
 		case "subject":
 			g.Subject = e.string("subject")
 		case "account":
@@ -348,13 +344,21 @@ func (p *part) readGap(e *element) {
 			e.unknown("a gap", key)
 		}
 	})
+	// Whatever is wrong with it, a gap is kept: it says that something was not seen.
+	switch g.Kind {
+	case GapFile, GapDocument, GapPolicy, GapAccount, GapRegion, GapOrganization, GapElement:
+	default:
+		e.note(at, "kind: expected file, document, policy, account, region, organization or element, found "+quote(string(g.Kind)))
+		g.Kind = GapFile
+	}
+	g.Subject = cmp.Or(g.Subject, e.file)
+	g.Reason = cmp.Or(g.Reason, "no reason is given")
 	if !stated {
 		g.Source = e.source(at)
 	}
 	if g.Account == "" {
 		g.Account = e.account
 	}
-	// A gap is kept even where parts of it are missing: it says that something was not seen.
 	if e.finish(p, "", e.account) {
 		p.stated = append(p.stated, g)
 	}

@@ -18,7 +18,6 @@ type listedAccount struct {
 // organizationFacts is what organization.json says.
 type organizationFacts struct {
 	part
-	version      int
 	collected    time.Time
 	organization *Organization
 	accounts     []listedAccount
@@ -27,7 +26,7 @@ type organizationFacts struct {
 // readOrganization reads organization.json. The file is small (one line for each account, a few dozen policies), so it
 // is decoded as one element.
 func (rd *reader) readOrganization() *organizationFacts {
-	o := &organizationFacts{version: Version}
+	o := new(organizationFacts)
 	if !rd.has(organizationFile) {
 		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganization})
 		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: noSCPs})
@@ -104,15 +103,10 @@ func (o *organizationFacts) read(e *element) {
 	if e.err != nil {
 		return
 	}
-	o.version = int(version)
 	switch {
-	case version == 0:
-		o.version = Version
-		e.note(versionAt, "version: expected 1, found none; the files are read as version 1")
 	case version > Version:
 		e.note(versionAt, "version: this program reads version 1; what newer versions add is not read")
-	case version < 0:
-		o.version = Version
+	case version != Version:
 		e.note(versionAt, "version: expected 1; the files are read as version 1")
 	}
 }
@@ -137,10 +131,9 @@ func (o *organizationFacts) readAccount(e *element) {
 			}
 		case "partition":
 			at := e.here()
-			switch a.Partition = e.interned("partition"); a.Partition {
-			case "aws", "aws-cn", "aws-us-gov", "":
-			default:
-				e.note(at, "partition: expected aws, aws-cn or aws-us-gov, found "+quote(a.Partition))
+			if a.Partition = e.interned("partition"); a.Partition != "" && !isPartition(a.Partition) {
+				e.note(at, "partition: expected aws, aws-cn, aws-us-gov or another of AWS, found "+quote(a.Partition))
+				a.Partition = ""
 			}
 		case "ou":
 			a.UnitPath = e.interned("ou")
@@ -165,6 +158,9 @@ func (o *organizationFacts) readAccount(e *element) {
 	}
 	o.accounts = append(o.accounts, a)
 }
+
+// isPartition reports whether a word has the form of a partition: aws, aws-cn, aws-us-gov, and those that AWS adds.
+func isPartition(s string) bool { return s == "aws" || len(s) > 4 && s[:4] == "aws-" }
 
 func (o *organizationFacts) readUnit(e *element) {
 	at := e.here()
