@@ -7,6 +7,9 @@ import (
 	"slices"
 )
 
+// fingerprintDigits is the length of a fingerprint: 64 bits, enough to tell millions of findings apart.
+const fingerprintDigits = 16
+
 // Fingerprint identifies a problem across runs: 16 hexadecimal digits of the SHA-256 of the rule, the subject and what
 // distinguishes two problems of one rule on one subject. Positions and wording are left out, so that moving a policy in
 // its file or mending a sentence does not make a problem new.
@@ -16,7 +19,7 @@ func Fingerprint(rule, subject string, parts ...string) string {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16]
+	return hex.EncodeToString(h.Sum(nil))[:fingerprintDigits]
 }
 
 // Sort orders findings by severity, worst first, what is confirmed before what is not assessed, then by rule, subject and
