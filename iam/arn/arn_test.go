@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParse(t *testing.T) {
@@ -155,7 +156,7 @@ func FuzzPattern(f *testing.F) {
 		if a, err := Parse(s); err == nil && a.String() != s {
 			t.Errorf("%q prints as %q", s, a.String())
 		}
-		if strings.ToValidUTF8(pattern+s, "") != pattern+s || len(pattern) > 24 || len(s) > 24 || strings.Count(pattern, "*") > 5 {
+		if !utf8.ValidString(pattern) || !utf8.ValidString(s) || len(pattern) > 24 || len(s) > 24 || strings.Count(pattern, "*") > 5 {
 			return // the reference is slow and reads characters
 		}
 		if want := matchPatternSlowly(pattern, s); got != want {
