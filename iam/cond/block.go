@@ -83,22 +83,46 @@ func (t *Test) Constraint() *Constraint { return t.constraint }
 
 // Eval decides the test in a context.
 func (t *Test) Eval(ctx *Context) Truth {
-	if t.variables && !t.resolved(ctx) {
-		return False // rule 76, whatever the operator
+	if t.variables {
+		switch t.resolved(ctx) {
+		case False:
+			return False // rule 76, whatever the operator
+		case Unknown:
+			return t.constraint.Eval(ctx).And(Unknown)
+		}
 	}
 	return t.constraint.Eval(ctx)
 }
 
-// resolved reports whether every variable in the values has a value, a default, or may have one.
-func (t *Test) resolved(ctx *Context) bool {
+// resolved says whether every variable in the values has a value or a default.
+func (t *Test) resolved(ctx *Context) Truth {
+	result := True
 	for i := range t.constraint.values {
 		if tpl := t.constraint.values[i].template; tpl != nil {
-			if _, state := tpl.Expand(ctx); state == Absent {
-				return false
+			result = result.And(tpl.resolved(ctx))
+		}
+	}
+	return result
+}
+
+// demandVariables appends what rule 76 demands of the variables in the test's values that are not known: that each is in the
+// request, whatever the operator says.
+func (t *Test) demandVariables(terms []*Constraint, ctx *Context) []*Constraint {
+	if !t.variables {
+		return terms
+	}
+	for i := range t.constraint.values {
+		tpl := t.constraint.values[i].template
+		if tpl == nil {
+			continue
+		}
+		for j := range tpl.parts {
+			if p := &tpl.parts[j]; p.resolved(ctx) == Unknown {
+				terms = append(terms, newConstraint(Constraint{Key: p.name, Kind: Anything}))
 			}
 		}
 	}
-	return true
+	return terms
 }
 
 // Eval decides the block: False as soon as one test is false, Unknown if some test is.
@@ -125,6 +149,7 @@ func (b Block) LeftOver(ctx *Context) Formula {
 			return Never()
 		case Unknown:
 			terms = append(terms, b[i].constraint.resolve(ctx))
+			terms = b[i].demandVariables(terms, ctx)
 		}
 	}
 	return conjunction(terms)

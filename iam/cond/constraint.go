@@ -223,6 +223,16 @@ func (c *Constraint) finite() ([]value, bool) {
 	return nil, false
 }
 
+// enumerates reports whether the texts of c's finite values stand for every value that passes c, as far as d can tell. A
+// number, an address or a date has several spellings, which only a test of the same kind takes for the same.
+func (c *Constraint) enumerates(d *Constraint) bool {
+	switch c.Kind {
+	case String, Like, ARN:
+		return true
+	}
+	return c.Kind == d.Kind || d.Kind == Anything
+}
+
 // withValues is c with other values of the same kind.
 func (c *Constraint) withValues(values []value) *Constraint {
 	n := *c
@@ -295,7 +305,7 @@ func (c *Constraint) implies(d *Constraint) bool {
 	if c.Kind == Anything && c.Negated || d.Kind == Anything && !d.Negated {
 		return true
 	}
-	if values, ok := c.finite(); ok {
+	if values, ok := c.finite(); ok && c.enumerates(d) {
 		for i := range values {
 			if d.matchValue(values[i].text, nil) != True {
 				return false

@@ -237,7 +237,7 @@ func simplifySingle(group term) (term, bool) {
 	// Exact values are filtered by everything else that is known about the key.
 	for i, c := range group {
 		values, ok := c.finite()
-		if !ok {
+		if !ok || slices.ContainsFunc(group, func(d *Constraint) bool { return d.fixed() && !c.enumerates(d) }) {
 			continue
 		}
 		var kept []value

@@ -20,7 +20,15 @@ func overlaps(v *value, kind Kind, w *value, other Kind) bool {
 	if other == String {
 		return v.match(kind, Equal, w.text, nil) == True
 	}
-	return arn.GlobsIntersect(v.text, w.text)
+	return arn.GlobsIntersect(asGlob(v.text, kind), asGlob(w.text, other))
+}
+
+// asGlob is a wildcard pattern that matches at least what a value of a text kind does: a short ARN is padded (rule 86).
+func asGlob(text string, kind Kind) string {
+	if kind == ARN && strings.HasPrefix(text, "arn:") {
+		text += strings.Repeat(":*", max(0, 5-strings.Count(text, ":")))
+	}
+	return text
 }
 
 // covers reports whether every string that passes inner passes outer; both are of the same kind.

@@ -18,7 +18,8 @@ type Template struct {
 // part is literal text, or a variable with its default.
 type part struct {
 	text       string // literal text, in the escaped form
-	variable   string // key in lower case; "" for literal text
+	name       string // key of the variable, as written
+	variable   string // the same in lower case; "" for literal text
 	fallback   string
 	hasDefault bool
 }
@@ -80,7 +81,7 @@ func parseVariable(body string) (part, error) {
 	if key == "" {
 		return part{}, fmt.Errorf("variable without a name")
 	}
-	p := part{variable: strings.ToLower(key), hasDefault: hasDefault}
+	p := part{name: key, variable: strings.ToLower(key), hasDefault: hasDefault}
 	if hasDefault {
 		fallback = strings.TrimSpace(fallback)
 		if len(fallback) < 2 || fallback[0] != '\'' || fallback[len(fallback)-1] != '\'' {
@@ -117,6 +118,32 @@ func (t *Template) Expand(ctx *Context) (pattern string, state State) {
 		}
 	}
 	return b.String(), Present
+}
+
+// resolved says whether every variable has a value or a default (rule 76).
+func (t *Template) resolved(ctx *Context) Truth {
+	result := True
+	for i := range t.parts {
+		result = result.And(t.parts[i].resolved(ctx))
+	}
+	return result
+}
+
+// resolved says whether the part has a text: literal text has, and a variable with a default. A variable with several values
+// has none that the engine would guess.
+func (p *part) resolved(ctx *Context) Truth {
+	if p.variable == "" {
+		return True
+	}
+	switch state, values := ctx.Lookup(p.variable); {
+	case len(values) > 1:
+		return Unknown
+	case state == Present && len(values) == 1 || p.hasDefault:
+		return True
+	case state == Undetermined:
+		return Unknown
+	}
+	return False
 }
 
 // MatchResource compares a resource ARN with the template as an ARN pattern. Unknown: a variable is not known.

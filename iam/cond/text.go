@@ -61,6 +61,9 @@ func (c *Constraint) String() string {
 			verb = "only"
 		}
 	}
+	if len(c.values) == 0 {
+		values = "nothing"
+	}
 	if c.Negated {
 		values = strings.ReplaceAll(values, " or ", " nor ")
 	}

@@ -130,7 +130,7 @@ func (n *run) callerSide(l *[layers]outcome) {
 // resource (97) and spare service-linked roles (96) and kms:RetireGrant (49). For the management account there are none (98).
 func (n *run) rcps() {
 	r := n.r
-	if r.Resource == "*" || r.Action.lower == "kms:retiregrant" || strings.Contains(r.Resource, ":role/aws-service-role/") {
+	if r.Caller.ServiceLinked || r.Resource == "*" || r.Action.lower == "kms:retiregrant" || strings.Contains(r.Resource, ":role/aws-service-role/") {
 		return
 	}
 	if s := n.e.RCPServices; s != nil && !s[r.Action.Service()] {

@@ -1,0 +1,9 @@
+// Package ref holds reference tables about AWS: facts that age. Each table names its source and the date it was read, and is
+// passed to the engine and the rules as an argument; nothing here decides.
+package ref
+
+// Dated is where a table comes from.
+type Dated struct {
+	AsOf   string // date of reading, YYYY-MM-DD
+	Source string
+}
