@@ -25,7 +25,10 @@ type Rule struct {
 	Parameters []string
 	Controls   Controls
 	Example    Example
-	Check      func(*Pass)
+	// NeverUnassessed says why no missing fact can keep the rule from judging, "" where one can: then the rule has a case in
+	// which it reports that it could not assess.
+	NeverUnassessed string
+	Check           func(*Pass)
 }
 
 // Controls maps a rule to the frameworks' ids.
