@@ -17,6 +17,8 @@ import (
 
 // commands lists the commands of the program. A new command is a line here and a file beside this one.
 var commands = []func(*Env) *cobra.Command{
+	newRules,
+	newScan,
 	newVersion,
 }
 

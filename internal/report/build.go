@@ -28,8 +28,8 @@ type Options struct {
 	Accepted, Expired map[string]Acceptance
 	// UnusedExceptions are the fingerprints of exceptions that accept nothing of this scan.
 	UnusedExceptions []string
-	// Known holds the fingerprints of the baseline; nil where there is none.
-	Known map[string]bool
+	// Baseline is an earlier report, whose findings are known; nil where there is none.
+	Baseline *finding.Baseline
 }
 
 // New makes the report of a scan: in is what the rules looked at, findings what they found.
@@ -164,7 +164,7 @@ func (b *builder) findings(findings []finding.Finding) []Finding {
 			Fingerprint: f.Fingerprint, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Status: statusConfirmed,
 			Subject: f.Subject, Account: f.Account, Grantee: f.Grantee, Reason: f.Reason, Remedy: f.Remedy,
 			Evidence: make([]Evidence, 0, len(f.Evidence)), Facts: f.Facts, Lowered: f.Lowered,
-			Known: b.options.Known[f.Fingerprint],
+			Known: b.options.Baseline != nil && b.options.Baseline.Known(*f),
 		}
 		if f.Status == finding.NotAssessed {
 			r.Status = statusNotAssessed
