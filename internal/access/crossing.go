@@ -159,9 +159,14 @@ func (e *Edge) Step() string {
 }
 
 // Can asks for the effective rights of a principal: identity policies, boundary, SCPs, the resource's policy and RCPs, with
-// every key of the request unknown that does not follow from the two sides. A pattern as resource asks for all of it.
+// every key of the request unknown that does not follow from the two sides. A pattern as resource asks for all of it. A
+// resource whose account neither its ARN nor the snapshot tells is taken to be of the principal's own.
 func (g *Graph) Can(p *org.Principal, action eval.Action, resource string) eval.Decision {
-	return g.decide(p.Caller, p, action, resource, "", nil)
+	account := ""
+	if t := g.targetOf(resource, ""); t.Account == "" {
+		account = p.Account
+	}
+	return g.decide(p.Caller, p, action, resource, account, nil)
 }
 
 // decide asks any question: ctx, where given, has the keys that the asker knows, and its Rest.
