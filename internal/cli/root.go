@@ -17,9 +17,13 @@ import (
 
 // commands lists the commands of the program. A new command is a line here and a file beside this one.
 var commands = []func(*Env) *cobra.Command{
+	newBlast,
+	newCan,
+	newPaths,
 	newRules,
 	newScan,
 	newVersion,
+	newWhoCan,
 }
 
 // Env is what a command may know of the world around it. Tests put their own values here.
