@@ -59,6 +59,7 @@ type Picture struct {
 	// Note says what was drawn together because there is too much of it, "" where everything is drawn.
 	Note string
 
+	gutter int // between columns
 	units  []box
 	nodes  []placed
 	curves []curve

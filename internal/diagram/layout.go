@@ -7,16 +7,17 @@ import (
 
 // Measures in pixels at the picture's own size.
 const (
-	nodeWidth  = 204
-	nodeHeight = 46 // with two lines
-	badgeLine  = 18
-	portPitch  = 18 // between two edges that enter on one side
-	nodeGap    = 14
-	unitPad    = 12
-	unitHead   = 24
-	unitGap    = 22
-	gutter     = 138 // between columns, where edges run
-	margin     = 14
+	nodeWidth    = 204
+	nodeHeight   = 46 // with two lines
+	badgeLine    = 18
+	portPitch    = 18 // between two edges that enter on one side
+	nodeGap      = 14
+	unitPad      = 12
+	unitHead     = 24
+	unitGap      = 22
+	numberGutter = 138 // between columns, where edges run with numbers
+	callGutter   = 216 // and with the names of calls
+	margin       = 14
 )
 
 // stack is a group of nodes that stay together in a column: a unit's, or a single one.
@@ -26,8 +27,8 @@ type stack struct {
 }
 
 // layout places nodes, given the stacks of each column, and routes the edges.
-func layout(nodes []Node, edges []Edge, columns [][]stack) *Picture {
-	p := &Picture{nodes: make([]placed, len(nodes))}
+func layout(nodes []Node, edges []Edge, columns [][]stack, gutter int) *Picture {
+	p := &Picture{gutter: gutter, nodes: make([]placed, len(nodes))}
 	index := make(map[string]int, len(nodes))
 	for i := range nodes {
 		p.nodes[i] = placed{Node: &nodes[i], ports: map[side][]int{}, leaves: map[side]bool{}}
@@ -163,9 +164,9 @@ func (p *Picture) place(columns [][]stack) {
 			}
 			y += unitGap
 		}
-		x += nodeWidth + 2*pad + gutter
+		x += nodeWidth + 2*pad + p.gutter
 	}
-	p.Width = x - gutter + margin
+	p.Width = x - p.gutter + margin
 	p.Height += 2 * margin
 }
 

@@ -51,7 +51,7 @@ func Map(nodes []Node, edges []Edge) *Picture {
 	if len(columns) == 0 {
 		columns = [][]stack{{}}
 	}
-	p := layout(nodes, edges, columns)
+	p := layout(nodes, edges, columns, numberGutter)
 	p.Note = note
 	return p
 }
@@ -242,5 +242,5 @@ func Layered(nodes []Node, edges []Edge) *Picture {
 	if len(columns) == 0 {
 		columns = [][]stack{{}}
 	}
-	return layout(nodes, edges, columns)
+	return layout(nodes, edges, columns, callGutter)
 }

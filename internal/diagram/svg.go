@@ -61,7 +61,7 @@ func (p *Picture) write(w io.Writer, style string) error {
 		p.nodes[i].draw(out)
 	}
 	for i := range p.curves {
-		p.curves[i].end(out)
+		p.curves[i].end(out, p.gutter-46)
 	}
 	out.WriteString("</svg>\n")
 	return out.Flush()
@@ -105,8 +105,9 @@ func (c *curve) line(out *bufio.Writer) {
 	fmt.Fprintf(out, `<path d="M%d %dC%d %d %d %d %d %d"/></g>`+"\n", c.x1, c.y1, a, c.y1, b, c.y2, x2, c.y2)
 }
 
-// end draws an edge's arrow head and the label before it; they come after the nodes, so that nothing covers them.
-func (c *curve) end(out *bufio.Writer) {
+// end draws an edge's arrow head and the label before it, at most room wide; they come after the nodes, so that nothing
+// covers them.
+func (c *curve) end(out *bufio.Writer, room int) {
 	fmt.Fprintf(out, `<g class="%s">`, c.class())
 	way := -1
 	if c.to == right {
@@ -114,8 +115,8 @@ func (c *curve) end(out *bufio.Writer) {
 	}
 	fmt.Fprintf(out, `<path class="tip" d="M%d %dl%d -4v8z"/>`, c.x2, c.y2, way*tip)
 	if c.Label != "" {
-		text := fitEnd(c.Label, gutter-40, 60)
-		w := textWidth(text, 60) + 10
+		text := fitEnd(c.Label, room, 65)
+		w := textWidth(text, 65) + 10
 		x := c.x2 - tip - 3 - w
 		if c.to == right {
 			x = c.x2 + tip + 3

@@ -96,10 +96,11 @@ func (b *builder) trusts() []Trust {
 
 func (b *builder) trust(e *access.Edge) Trust {
 	t := Trust{
-		Grantee:           b.grantee(&e.Grantee),
-		Mechanism:         string(e.Mechanism),
-		Target:            Target{e.Target.ARN, e.Target.Type, e.Target.Account, b.names[e.Target.Account]},
-		CrossAccount:      e.CrossAccount,
+		Grantee:   b.grantee(&e.Grantee),
+		Mechanism: string(e.Mechanism),
+		Target:    Target{e.Target.ARN, e.Target.Type, e.Target.Account, b.names[e.Target.Account]},
+		// An identity provider stands in the account, and whom it vouches for does not.
+		CrossAccount:      e.CrossAccount || e.Grantee.Relation == access.Federated,
 		Verdict:           e.Verdict.String(),
 		CallerAssumed:     e.CallerAssumed,
 		Actions:           append([]string{}, e.Actions...),

@@ -99,6 +99,9 @@ func party(g *Grantee) diagram.Node {
 		host, sub := issuer(g.ID)
 		return diagram.Node{ID: "issuer:" + host, Label: host, Sub: sub, Kind: diagram.Issuer, Title: host}
 	}
+	if g.Kind == string(access.NotUnderstood) {
+		return diagram.Node{ID: "kind:" + g.Kind, Label: "Not known", Sub: "a policy could not be read", Kind: diagram.Outside}
+	}
 	if g.Account == "" {
 		return diagram.Node{ID: "kind:" + g.Kind, Label: strings.ReplaceAll(g.Kind, "-", " "), Sub: "account not known", Kind: diagram.Outside}
 	}
