@@ -19,9 +19,12 @@ import (
 var commands = []func(*Env) *cobra.Command{
 	newBlast,
 	newCan,
+	newDiff,
+	newEval,
 	newPaths,
 	newRules,
 	newScan,
+	newTest,
 	newVersion,
 	newWhoCan,
 }

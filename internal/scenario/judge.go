@@ -10,6 +10,7 @@ import (
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
 	"drawbridge/internal/access"
+	"drawbridge/internal/decision"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/org"
 	"drawbridge/internal/rule"
@@ -240,35 +241,11 @@ func (j *judge) check(c Check) {
 func contextValues(raw map[string]json.RawMessage) (map[string][]string, error) {
 	values := make(map[string][]string, len(raw))
 	for key, text := range raw {
-		list, err := ContextValue(text)
+		list, err := decision.ContextValue(text)
 		if err != nil {
 			return nil, fmt.Errorf("context key %s: %w", key, err)
 		}
 		values[key] = list
-	}
-	return values, nil
-}
-
-// ContextValue reads one value of a request context as the outside formats write it: a string, a number, a boolean, or a
-// list of them.
-func ContextValue(text json.RawMessage) ([]string, error) {
-	var list []json.RawMessage
-	if err := json.Unmarshal(text, &list); err != nil {
-		list = []json.RawMessage{text}
-	}
-	values := make([]string, 0, len(list))
-	for _, item := range list {
-		var s string
-		if err := json.Unmarshal(item, &s); err == nil {
-			values = append(values, s)
-			continue
-		}
-		switch plain := strings.TrimSpace(string(item)); {
-		case plain == "true" || plain == "false" || json.Valid(item) && strings.Trim(plain, "-+.eE0123456789") == "" && plain != "":
-			values = append(values, plain)
-		default:
-			return nil, fmt.Errorf("expected a string, a number, a boolean or a list of them, found %s", plain)
-		}
 	}
 	return values, nil
 }

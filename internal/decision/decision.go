@@ -1,0 +1,334 @@
+// Package decision reads and answers single authorization decisions: a request with all its policies in one JSON object,
+// the notation of `drawbridge eval`. The format is documented in docs/eval.md.
+package decision
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"drawbridge/iam/arn"
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+)
+
+// item is the outside form of one decision.
+type item struct {
+	Name             string                     `json:"name"`
+	Principal        string                     `json:"principal"`
+	PrincipalRole    string                     `json:"principalRole"`
+	PrincipalAccount string                     `json:"principalAccount"`
+	Action           string                     `json:"action"`
+	Resource         string                     `json:"resource"`
+	ResourceAccount  string                     `json:"resourceAccount"`
+	Context          map[string]json.RawMessage `json:"context"`
+	Unknown          []string                   `json:"unknown"`
+	Identity         documents                  `json:"identity"`
+	ResourcePolicy   documents                  `json:"resourcePolicy"`
+	Boundary         documents                  `json:"boundary"`
+	Session          documents                  `json:"session"`
+	SCPs             []documents                `json:"scps"`
+	RCPs             []documents                `json:"rcps"`
+	Endpoint         documents                  `json:"endpoint"`
+	Expect           string                     `json:"expect"`
+	Note             string                     `json:"note"`
+	Rules            []int                      `json:"rules"` // numbers of docs/reference/semantics.md that the case is about
+}
+
+// documents is a list of policy documents; one document may stand without its list.
+type documents []json.RawMessage
+
+func (d *documents) UnmarshalJSON(text []byte) error {
+	switch text = bytes.TrimSpace(text); {
+	case bytes.Equal(text, []byte("null")):
+		return nil
+	case len(text) > 0 && text[0] == '[':
+		list := []json.RawMessage{}
+		err := json.Unmarshal(text, &list)
+		*d = list
+		return err
+	}
+	*d = documents{slices.Clone(text)}
+	return nil
+}
+
+// Decision is one decision, read and compiled.
+type Decision struct {
+	Name    string
+	Expect  string // "" where nothing is expected
+	Rules   []int
+	Request eval.Request
+	names   map[eval.Layer][][]string // what documents are called in the input, by layer and level
+}
+
+// Problem is an item, or a part of the input, that could not be used.
+type Problem struct {
+	File         string
+	Line, Column int
+	Name         string // of the item, "" where it has none
+	Err          error
+}
+
+func (p Problem) Error() string {
+	where := fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Column)
+	if p.Name != "" {
+		where += p.Name + ": "
+	}
+	return where + p.Err.Error()
+}
+
+func (p Problem) Unwrap() error { return p.Err }
+
+// Read reads decisions: a JSON array, one JSON object, or objects after each other as in JSON lines. What cannot be used is
+// a Problem with its place; the rest is read all the same, up to where the text stops being JSON.
+func Read(data []byte, file string) ([]Decision, []Problem) {
+	r := &reader{data: data, file: file}
+	d := json.NewDecoder(bytes.NewReader(data))
+	first := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")
+	array := len(first) > 0 && first[0] == '['
+	if len(first) < len(data) && bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+		d = json.NewDecoder(bytes.NewReader(data[3:]))
+		r.shift = 3
+	}
+	if array {
+		if _, err := d.Token(); err != nil {
+			r.problem(0, "", err)
+			return nil, r.problems
+		}
+	}
+	for !array || d.More() {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			if !errors.Is(err, io.EOF) || array {
+				r.problem(r.shift+int(d.InputOffset()), "", fmt.Errorf("nothing more was read: %w", err))
+			}
+			return r.decisions, r.problems
+		}
+		r.item(raw, r.shift+int(d.InputOffset())-len(raw))
+	}
+	if _, err := d.Token(); err != nil {
+		r.problem(r.shift+int(d.InputOffset()), "", fmt.Errorf("the list does not end: %w", err))
+	}
+	return r.decisions, r.problems
+}
+
+type reader struct {
+	data      []byte
+	file      string
+	shift     int
+	decisions []Decision
+	problems  []Problem
+}
+
+func (r *reader) problem(offset int, name string, err error) {
+	before := r.data[:min(max(offset, 0), len(r.data))]
+	r.problems = append(r.problems, Problem{
+		File: r.file, Line: bytes.Count(before, []byte("\n")) + 1, Column: len(before) - bytes.LastIndexByte(before, '\n'), Name: name, Err: err,
+	})
+}
+
+func (r *reader) item(raw []byte, offset int) {
+	var in item
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		at := offset
+		if _, field, found := strings.Cut(err.Error(), "unknown field "); found {
+			at += max(0, bytes.Index(raw, []byte(field)))
+		}
+		r.problem(at, in.Name, err)
+		return
+	}
+	b := builder{in: &in, raw: raw, decision: Decision{Name: in.Name, Expect: in.Expect, Rules: in.Rules, names: map[eval.Layer][][]string{}}}
+	if err := b.build(); err != nil {
+		at := offset
+		var broken documentError
+		if errors.As(err, &broken) {
+			at += broken.offset
+		}
+		r.problem(at, in.Name, err)
+		return
+	}
+	r.decisions = append(r.decisions, b.decision)
+}
+
+// documentError is a policy document that cannot be evaluated, at an offset of the item.
+type documentError struct {
+	offset int
+	name   string
+	reason string
+}
+
+func (e documentError) Error() string { return e.name + ": " + e.reason }
+
+type builder struct {
+	in       *item
+	raw      []byte
+	decision Decision
+	policies eval.Policies
+}
+
+// Expectations are the values of expect, the verdicts of the outside format.
+var Expectations = []string{"Allowed", "ImplicitlyDenied", "ExplicitlyDenied", "Unknown"}
+
+func (b *builder) build() error {
+	in := b.in
+	if in.Expect != "" && !slices.Contains(Expectations, in.Expect) {
+		return fmt.Errorf("expect %q is none of %s", in.Expect, strings.Join(Expectations, ", "))
+	}
+	caller, err := eval.NewCaller(in.Principal)
+	if err != nil {
+		return err
+	}
+	if in.PrincipalRole != "" {
+		caller.ARN = in.PrincipalRole
+		caller.Update()
+	}
+	if in.PrincipalAccount != "" && caller.Account != "" && in.PrincipalAccount != caller.Account {
+		return fmt.Errorf("principalAccount %s is not the account of the principal", in.PrincipalAccount)
+	}
+	action, err := eval.ActionOf(in.Action)
+	if err != nil {
+		return err
+	}
+	if in.Resource != "*" {
+		if _, err := arn.Parse(in.Resource); err != nil {
+			return fmt.Errorf("resource: %w", err)
+		}
+	}
+	ctx := &cond.Context{Parent: caller.Context()}
+	for key, text := range in.Context {
+		values, err := ContextValue(text)
+		if err != nil {
+			return fmt.Errorf("context key %s: %w", key, err)
+		}
+		ctx.Set(key, values...)
+	}
+	for _, key := range in.Unknown {
+		ctx.SetUnknown(key)
+	}
+	if err := b.layers(); err != nil {
+		return err
+	}
+	b.decision.Request = eval.Request{Caller: caller, Action: action, Resource: in.Resource, ResourceAccount: in.ResourceAccount, Context: ctx, Policies: &b.policies}
+	return nil
+}
+
+// layers reads the documents of every layer. What is not given does not apply.
+func (b *builder) layers() error {
+	optional := func(layer eval.Layer, name string, d documents) (*eval.Set, error) {
+		if d == nil {
+			return nil, nil
+		}
+		s, err := b.set(layer, name, d)
+		return &s, err
+	}
+	var err error
+	if b.policies.Identity, err = b.set(eval.Identity, "identity", b.in.Identity); err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		layer eval.Layer
+		name  string
+		from  documents
+		to    **eval.Set
+	}{
+		{eval.Resource, "resourcePolicy", b.in.ResourcePolicy, &b.policies.Resource},
+		{eval.Boundary, "boundary", b.in.Boundary, &b.policies.Boundary},
+		{eval.Session, "session", b.in.Session, &b.policies.Session},
+		{eval.Endpoint, "endpoint", b.in.Endpoint, &b.policies.Endpoint},
+	} {
+		if *l.to, err = optional(l.layer, l.name, l.from); err != nil {
+			return err
+		}
+	}
+	b.decision.names[eval.Trust] = b.decision.names[eval.Resource]
+	for i, level := range b.in.SCPs {
+		s, err := b.set(eval.SCP, fmt.Sprintf("scps[%d]", i), level)
+		if err != nil {
+			return err
+		}
+		b.policies.SCPs = append(b.policies.SCPs, s)
+	}
+	for i, level := range b.in.RCPs {
+		s, err := b.set(eval.RCP, fmt.Sprintf("rcps[%d]", i), level)
+		if err != nil {
+			return err
+		}
+		b.policies.RCPs = append(b.policies.RCPs, s)
+	}
+	return nil
+}
+
+func (b *builder) set(layer eval.Layer, name string, list documents) (eval.Set, error) {
+	var s eval.Set
+	var names []string
+	for i, raw := range list {
+		called := name
+		if len(list) > 1 || layer == eval.Identity || layer == eval.SCP || layer == eval.RCP {
+			called = fmt.Sprintf("%s[%d]", name, i)
+		}
+		p, err := b.document(called, raw)
+		if err != nil {
+			return s, err
+		}
+		s.Policies = append(s.Policies, p)
+		names = append(names, called)
+	}
+	b.decision.names[layer] = append(b.decision.names[layer], names)
+	return s, nil
+}
+
+func (b *builder) document(name string, raw json.RawMessage) (*policy.Policy, error) {
+	text := []byte(raw)
+	var quoted string
+	if json.Unmarshal(raw, &quoted) == nil {
+		text = []byte(quoted) // as a string, possibly URL-encoded, as the API returns documents
+	}
+	d, problems := policy.Parse(text)
+	for _, p := range problems {
+		if p.Fatal || d == nil {
+			offset := max(0, bytes.Index(b.raw, raw))
+			if quoted == "" {
+				offset += int(p.Pos.Offset)
+			}
+			return nil, documentError{offset, name, p.Message}
+		}
+	}
+	return policy.Compile(d), nil
+}
+
+// ContextValue reads one value of a request context as the outside formats write it: a string, a number, a boolean, or a
+// list of them.
+func ContextValue(text json.RawMessage) ([]string, error) {
+	list := []json.RawMessage{text}
+	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '[' {
+		list = nil
+		if err := json.Unmarshal(trimmed, &list); err != nil {
+			return nil, err
+		}
+	}
+	values := make([]string, 0, len(list))
+	for _, raw := range list {
+		var v any
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			return nil, err
+		}
+		switch v := v.(type) {
+		case string:
+			values = append(values, v)
+		case json.Number, bool:
+			values = append(values, fmt.Sprint(v))
+		default:
+			return nil, fmt.Errorf("expected a string, a number, a boolean or a list of them, found %s", raw)
+		}
+	}
+	return values, nil
+}
