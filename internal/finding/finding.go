@@ -29,6 +29,8 @@ const (
 	NotAssessed               // a fact is missing: the rule could not say whether the problem is there
 )
 
+func (s Status) String() string { return [...]string{"confirmed", "not assessed"}[s] }
+
 // Finding is one computed problem.
 type Finding struct {
 	Rule     string // TRU-004
