@@ -97,6 +97,7 @@ func noCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	c.SuggestionsMinimumDistance = 2
 	var hint bytes.Buffer
 	for i, s := range c.SuggestionsFor(args[0]) {
 		if i == 0 {

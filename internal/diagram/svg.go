@@ -13,7 +13,7 @@ const Style = `.db-picture{--db-paper:#ffffff;--db-ink:#1b2330;--db-soft:#5b6778
 @media (prefers-color-scheme:dark){.db-picture{--db-paper:#11161d;--db-ink:#e6ebf2;--db-soft:#9aa7b8;--db-box:#171e28;--db-rim:#2c3746;--db-node:#1e2733;--db-line:#7f8ea3;--db-in:#6db3e0;--db-out:#f0a35e;--db-critical:#ff6b7d;--db-high:#ff935c;--db-medium:#e3b341;--db-low:#6cc4dd;--db-info:#9aa7b8}}
 @media print{.db-picture{--db-paper:#fff;--db-ink:#000;--db-soft:#444;--db-box:#fafafa;--db-rim:#bbb;--db-node:#fff;--db-line:#666;--db-in:#235d88;--db-out:#9a4408;--db-critical:#b00020;--db-high:#b23b0a;--db-medium:#7a5600;--db-low:#1f6f8b;--db-info:#555}}
 .db-picture .unit rect{fill:var(--db-box);stroke:var(--db-rim)}
-.db-picture .unit text{fill:var(--db-soft);font-size:11px;font-weight:600;letter-spacing:.04em}
+.db-picture .unit text{fill:var(--db-soft);paint-order:stroke;stroke:var(--db-box);stroke-width:4px;stroke-linejoin:round;font-size:11px;font-weight:600;letter-spacing:.04em}
 .db-picture .node rect{fill:var(--db-node);stroke:var(--db-line)}
 .db-picture .node.outside rect{stroke:var(--db-out);stroke-dasharray:5 3}
 .db-picture .node.issuer rect{stroke:var(--db-out)}
@@ -51,11 +51,13 @@ func (p *Picture) write(w io.Writer, style string) error {
 		fmt.Fprintf(out, "<style>%s</style>\n", style)
 	}
 	for _, b := range p.units {
-		fmt.Fprintf(out, `<g class="unit"><rect x="%d" y="%d" width="%d" height="%d" rx="8"/><text x="%d" y="%d">%s</text></g>`+"\n",
-			b.x, b.y, b.w, b.h, b.x+unitPad, b.y+16, escape(fitEnd(b.label, b.w-2*unitPad, 66)))
+		fmt.Fprintf(out, `<g class="unit"><rect x="%d" y="%d" width="%d" height="%d" rx="8"/></g>`+"\n", b.x, b.y, b.w, b.h)
 	}
 	for i := range p.curves {
 		p.curves[i].line(out)
+	}
+	for _, b := range p.units {
+		fmt.Fprintf(out, `<g class="unit"><text x="%d" y="%d">%s</text></g>`+"\n", b.x+unitPad, b.y+16, escape(fitEnd(b.label, b.w-2*unitPad, 70)))
 	}
 	for i := range p.nodes {
 		p.nodes[i].draw(out)
