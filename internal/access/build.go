@@ -542,7 +542,9 @@ func (g *Graph) evidence(ref eval.Ref, p *org.Principal, t *Target) Evidence {
 	}
 	switch ref.Layer {
 	case eval.Trust:
-		return evidenceAt(t.ARN, t.Role.Role.Trust, int(ref.Statement))
+		if t.Role != nil {
+			return evidenceAt(t.ARN, t.Role.Role.Trust, int(ref.Statement))
+		}
 	case eval.Resource:
 		if t.Resource != nil {
 			return evidenceAt(t.ARN, t.Resource.Resource.Policy, int(ref.Statement))

@@ -1,0 +1,34 @@
+package access
+
+import (
+	"errors"
+	"testing"
+
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/internal/org"
+	"drawbridge/internal/snapshot"
+)
+
+// TestDecideNames: the errors of a question are about its names, and a role that nobody collected is a target like any other.
+func TestDecideNames(t *testing.T) {
+	g := Build(org.Build(&snapshot.Snapshot{
+		Organization: &snapshot.Organization{ID: "o-example", ManagementAccount: "100000000001"},
+		Accounts:     []snapshot.Account{{ID: "111111111111", Kind: snapshot.Member, Inventoried: true, UnitPath: "r-root"}},
+	}), Options{})
+	ask := func(principal, action, resource string) (Answer, error) {
+		return g.Decide(Question{Principal: principal, Action: action, Resource: resource, Rest: cond.Absent})
+	}
+	if _, err := ask("arn:aws:iam::111111111111:role/gone", "s3:GetObject", "arn:aws:s3:::b/k"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a principal that the inventory lacks: %v, expected ErrNotFound", err)
+	}
+	for _, bad := range [][3]string{{"ann", "s3:GetObject", "*"}, {"anonymous", "s3", "*"}, {"anonymous", "s3:GetObject", "bucket"}, {"oidc:host", "sts:AssumeRoleWithWebIdentity", "*"}} {
+		if _, err := ask(bad[0], bad[1], bad[2]); err == nil {
+			t.Errorf("%v: no error", bad)
+		}
+	}
+	a, err := ask("arn:aws:iam::999999999999:role/x", "sts:AssumeRole", "arn:aws:iam::222222222222:role/y")
+	if err != nil || a.Verdict != eval.Deny || !a.CallerAssumed {
+		t.Errorf("a role that nobody collected: %v, %v", a, err)
+	}
+}

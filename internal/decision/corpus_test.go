@@ -1,0 +1,118 @@
+package decision
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+	"drawbridge/iam/ref"
+)
+
+// TestCorpus runs the decision corpus: every case as given, with documents and statements shuffled, and after its documents
+// were printed and read again. The answers must be the expected one each time.
+func TestCorpus(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/corpus/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := &eval.Evaluator{RCPServices: ref.RCPServices()}
+	cases, rules := 0, map[int]bool{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decisions, problems := Read(data, filepath.Base(file))
+		for _, p := range problems {
+			t.Error(p)
+		}
+		for i := range decisions {
+			d := &decisions[i]
+			cases++
+			for _, r := range d.Rules {
+				rules[r] = true
+			}
+			if len(d.Rules) == 0 || d.Expect == "" {
+				t.Errorf("%s: %q cites no rule or expects nothing", file, d.Name)
+			}
+			check(t, file, d, engine)
+		}
+	}
+	if cases < 150 || len(rules) < 100 {
+		t.Errorf("%d cases of %d rules: files are missing", cases, len(rules))
+	}
+}
+
+func check(t *testing.T, file string, d *Decision, engine *eval.Evaluator) {
+	t.Helper()
+	if a := d.Answer(engine); a.Verdict != d.Expect {
+		t.Errorf("%s: %q (rules %v): %s by %s, expected %s", filepath.Base(file), d.Name, d.Rules, a.Verdict, a.DecidedBy.Layer, d.Expect)
+	}
+	for seed := range uint64(4) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		shuffled := *d
+		shuffled.Request.Policies = rearranged(d.Request.Policies, func(p *policy.Policy) *policy.Policy { return shuffle(r, p) }, r)
+		if a := shuffled.Answer(engine); a.Verdict != d.Expect {
+			t.Errorf("%s: %q with statements shuffled: %s, expected %s", filepath.Base(file), d.Name, a.Verdict, d.Expect)
+		}
+	}
+	printed := *d
+	printed.Request.Policies = rearranged(d.Request.Policies, func(p *policy.Policy) *policy.Policy { return reread(t, p) }, nil)
+	if a := printed.Answer(engine); a.Verdict != d.Expect {
+		t.Errorf("%s: %q printed and read again: %s, expected %s", filepath.Base(file), d.Name, a.Verdict, d.Expect)
+	}
+}
+
+// rearranged copies policies with every document changed, and shuffled inside their sets where r is given.
+func rearranged(p *eval.Policies, change func(*policy.Policy) *policy.Policy, r *rand.Rand) *eval.Policies {
+	set := func(s eval.Set) eval.Set {
+		c := eval.Set{Unresolved: s.Unresolved}
+		for _, q := range s.Policies {
+			c.Policies = append(c.Policies, change(q))
+		}
+		if r != nil {
+			r.Shuffle(len(c.Policies), func(i, j int) { c.Policies[i], c.Policies[j] = c.Policies[j], c.Policies[i] })
+		}
+		return c
+	}
+	optional := func(s *eval.Set) *eval.Set {
+		if s == nil {
+			return nil
+		}
+		c := set(*s)
+		return &c
+	}
+	levels := func(all []eval.Set) []eval.Set {
+		var c []eval.Set
+		for _, s := range all {
+			c = append(c, set(s))
+		}
+		return c
+	}
+	return &eval.Policies{
+		Identity: set(p.Identity), Boundary: optional(p.Boundary), Session: optional(p.Session), SCPs: levels(p.SCPs), RCPs: levels(p.RCPs),
+		Resource: optional(p.Resource), Endpoint: optional(p.Endpoint), CallerAssumed: p.CallerAssumed,
+	}
+}
+
+func shuffle(r *rand.Rand, p *policy.Policy) *policy.Policy {
+	d := *p.Document
+	d.Statements = slices.Clone(d.Statements)
+	r.Shuffle(len(d.Statements), func(i, j int) { d.Statements[i], d.Statements[j] = d.Statements[j], d.Statements[i] })
+	return policy.Compile(&d)
+}
+
+func reread(t *testing.T, p *policy.Policy) *policy.Policy {
+	t.Helper()
+	d, problems := policy.Parse(p.Document.Canonical())
+	for _, problem := range problems {
+		if problem.Fatal {
+			t.Fatalf("the canonical form does not parse: %v", problem)
+		}
+	}
+	return policy.Compile(d)
+}
