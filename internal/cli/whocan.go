@@ -80,7 +80,7 @@ func whoCanAnswerOf(action, resource string, edges []*access.Edge) whoCanAnswer 
 
 func (w *textWriter) whoCan(action, resource string, edges []*access.Edge) {
 	if len(edges) == 0 {
-		w.line("Nobody in the input may %s on %s, and its policy lets nobody else.", action, resource)
+		w.line("Nobody is known who may %s on %s: no user or role of the input, and nobody whom a policy in it names.", action, resource)
 		return
 	}
 	w.line("%d may %s on %s:", len(edges), action, resource)
