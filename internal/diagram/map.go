@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // maxOutside is how many nodes of one kind stand at the border before the rest is drawn as one.
@@ -144,16 +145,20 @@ func condense(nodes []Node, edges []Edge) ([]Node, []Edge, string) {
 			out[i].Severity, out[i].Badge = n.Severity, "worst: "+n.Severity
 		}
 	}
-	byUnit := len(nodes) > MaxNodes
-	border := map[Kind]int{}
+	byUnit, border, limit := len(nodes) > MaxNodes, map[Kind]int{}, maxOutside
+	var depth int
+	if byUnit {
+		depth, limit = unitDepth(nodes), maxOutside/2
+	}
 	for i := range nodes {
 		n := &nodes[i]
 		switch {
 		case byUnit && n.Kind == Inside:
-			absorb(n, Node{ID: "unit:" + n.Unit, Kind: Group, Label: cmp.Or(n.Unit, "No unit")})
+			unit := upTo(n.Unit, depth)
+			absorb(n, Node{ID: "unit:" + unit, Kind: Group, Label: cmp.Or(unit, "No unit")})
 			continue
 		case n.Kind != Inside && n.Kind != Group:
-			if border[n.Kind]++; border[n.Kind] > maxOutside {
+			if border[n.Kind]++; border[n.Kind] > limit {
 				absorb(n, Node{ID: "more:" + kindClasses[n.Kind], Kind: n.Kind, Sub: "drawn as one"})
 				continue
 			}
@@ -171,9 +176,36 @@ func condense(nodes []Node, edges []Edge) ([]Node, []Edge, string) {
 	case byUnit:
 		return out, mergeEdges(edges, into), fmt.Sprintf("There are more than %d accounts and parties, so the accounts are drawn by unit.", MaxNodes)
 	case len(at) > 0:
-		return out, mergeEdges(edges, into), fmt.Sprintf("Of each kind of party outside, those after the first %d are drawn as one.", maxOutside)
+		return out, mergeEdges(edges, into), fmt.Sprintf("Of each kind of party outside, those after the first %d are drawn as one.", limit)
 	}
 	return nodes, edges, ""
+}
+
+// maxUnits is how many units are drawn where accounts are drawn by unit.
+const maxUnits = 90
+
+// unitDepth is how deep into the tree of units accounts are told apart: as deep as maxUnits allows.
+func unitDepth(nodes []Node) int {
+	depth := 0
+	for i := range nodes {
+		depth = max(depth, strings.Count(nodes[i].Unit, "/")+1)
+	}
+	for ; depth > 1; depth-- {
+		units := map[string]bool{}
+		for i := range nodes {
+			units[upTo(nodes[i].Unit, depth)] = true
+		}
+		if len(units) <= maxUnits {
+			break
+		}
+	}
+	return depth
+}
+
+// upTo cuts a unit's path after depth names.
+func upTo(unit string, depth int) string {
+	parts := strings.Split(unit, "/")
+	return strings.Join(parts[:min(depth, len(parts))], "/")
 }
 
 // worse reports whether severity a is worse than b.

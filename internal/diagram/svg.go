@@ -177,12 +177,17 @@ func sign(out *bufio.Writer, severity string, x, y int) {
 	out.WriteString(shape)
 }
 
-// textWidth estimates the width of a text in pixels; tenth is the mean width of a character in tenths of a pixel. Wide scripts count double.
+// textWidth estimates the width of a text in pixels, on the safe side; tenth is the mean width of a small letter in tenths of a
+// pixel. Capitals are wider, and wide scripts count double.
 func textWidth(s string, tenth int) int {
 	n := 0
 	for _, c := range s {
-		n += tenth
-		if c >= 0x1100 {
+		switch {
+		case c >= 0x1100:
+			n += 2 * tenth
+		case 'A' <= c && c <= 'Z' || c == '_' || c == 'm' || c == 'w' || c == '@':
+			n += tenth * 5 / 4
+		default:
 			n += tenth
 		}
 	}

@@ -142,8 +142,12 @@ func lead(r *Report) string {
 			outside += c.Count
 		}
 	}
-	text := fmt.Sprintf("Looked at %s with %s. Found %s across the borders of accounts, %d of them from outside the organisation",
-		plural(s.Accounts.Total, "account"), plural(s.Roles, "role"), plural(s.Trusts.CrossAccount, "trust"), outside)
+	where := "from outside the organisation"
+	if r.Organization == nil {
+		where = "from where nobody knows whether it is part of the organisation"
+	}
+	text := fmt.Sprintf("Looked at %s with %s. Found %s across the borders of accounts, %d of them %s",
+		plural(s.Accounts.Total, "account"), plural(s.Roles, "role"), plural(s.Trusts.CrossAccount, "trust"), outside, where)
 	if n := len(r.Paths); n > 0 {
 		text += ", and " + plural(n, "way") + " from outside to what is tagged as critical"
 	}

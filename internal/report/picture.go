@@ -26,6 +26,9 @@ func (r *Report) Map() *diagram.Picture {
 	for i := range r.Accounts {
 		a := &r.Accounts[i]
 		n := diagram.Node{ID: a.ID, Label: a.name(), Sub: a.ID, Unit: a.Unit, Severity: a.Worst, Href: "#account-" + a.ID, Title: a.name() + " " + a.ID}
+		if a.Name == "" {
+			n.Sub = "account"
+		}
 		if a.Environment != "" {
 			n.Sub += " · " + a.Environment
 		}
@@ -106,16 +109,21 @@ func party(g *Grantee) diagram.Node {
 		return diagram.Node{ID: "kind:" + g.Kind, Label: strings.ReplaceAll(g.Kind, "-", " "), Sub: "account not known", Kind: diagram.Outside}
 	}
 	n := diagram.Node{ID: g.Account, Label: cmp.Or(g.Vendor, g.AccountName, g.Account), Sub: g.Account, Title: g.Account}
+	what := ""
 	switch access.Relation(g.Relation) {
 	case access.External:
-		n.Kind = diagram.Outside
-		n.Sub += " · outside"
+		n.Kind, what = diagram.Outside, "outside"
 		if g.Vendor != "" {
-			n.Sub = g.Account + " · vendor"
+			what = "vendor"
 		}
 	case access.RelationUnknown:
-		n.Kind = diagram.Outside
-		n.Sub += " · membership unknown"
+		n.Kind, what = diagram.Outside, "membership unknown"
+	}
+	switch {
+	case n.Label == g.Account:
+		n.Sub = what
+	case what != "":
+		n.Sub += " · " + what
 	}
 	return n
 }
