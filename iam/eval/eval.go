@@ -133,8 +133,11 @@ type Evaluator struct {
 }
 
 // Decide answers one request. It does not allocate where the verdict follows without unknown keys and no statement in
-// question carries a variable.
+// question carries a variable. A request without a caller or without policies is not decided: Unknown.
 func (e *Evaluator) Decide(r *Request) Decision {
+	if r.Caller == nil || r.Policies == nil {
+		return Decision{By: NoRef, Identity: NoRef, Resource: NoRef, LeftOver: cond.NotUnderstood("the request has no caller or no policies")}
+	}
 	run := run{e: e, r: r, ctx: r.Context, trace: e.Trace}
 	if run.ctx == nil {
 		run.ctx = r.Caller.Context()
