@@ -20,8 +20,12 @@ var pageText string
 //go:embed page.css
 var pageCSS string
 
-// maxRows is how many trusts the page lists; the JSON form has them all.
-const maxRows = 1500
+// How much the page lists, so that a browser opens it; the JSON form has everything.
+const (
+	maxRows     = 1500 // trusts
+	maxFindings = 1000 // open findings
+	maxTargets  = 20   // critical targets with a picture of the ways to them
+)
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"plural":   plural,
@@ -51,13 +55,15 @@ type page struct {
 	Accepted []*Finding
 	Across   []*Trust // from outside and other accounts
 	Services []*Trust
-	Hidden   int // trusts beyond maxRows
+	// What is beyond maxRows, maxFindings and maxTargets.
+	HiddenTrusts, HiddenFindings, HiddenWays int
 }
 
 // target is something critical, and the ways to it.
 type target struct {
 	ARN     string
 	Picture template.HTML
+	Note    string
 	Paths   []*Path
 }
 
@@ -88,6 +94,8 @@ func WriteHTML(w io.Writer, r *Report) error {
 	}
 	for i := range r.Findings {
 		switch f := &r.Findings[i]; {
+		case f.Open() && len(p.Open) >= maxFindings:
+			p.HiddenFindings++
 		case f.Open():
 			p.Open = append(p.Open, f)
 		case f.Accepted != nil:
@@ -103,7 +111,7 @@ func WriteHTML(w io.Writer, r *Report) error {
 		switch {
 		case !t.CrossAccount:
 		case len(p.Across)+len(p.Services) >= maxRows:
-			p.Hidden++
+			p.HiddenTrusts++
 		case t.Grantee.Relation == string(access.AWSService):
 			p.Services = append(p.Services, t)
 		default:
@@ -113,8 +121,14 @@ func WriteHTML(w io.Writer, r *Report) error {
 	for i := range r.Paths {
 		path := &r.Paths[i]
 		if n := len(p.Targets); n == 0 || p.Targets[n-1].ARN != path.To {
+			if n == maxTargets || p.HiddenWays > 0 {
+				p.HiddenWays++
+				continue
+			}
 			t := target{ARN: path.To}
-			if t.Picture, err = svg(r.Ways(path.To)); err != nil {
+			ways := r.Ways(path.To)
+			t.Note = ways.Note
+			if t.Picture, err = svg(ways); err != nil {
 				return err
 			}
 			p.Targets = append(p.Targets, t)

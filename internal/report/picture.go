@@ -139,7 +139,10 @@ func issuer(id string) (host, sub string) {
 	return id, "identity provider"
 }
 
-// Ways is the picture of all ways from outside to one critical target.
+// maxWays is how many ways to one target a picture shows.
+const maxWays = 12
+
+// Ways is the picture of the ways from outside to one critical target, the shortest where there are many.
 func (r *Report) Ways(to string) *diagram.Picture {
 	names := map[string]string{}
 	for i := range r.Accounts {
@@ -147,6 +150,7 @@ func (r *Report) Ways(to string) *diagram.Picture {
 	}
 	var nodes []diagram.Node
 	var edges []diagram.Edge
+	total := 0
 	seenNode, seenEdge := map[string]bool{}, map[[2]string]bool{}
 	add := func(n diagram.Node) {
 		if !seenNode[n.ID] {
@@ -157,6 +161,9 @@ func (r *Report) Ways(to string) *diagram.Picture {
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		if p.To != to {
+			continue
+		}
+		if total++; total > maxWays {
 			continue
 		}
 		from := diagram.Node{ID: "from:" + p.From, Label: short(p.From), Sub: p.FromKind + " outside", Kind: diagram.Outside, Title: p.From}
@@ -189,6 +196,9 @@ func (r *Report) Ways(to string) *diagram.Picture {
 		}
 	}
 	picture := diagram.Layered(nodes, edges)
+	if total > maxWays {
+		picture.Note = fmt.Sprintf("The %d shortest of %d ways are drawn.", maxWays, total)
+	}
 	picture.Label = "Ways from outside to " + to + "; the list below says the same in words."
 	return picture
 }
