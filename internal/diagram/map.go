@@ -16,7 +16,7 @@ const maxOutside = 24
 // added up where nodes are drawn as one.
 func Map(nodes []Node, edges []Edge) *Picture {
 	nodes, edges, note := condense(nodes, edges)
-	var first, last []stack
+	var first, groups, last []stack
 	units := map[string]*stack{}
 	var names []string
 	for i := range nodes {
@@ -25,6 +25,8 @@ func Map(nodes []Node, edges []Edge) *Picture {
 			first = append(first, stack{nodes: []int{i}})
 		case Service:
 			last = append(last, stack{nodes: []int{i}})
+		case Group:
+			groups = append(groups, stack{nodes: []int{i}})
 		default:
 			u := nodes[i].Unit
 			if units[u] == nil {
@@ -37,7 +39,7 @@ func Map(nodes []Node, edges []Edge) *Picture {
 	slices.Sort(names)
 	score := flow(nodes, edges)
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(score[a], score[b]) })
-	var middle []stack
+	middle := groups
 	for _, name := range names {
 		middle = append(middle, split(*units[name], unitHeight)...)
 	}
@@ -145,11 +147,12 @@ func condense(nodes []Node, edges []Edge) ([]Node, []Edge, string) {
 			out[i].Severity, out[i].Badge = n.Severity, "worst: "+n.Severity
 		}
 	}
-	byUnit, border, limit := len(nodes) > MaxNodes, map[Kind]int{}, maxOutside
+	byUnit, limit := len(nodes) > MaxNodes, maxOutside
 	var depth int
 	if byUnit {
-		depth, limit = unitDepth(nodes), maxOutside/2
+		depth, limit = unitDepth(nodes), maxOutside/4
 	}
+	alone := busiest(nodes, edges, limit)
 	for i := range nodes {
 		n := &nodes[i]
 		switch {
@@ -157,11 +160,9 @@ func condense(nodes []Node, edges []Edge) ([]Node, []Edge, string) {
 			unit := upTo(n.Unit, depth)
 			absorb(n, Node{ID: "unit:" + unit, Kind: Group, Label: cmp.Or(unit, "No unit")})
 			continue
-		case n.Kind != Inside && n.Kind != Group:
-			if border[n.Kind]++; border[n.Kind] > limit {
-				absorb(n, Node{ID: "more:" + kindClasses[n.Kind], Kind: n.Kind, Sub: "drawn as one"})
-				continue
-			}
+		case n.Kind != Inside && n.Kind != Group && !alone[n.ID]:
+			absorb(n, Node{ID: "more:" + kindClasses[n.Kind], Kind: n.Kind, Sub: "drawn as one"})
+			continue
 		}
 		out = append(out, *n)
 	}
@@ -174,11 +175,36 @@ func condense(nodes []Node, edges []Edge) ([]Node, []Edge, string) {
 	}
 	switch {
 	case byUnit:
-		return out, mergeEdges(edges, into), fmt.Sprintf("There are more than %d accounts and parties, so the accounts are drawn by unit.", MaxNodes)
+		return out, mergeEdges(edges, into), fmt.Sprintf("There are more than %d accounts and parties, so the accounts are drawn by unit, and of each kind of party outside only the %d busiest by themselves.", MaxNodes, limit)
 	case len(at) > 0:
-		return out, mergeEdges(edges, into), fmt.Sprintf("Of each kind of party outside, those after the first %d are drawn as one.", limit)
+		return out, mergeEdges(edges, into), fmt.Sprintf("Of each kind of party outside, those beside the %d busiest are drawn as one.", limit)
 	}
 	return nodes, edges, ""
+}
+
+// busiest are the nodes at the border that are drawn by themselves: of each kind those with the most trusts.
+func busiest(nodes []Node, edges []Edge, limit int) map[string]bool {
+	weight := map[string]int{}
+	for i := range edges {
+		n, err := strconv.Atoi(edges[i].Label)
+		if err != nil {
+			n = 1
+		}
+		weight[edges[i].From] += n
+		weight[edges[i].To] += n
+	}
+	byKind := map[Kind][]string{}
+	for i := range nodes {
+		byKind[nodes[i].Kind] = append(byKind[nodes[i].Kind], nodes[i].ID)
+	}
+	alone := map[string]bool{}
+	for _, ids := range byKind {
+		slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(weight[b], weight[a]) })
+		for _, id := range ids[:min(limit, len(ids))] {
+			alone[id] = true
+		}
+	}
+	return alone
 }
 
 // maxUnits is how many units are drawn where accounts are drawn by unit.
