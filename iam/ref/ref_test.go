@@ -53,3 +53,22 @@ func TestTenant(t *testing.T) {
 		}
 	}
 }
+
+func TestConditionKey(t *testing.T) {
+	for key, want := range map[string]struct {
+		known   bool
+		nearest string
+	}{
+		"aws:PrincipalOrgID":     {true, ""},
+		"AWS:sourceip":           {true, ""},
+		"aws:PrincipalTag/team":  {true, ""},
+		"s3:x-amz-acl":           {true, ""},
+		"aws:PrincipleOrgID":     {false, "aws:principalorgid"},
+		"sts:ExternalID2":        {false, "sts:externalid"},
+		"aws:SomethingElseThere": {false, ""},
+	} {
+		if known, nearest := ConditionKey(key); known != want.known || nearest != want.nearest {
+			t.Errorf("%s: %v, %q; expected %v, %q", key, known, nearest, want.known, want.nearest)
+		}
+	}
+}

@@ -251,7 +251,7 @@ func (g *Graph) collect(b *granted, set *eval.Set, document snapshot.Document, t
 				continue
 			}
 			grant := Grant{
-				Evidence:  evidenceAt(target.ARN, document, i),
+				Evidence:  EvidenceAt(target.ARN, document, i),
 				Statement: &p.Document.Statements[i],
 				Rule:      rule,
 				Raw:       g.rawCondition(rule),
@@ -295,11 +295,12 @@ func (g *Graph) unreadable(target Target, m Mechanism, reason string, d snapshot
 		Target:       target,
 		CrossAccount: true,
 		LeftOver:     cond.NotUnderstood(reason),
-		By:           evidenceAt(target.ARN, d, -1),
+		By:           EvidenceAt(target.ARN, d, -1),
 	}
 }
 
-func evidenceAt(subject string, d snapshot.Document, statement int) Evidence {
+// EvidenceAt is the place of a statement of a document; -1 stands for the document as a whole.
+func EvidenceAt(subject string, d snapshot.Document, statement int) Evidence {
 	e := Evidence{Subject: subject, Document: d.Name, Statement: statement, Source: d.Source}
 	if d.State == snapshot.Read && statement >= 0 && statement < len(d.Policy.Document.Statements) {
 		s := &d.Policy.Document.Statements[statement]
@@ -530,7 +531,7 @@ func (g *Graph) homeOf(t *Target) *org.Account {
 func (g *Graph) evidence(ref eval.Ref, p *org.Principal, t *Target) Evidence {
 	index := func(documents []snapshot.Document, subject string) Evidence {
 		if ref.Document >= 0 && int(ref.Document) < len(documents) {
-			return evidenceAt(subject, documents[ref.Document], int(ref.Statement))
+			return EvidenceAt(subject, documents[ref.Document], int(ref.Statement))
 		}
 		return Evidence{Subject: subject, Document: ref.Layer.String() + " policies", Statement: -1}
 	}
@@ -543,11 +544,11 @@ func (g *Graph) evidence(ref eval.Ref, p *org.Principal, t *Target) Evidence {
 	switch ref.Layer {
 	case eval.Trust:
 		if t.Role != nil {
-			return evidenceAt(t.ARN, t.Role.Role.Trust, int(ref.Statement))
+			return EvidenceAt(t.ARN, t.Role.Role.Trust, int(ref.Statement))
 		}
 	case eval.Resource:
 		if t.Resource != nil {
-			return evidenceAt(t.ARN, t.Resource.Resource.Policy, int(ref.Statement))
+			return EvidenceAt(t.ARN, t.Resource.Resource.Policy, int(ref.Statement))
 		}
 	case eval.RCP:
 		if home := g.homeOf(t); home != nil {

@@ -3,8 +3,6 @@ package catalog
 import "drawbridge/internal/rule"
 
 var (
-	trustRules      []rule.Rule
-	externalRules   []rule.Rule
 	permissionRules []rule.Rule
 	chainRules      []rule.Rule
 	resourceRules   []rule.Rule
