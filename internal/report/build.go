@@ -63,7 +63,7 @@ func New(in *rule.Input, findings []finding.Finding, options Options) *Report {
 	r.Trusts = b.trusts()
 	r.Findings = b.findings(findings)
 	r.Accounts = b.accounts(r)
-	r.Paths = b.paths()
+	r.Paths, r.PathsIncomplete = b.paths()
 	r.Rules = b.rules()
 	r.Summary = b.summary(r)
 	return r
@@ -376,11 +376,11 @@ func counts(m map[string]int) []Count {
 const maxSearches = 4000
 
 // paths finds one shortest way from each entry from outside to each critical role or resource.
-func (b *builder) paths() []Path {
+func (b *builder) paths() (out []Path, incomplete bool) {
 	critical := b.critical()
-	out := []Path{}
+	out = []Path{}
 	if len(critical) == 0 {
-		return out
+		return out, false
 	}
 	isCritical := map[string]bool{}
 	for _, c := range critical {
@@ -399,8 +399,12 @@ func (b *builder) paths() []Path {
 		onward, ok := found[from]
 		if !ok {
 			for _, to := range critical {
-				if to == from || searches >= maxSearches {
+				if to == from {
 					continue
+				}
+				if searches >= maxSearches {
+					incomplete = true
+					break
 				}
 				searches++
 				paths, err := b.in.Graph.Paths(from, to, access.PathOptions{Limit: 1})
@@ -417,7 +421,7 @@ func (b *builder) paths() []Path {
 	slices.SortStableFunc(out, func(x, y Path) int {
 		return cmp.Or(cmp.Compare(x.To, y.To), cmp.Compare(len(x.Steps), len(y.Steps)), cmp.Compare(x.From, y.From))
 	})
-	return out
+	return out, incomplete
 }
 
 // critical lists the ARNs of the roles and resources that carry the tag of critical ones.

@@ -28,15 +28,16 @@ const (
 )
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"plural":   plural,
-	"list":     list,
-	"session":  session,
-	"upper":    strings.ToUpper,
-	"relation": relationWord,
-	"verdict":  verdictWord,
-	"meaning":  gapMeaning,
-	"place":    place,
-	"join":     strings.Join,
+	"plural":     plural,
+	"list":       list,
+	"session":    session,
+	"upper":      strings.ToUpper,
+	"relation":   relationWord,
+	"verdict":    verdictWord,
+	"meaning":    gapMeaning,
+	"place":      place,
+	"join":       strings.Join,
+	"incomplete": func() string { return pathsIncomplete },
 }).Parse(pageText))
 
 // page is what the template shows.

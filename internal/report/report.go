@@ -35,6 +35,8 @@ type Report struct {
 	Findings     []Finding     `json:"findings"`
 	// Paths lead from outside the organisation to what is tagged as critical, one shortest path for each pair.
 	Paths []Path `json:"paths"`
+	// PathsIncomplete: there are so many entries and critical targets that not all pairs were searched.
+	PathsIncomplete bool `json:"pathsIncomplete,omitempty"`
 	// Rules are those that were run.
 	Rules []Rule `json:"rules"`
 	// UnusedExceptions are exceptions that accept no finding of this scan, as fingerprints.

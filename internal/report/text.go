@@ -169,6 +169,9 @@ func verdictWords(counts []Count) []Count {
 const pathLines = 10
 
 func (t *textWriter) paths() {
+	if t.r.PathsIncomplete {
+		t.printf("%s\n\n", pathsIncomplete)
+	}
 	if len(t.r.Paths) == 0 {
 		return
 	}

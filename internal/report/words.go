@@ -25,6 +25,9 @@ var gapMeanings = map[string]string{
 // gapsMean is said wherever gaps are shown.
 const gapsMean = "What could not be read counts as possible access, never as none."
 
+// pathsIncomplete is said where not all ways were looked for.
+const pathsIncomplete = "There are too many ways in and critical targets to search all pairs: more ways may lead to what is critical. Ask 'drawbridge paths' about single ones."
+
 // plural prints a number with its noun: "1 gap", "3 gaps".
 func plural(n int, noun string) string {
 	if n == 1 {
