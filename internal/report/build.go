@@ -373,7 +373,7 @@ func counts(m map[string]int) []Count {
 }
 
 // maxSearches bounds the search for paths to what is critical: entries × critical targets.
-const maxSearches = 4000
+const maxSearches = 20000
 
 // paths finds one shortest way from each entry from outside to each critical role or resource.
 func (b *builder) paths() (out []Path, incomplete bool) {
