@@ -65,7 +65,9 @@ type account struct {
 	Kind string `json:"kind"`
 	Env  string `json:"env"`
 	OU   string `json:"ou"`
-	Note string `json:"note"`
+	// Inventoried says whether the account's principals are listed completely; missing: those of members are.
+	Inventoried *bool  `json:"inventoried"`
+	Note        string `json:"note"`
 }
 
 type controlPolicy struct {

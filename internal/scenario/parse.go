@@ -163,6 +163,9 @@ func (p *parser) organization(f *file) error {
 		}
 		inside := kind == snapshot.Management || kind == snapshot.Member
 		facts := snapshot.Account{ID: a.ID, Name: a.Name, Kind: kind, Partition: "aws", Inventoried: inside}
+		if a.Inventoried != nil {
+			facts.Inventoried = *a.Inventoried
+		}
 		if a.Env != "-" {
 			facts.Environment = a.Env
 		}
