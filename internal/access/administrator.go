@@ -1,6 +1,8 @@
 package access
 
 import (
+	"slices"
+
 	"drawbridge/iam/arn"
 	"drawbridge/iam/eval"
 	"drawbridge/internal/org"
@@ -19,6 +21,20 @@ func AccountOf(resource string) string {
 var administration = []eval.Action{
 	eval.MustAction("iam:PutRolePolicy"), eval.MustAction("iam:AttachRolePolicy"), eval.MustAction("iam:PutUserPolicy"),
 	eval.MustAction("iam:AttachUserPolicy"), eval.MustAction("iam:UpdateAssumeRolePolicy"), eval.MustAction("iam:CreatePolicyVersion"),
+}
+
+// BesideUnknownGuards is p without the levels of SCPs that are not in the input: what it could do if they denied nothing.
+// It is p itself where every level is known.
+func BesideUnknownGuards(p *org.Principal) *org.Principal {
+	known := slices.DeleteFunc(slices.Clone(p.Home.SCPs), func(s eval.Set) bool { return len(s.Policies) == 0 && len(s.Unresolved) > 0 })
+	if len(known) == len(p.Home.SCPs) {
+		return p
+	}
+	home := *p.Home
+	home.SCPs = known
+	copied := *p
+	copied.Home = &home
+	return &copied
 }
 
 // Administrator reports whether a principal has everything, or what gives everything, within its boundary and the SCPs of

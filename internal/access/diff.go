@@ -47,7 +47,9 @@ type TrustChange struct {
 }
 
 // key is what makes two terms the same trust.
-func (t *Terms) key() string { return t.Target + "\x00" + t.GranteeKind + "\x00" + t.Grantee + "\x00" + t.Mechanism }
+func (t *Terms) key() string {
+	return t.Target + "\x00" + t.GranteeKind + "\x00" + t.Grantee + "\x00" + t.Mechanism
+}
 
 // DiffTrusts compares the trusts of two runs, sorted by target, grantee and mechanism. A trust is wider when a request that
 // the old terms let through is certain to be let through by the new ones, and the reverse is not.

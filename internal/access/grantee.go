@@ -33,7 +33,8 @@ func (g *Graph) granteeOf(v *policy.CompiledPrincipal, not bool, from string) Gr
 		t.Kind, t.Relation = ServiceGrantee, AWSService
 		return t
 	case policy.ProviderForm, policy.IssuerForm:
-		t.Kind, t.Relation = Issuer, Federated
+		// A provider is registered in an account, but those whom it vouches for are of none.
+		t.Kind, t.Relation, t.Account = Issuer, Federated, ""
 		return t
 	case policy.UniqueIDForm:
 		t.Kind, t.Relation = Deleted, RelationUnknown

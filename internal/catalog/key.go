@@ -1,0 +1,69 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"drawbridge/iam/cond"
+	"drawbridge/internal/access"
+	"drawbridge/internal/finding"
+	"drawbridge/internal/rule"
+)
+
+// keyRules judge the policies of KMS keys.
+var keyRules = []rule.Rule{
+	{
+		ID: "KMS-001", Title: "Key usable from outside",
+		Detects:  "Key policy lets an external or whole other member account Decrypt / CreateGrant without kms:ViaService, encryption context or CallerAccount tests",
+		Why:      "Whoever may decrypt with the key reads everything that it protects, through whatever service.",
+		Remedy:   "Name roles; add context",
+		Severity: finding.High, Since: "0.1.0",
+		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{1, 6}, CSF: []string{"PR.DS-01", "PR.AA-05"}, NIST: []string{"SC-12", "SC-28", "AC-3"}, CIS: "SH KMS.5"},
+		Example: rule.Example{
+			Before: `{"Principal":{"AWS":"444455556666"},"Action":["kms:Decrypt","kms:CreateGrant"],"Resource":"*"}`,
+			After:  `{"Principal":{"AWS":"arn:aws:iam::444455556666:role/reader"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}}}`,
+		},
+		Check: keyUsableFromOutside,
+	},
+}
+
+// keyUses are the actions that open what a key protects, or let others open it.
+var keyUses = []string{"kms:decrypt", "kms:creategrant"}
+
+func keyUsableFromOutside(p *rule.Pass) {
+	resourceTrusts(p, func(e *access.Edge) {
+		if e.Target.Type != "AWS::KMS::Key" || !e.CrossAccount || e.Grantee.Kind == access.ServiceGrantee {
+			return
+		}
+		outsider := e.Grantee.Relation == access.External || e.Grantee.Relation == access.Public
+		member := e.Grantee.Relation == access.SameOrg && e.Grantee.Kind == access.WholeAccount
+		if e.Grantee.Relation == access.RelationUnknown {
+			p.NotAssessed(e.Target.ARN, "whether account "+e.Grantee.Account+" belongs to the organisation is not in the input", evidenceOf(e)...)
+		}
+		if !outsider && !member {
+			return
+		}
+		for i := range e.Grants {
+			g := &e.Grants[i]
+			uses := slices.DeleteFunc(slices.Clone(keyUses), func(a string) bool { return !g.Rule.Actions.Match(a) })
+			if len(uses) > 0 && !narrowsUse(g.Condition) {
+				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("%s may %s with the key, through any service and for any data.", e.Grantee.ID, strings.Join(uses, " and "))})
+				return
+			}
+		}
+	})
+}
+
+// narrowsUse reports whether the service through which, the data for which, or the account from which the key is used is
+// tested.
+func narrowsUse(demand cond.Formula) bool {
+	for _, key := range demand.Tests() {
+		if key == "kms:viaservice" || key == "kms:calleraccount" || strings.HasPrefix(key, "kms:encryptioncontext") {
+			if positive(demand.Require(key)) {
+				return true
+			}
+		}
+	}
+	return demand.IsNever()
+}

@@ -1,0 +1,264 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+	"drawbridge/internal/access"
+	"drawbridge/internal/finding"
+	"drawbridge/internal/org"
+	"drawbridge/internal/rule"
+	"drawbridge/internal/snapshot"
+)
+
+// permissionRules judge what a role may do that somebody from another account, or an identity provider, can become.
+var permissionRules = []rule.Rule{
+	{
+		ID: "PRM-001", Title: "Administrator reachable from outside",
+		Detects:  "A role that another account or a federated principal may assume has *:* or equivalent effective rights",
+		Why:      "Whoever comes through this trust owns the account: every other guard in it can be taken away by the role itself.",
+		Remedy:   "Split; boundary; remove",
+		Severity: finding.Critical, Since: "0.1.0",
+		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6", "AC-6(5)"}, CIS: "CIS 5.0 1.15; SH IAM.1"},
+		Example: rule.Example{
+			Before: `{"Effect":"Allow","Action":"*","Resource":"*"}`,
+			After:  `{"Effect":"Allow","Action":["s3:PutObject","ecs:UpdateService"],"Resource":["arn:aws:s3:::artifacts/*","arn:aws:ecs:eu-west-1:111122223333:service/web/*"]}`,
+		},
+		Check: administratorFromOutside,
+	},
+	{
+		ID: "PRM-002", Title: "Wildcard in permission policy",
+		Detects:  "Action \"*\", service:*, or Resource \"*\" where the action supports resource scope, on a cross-account role",
+		Why:      "The caller can do whatever the service offers today and will offer tomorrow, far beyond what the trust is for.",
+		Remedy:   "Generated list from usage",
+		Severity: finding.High, Since: "0.1.0",
+		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6"}, CIS: "SH IAM.21"},
+		Example: rule.Example{
+			Before: `{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}`,
+			After:  `{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"arn:aws:dynamodb:eu-west-1:111122223333:table/catalog"}`,
+		},
+		Check: wildcardInPermissions,
+	},
+	{
+		ID: "PRM-003", Title: "No permissions boundary",
+		Detects:  "Role with a cross-account or federated principal has none",
+		Why:      "Without a boundary, the next policy that somebody attaches to the role widens what strangers may do, unseen. Roles that Identity Center keeps are left out: their boundary belongs to the permission set.",
+		Remedy:   "Attach the standard boundary",
+		Severity: finding.Medium, Since: "0.1.0",
+		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05", "PR.IR-01"}, NIST: []string{"AC-6", "AC-3"}, CIS: ""},
+		Example: rule.Example{
+			Before: `{"RoleName":"deploy","PermissionsBoundary":null}`,
+			After:  `{"RoleName":"deploy","PermissionsBoundary":"arn:aws:iam::111122223333:policy/xacct-boundary"}`,
+		},
+		Check: noBoundary,
+	},
+	{
+		ID: "PRM-004", Title: "Boundary without force",
+		Detects:  "Boundary allows *:* with no deny, can be removed or edited by the role itself (DeleteRolePermissionsBoundary, PutRolePermissionsBoundary, CreatePolicyVersion), or does not exist",
+		Why:      "A boundary that allows everything, or that its own role can take off, limits nobody and reassures everybody.",
+		Remedy:   "Deny the boundary actions inside the boundary and by SCP",
+		Severity: finding.High, Since: "0.1.0",
+		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6", "AC-6(10)", "CM-5"}, CIS: ""},
+		Example: rule.Example{
+			Before: `{"Effect":"Allow","Action":"*","Resource":"*"}`,
+			After:  `[{"Effect":"Allow","Action":["s3:*","dynamodb:*"],"Resource":"*"},{"Effect":"Deny","Action":["iam:DeleteRolePermissionsBoundary","iam:PutRolePermissionsBoundary","iam:CreatePolicyVersion"],"Resource":"*"}]`,
+		},
+		Check: boundaryWithoutForce,
+	},
+}
+
+// crossAccountRoles calls judge for every role that a principal of another account, or of none, may assume. AWS services and
+// service-linked roles are left out: they act inside the account.
+func crossAccountRoles(p *rule.Pass, judge func(role *org.Principal, ways []*access.Edge)) {
+	for _, role := range p.Org.Principals {
+		if role.Role == nil || strings.Contains(role.ARN, ":role/aws-service-role/") {
+			continue
+		}
+		var ways []*access.Edge
+		for _, e := range p.Graph.EdgesTo(role.ARN) {
+			if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee && e.Verdict != eval.Deny {
+				ways = append(ways, e)
+			}
+		}
+		if len(ways) > 0 {
+			judge(role, ways)
+		}
+	}
+}
+
+// grantees names those who come in, at most three of them.
+func grantees(ways []*access.Edge) string {
+	var names []string
+	for _, e := range ways {
+		names = append(names, e.Grantee.ID)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return strings.Join(names, ", ")
+}
+
+func administratorFromOutside(p *rule.Pass) {
+	crossAccountRoles(p, func(role *org.Principal, ways []*access.Edge) {
+		verdict, by := p.Graph.Administrator(role)
+		assuming := ""
+		if verdict == eval.Unknown {
+			if beside := access.BesideUnknownGuards(role); beside != role {
+				verdict, by = p.Graph.Administrator(beside)
+				assuming = ", unless an SCP denies it: those of the account are not in the input"
+			}
+		}
+		switch verdict {
+		case eval.Allow:
+			p.Report(finding.Finding{
+				Subject: role.ARN, Account: role.Account, Evidence: []access.Evidence{ways[0].By, by},
+				Reason: fmt.Sprintf("%s may become an administrator of account %s%s.", grantees(ways), role.Account, assuming),
+			})
+		case eval.Unknown:
+			p.NotAssessed(role.ARN, "whether it is an administrator depends on what could not be read, or on conditions: "+by.Document, by)
+		}
+	})
+}
+
+// scopable are actions that can be limited to a resource and should be: reading and writing data, and taking on identities.
+var scopable = []string{
+	"s3:getobject", "s3:putobject", "s3:deleteobject", "s3:listbucket", "dynamodb:getitem", "dynamodb:putitem", "dynamodb:query", "dynamodb:scan",
+	"kms:decrypt", "kms:encrypt", "kms:creategrant", "secretsmanager:getsecretvalue", "ssm:getparameter", "sqs:sendmessage", "sqs:receivemessage",
+	"sns:publish", "lambda:invokefunction", "lambda:updatefunctioncode", "ecr:putimage", "ecr:batchgetimage", "iam:passrole", "sts:assumerole",
+}
+
+func wildcardInPermissions(p *rule.Pass) {
+	crossAccountRoles(p, func(role *org.Principal, ways []*access.Edge) {
+		for _, reason := range role.Identity.Unresolved {
+			p.NotAssessed(role.ARN, reason)
+		}
+		for d, q := range role.Identity.Policies {
+			for i := range q.Rules {
+				why := wide(&q.Rules[i], &q.Document.Statements[i])
+				if why == "" {
+					continue
+				}
+				if role.Boundary != nil {
+					why += "; its boundary may narrow it"
+				}
+				p.Report(finding.Finding{
+					Subject: role.ARN, Account: role.Account, Grantee: "", Evidence: []access.Evidence{access.EvidenceAt(role.ARN, role.Documents[d], i)},
+					Reason: fmt.Sprintf("%s, which %s may become, is allowed %s.", role.Name, grantees(ways), why),
+				})
+			}
+		}
+	})
+}
+
+// wide says which wildcard a statement has, "" where it has none that matters.
+func wide(r *policy.Rule, s *policy.Statement) string {
+	if r.Effect != policy.Allow || !r.Resources.Present {
+		return ""
+	}
+	if r.Actions.Not {
+		return "everything but a list of actions"
+	}
+	for _, v := range s.Action.Values {
+		if v.Value == "*" || strings.HasSuffix(v.Value, ":*") {
+			return "every action that " + v.Value + " covers"
+		}
+	}
+	everywhere := r.Resources.Not
+	for i := range r.Resources.Values {
+		everywhere = everywhere || r.Resources.Values[i].Template == nil && r.Resources.Values[i].Pattern.Anything()
+	}
+	if !everywhere || len(r.Condition) > 0 {
+		return ""
+	}
+	for _, a := range scopable {
+		if r.Actions.Match(a) {
+			return a + " on every resource"
+		}
+	}
+	return ""
+}
+
+func noBoundary(p *rule.Pass) {
+	crossAccountRoles(p, func(role *org.Principal, ways []*access.Edge) {
+		switch {
+		case role.Boundary != nil && len(role.Boundary.Unresolved) > 0:
+			p.NotAssessed(role.ARN, role.Boundary.Unresolved[0])
+		case role.Boundary != nil || strings.Contains(role.ARN, ":role/aws-reserved/"):
+		default:
+			p.Report(finding.Finding{
+				Subject: role.ARN, Account: role.Account, Evidence: []access.Evidence{ways[0].By},
+				Reason: fmt.Sprintf("The role has no permissions boundary, and %s may become it.", grantees(ways)),
+			})
+		}
+	})
+}
+
+func boundaryWithoutForce(p *rule.Pass) {
+	for _, role := range p.Org.Principals {
+		if role.Boundary == nil || role.Role == nil {
+			continue
+		}
+		if len(role.Boundary.Unresolved) > 0 {
+			missingBoundary(p, role)
+			continue
+		}
+		evidence := []access.Evidence{access.EvidenceAt(role.ARN, role.BoundaryDocuments[0], -1)}
+		if allowsEverything(role.Boundary.Policies[0]) {
+			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidence, Reason: "The boundary allows every action on every resource and denies nothing."})
+			continue
+		}
+		if action, verdict := opensItself(p, role); verdict != eval.Deny {
+			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidence, Reason: fmt.Sprintf("The role may take off or rewrite its own boundary: it may %s.", action)})
+		}
+	}
+}
+
+// missingBoundary tells a boundary that does not exist from one that was not read: a customer policy that a complete
+// inventory of its account lacks does not exist.
+func missingBoundary(p *rule.Pass, role *org.Principal) {
+	b := role.Principal.Boundary
+	known := b != nil && slices.ContainsFunc(p.Org.Snapshot.Policies, func(m snapshot.ManagedPolicy) bool { return m.ARN == b.ARN })
+	if b != nil && !known && !strings.Contains(b.ARN, ":iam::aws:policy/") && p.Org.Inventoried(role.Account) {
+		p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Reason: fmt.Sprintf("The boundary %s does not exist: the inventory of account %s is complete and lacks it.", b.ARN, role.Account)})
+		return
+	}
+	p.NotAssessed(role.ARN, role.Boundary.Unresolved[0])
+}
+
+// allowsEverything reports a document that allows every action everywhere and denies nothing.
+func allowsEverything(q *policy.Policy) bool {
+	everything := false
+	for i := range q.Rules {
+		r := &q.Rules[i]
+		if r.Effect != policy.Allow || r.NotUnderstood != "" {
+			return false
+		}
+		if len(r.Condition) > 0 || r.Actions.Not || r.Resources.Not {
+			continue
+		}
+		all := slices.ContainsFunc(q.Document.Statements[i].Action.Values, func(v policy.Text) bool { return v.Value == "*" || v.Value == "*:*" })
+		everywhere := slices.ContainsFunc(r.Resources.Values, func(v policy.ResourcePattern) bool { return v.Template == nil && v.Pattern.Anything() })
+		everything = everything || all && everywhere
+	}
+	return everything
+}
+
+// opensItself finds a right by which a role takes off or edits its own boundary.
+func opensItself(p *rule.Pass, role *org.Principal) (action string, verdict eval.Verdict) {
+	questions := [][2]string{{"iam:DeleteRolePermissionsBoundary", role.ARN}, {"iam:PutRolePermissionsBoundary", role.ARN}}
+	if b := role.Principal.Boundary; b != nil && !strings.Contains(b.ARN, ":iam::aws:policy/") {
+		questions = append(questions, [2]string{"iam:CreatePolicyVersion", b.ARN}, [2]string{"iam:SetDefaultPolicyVersion", b.ARN})
+	}
+	able := access.BesideUnknownGuards(role)
+	for _, q := range questions {
+		if d := p.Graph.Can(able, eval.MustAction(q[0]), q[1]); d.Verdict != eval.Deny {
+			return q[0], d.Verdict
+		}
+	}
+	return "", eval.Deny
+}
