@@ -109,10 +109,11 @@ type Edge struct {
 	Verdict eval.Verdict
 	// LeftOver is what a request must still fulfil (Verdict Unknown).
 	LeftOver cond.Formula
-	// Denied says which layer denies, where Verdict is Deny; Explicit, whether by a Deny statement. By is its evidence.
+	// Denied says which layer denies, where Verdict is Deny; Explicit, whether by a Deny statement.
 	Denied   eval.Layer
 	Explicit bool
-	By       Evidence
+	// By is the evidence: of the denial, or of the statement on the target's side that lets in.
+	By Evidence
 	// CallerAssumed: the caller's account was not collected; its side was taken at its worst.
 	CallerAssumed bool
 

@@ -420,6 +420,9 @@ func (g *Graph) settle(e *Edge, c *eval.Caller, p *org.Principal, ctx *cond.Cont
 		e.Denied, e.Explicit = best.By.Layer, best.Explicit
 	}
 	e.By = g.evidence(best.By, p, &e.Target)
+	if best.Verdict != eval.Deny && best.Resource.Statement >= 0 {
+		e.By = g.evidence(best.Resource, p, &e.Target) // whatever else the answer still depends on, this lets in
+	}
 	if best.Identity.Statement >= 0 {
 		e.Identity = g.evidence(best.Identity, p, &e.Target)
 	}

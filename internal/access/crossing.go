@@ -72,7 +72,7 @@ func (g *Graph) cross(p *org.Principal, via *Edge) *Edge {
 		CrossAccount: p.Account != target.Account,
 		Verdict:      d.Verdict,
 		LeftOver:     d.LeftOver,
-		By:           g.evidence(d.By, p, target),
+		By:           via.By,
 		Identity:     g.identityEvidence(d, p, target),
 		Grants:       via.Grants,
 		Actions:      via.Actions,
@@ -143,6 +143,12 @@ func (e *Edge) FromOutside() bool {
 		return e.CrossAccount
 	}
 	return false
+}
+
+// Stopped reports whether a guard keeps the grantee out: a Deny, an SCP, an RCP, a boundary. That the caller's own policies
+// do not allow it to come is no guard: its account can change them without asking.
+func (e *Edge) Stopped() bool {
+	return e.Verdict == eval.Deny && (e.Explicit || e.Denied != eval.Identity)
 }
 
 // Step names an edge as one step of a path: the call that crosses it.

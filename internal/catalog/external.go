@@ -34,7 +34,7 @@ var externalRules = []rule.Rule{
 		ID: "EXT-002", Title: "ExternalId test does not test",
 		Detects:  "StringLike \"*\" or a pattern, *IfExists, negated operator, empty value, policy variable, or Null only",
 		Why:      "The test is there and any value, or none, passes: presence checks are satisfied and the confused deputy is not stopped.",
-		Remedy:   "StringEquals with one full value",
+		Remedy:   "Demand one full value with StringEquals.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI3:2025", "NHI4:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-03"}, NIST: []string{"IA-8", "SI-10"}, CIS: ""},
 		Example: rule.Example{
@@ -61,7 +61,7 @@ var externalRules = []rule.Rule{
 		ID: "EXT-004", Title: "ExternalId reused",
 		Detects:  "The same value in trust policies of different vendors, or of production and non-production",
 		Why:      "One vendor, or one environment, that leaks the value opens the other.",
-		Remedy:   "One value for each relationship",
+		Remedy:   "Agree on one value for each relationship.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI9:2025", "NHI8:2025"}, Tenets: []int{3}, CSF: []string{"PR.AA-01"}, NIST: []string{"IA-5", "IA-4"}, CIS: ""},
 		Example: rule.Example{
@@ -74,7 +74,7 @@ var externalRules = []rule.Rule{
 		ID: "EXT-005", Title: "One statement without ExternalId undoes the others",
 		Detects:  "A trust policy in which the same third party is allowed by one statement with and by another without the test",
 		Why:      "The statement without the test lets in whom the other statement stops.",
-		Remedy:   "Merge, or add the test to each",
+		Remedy:   "Merge the statements, or add the test to each.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI3:2025", "NHI4:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-03"}, NIST: []string{"IA-8", "AC-3"}, CIS: ""},
 		Example: rule.Example{
@@ -87,7 +87,7 @@ var externalRules = []rule.Rule{
 		ID: "EXT-006", Title: "Unknown external account",
 		Detects:  "External account id that is in neither the organization, nor the registry, nor the vendor list",
 		Why:      "Nobody can say who is behind the account, or whether the trust is still wanted.",
-		Remedy:   "Identify the owner or remove",
+		Remedy:   "Find out whose account it is and list it as a vendor, or remove the trust.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI3:2025"}, Tenets: []int{5, 7}, CSF: []string{"ID.AM-04", "GV.SC-04"}, NIST: []string{"AC-20", "CA-3", "SA-9"}, CIS: ""},
 		Example: rule.Example{

@@ -33,7 +33,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-002", Title: "Subject pattern crosses tenants",
 		Detects:  "Any one value of the sub test matches subjects of other tenants (*, repo:*, repo:org*/..., organization:name*); a list counts as its loosest value",
 		Why:      "A pattern that leaves the tenant open matches subjects that strangers can make for themselves, and one loose value in a list is enough.",
-		Remedy:   "Literal owner and repository",
+		Remedy:   "Write the owner and the repository out; leave wildcards to what follows them.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025", "NHI6:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-03", "PR.AA-04"}, NIST: []string{"IA-8", "IA-9"}, CIS: ""},
 		Example: rule.Example{
@@ -46,7 +46,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-003", Title: "Whole organization of the CI provider",
 		Detects:  "Subject fixes the owner and leaves the repository or project free",
 		Why:      "Any repository of the organisation, also one that somebody makes tomorrow, may assume the role.",
-		Remedy:   "Name repositories; one role each",
+		Remedy:   "Name the repositories, and give each its own role.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025", "NHI9:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6", "IA-9"}, CIS: ""},
 		Example: rule.Example{
@@ -72,7 +72,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-005", Title: "Audience not pinned",
 		Detects:  "aud absent or wildcarded",
 		Why:      "A token that was issued for another party can be used here, if its subject fits.",
-		Remedy:   "StringEquals aud",
+		Remedy:   "Demand the one audience that the tokens are issued for, with StringEquals.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-04"}, NIST: []string{"IA-9", "SC-23"}, CIS: ""},
 		Example: rule.Example{
@@ -85,7 +85,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-006", Title: "Vacuous set operator",
 		Detects:  "ForAllValues on a single-valued claim: true when the claim is absent",
 		Why:      "ForAllValues is true where the claim is missing: the test is skipped by a token that does not carry it.",
-		Remedy:   "Drop the set operator or add Null=false",
+		Remedy:   "Drop the set operator, or demand the claim's presence with Null: false.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-03"}, NIST: []string{"SI-10", "AC-3"}, CIS: ""},
 		Example: rule.Example{

@@ -17,7 +17,7 @@ var keyRules = []rule.Rule{
 		ID: "KMS-001", Title: "Key usable from outside",
 		Detects:  "Key policy lets an external or whole other member account Decrypt / CreateGrant without kms:ViaService, encryption context or CallerAccount tests",
 		Why:      "Whoever may decrypt with the key reads everything that it protects, through whatever service.",
-		Remedy:   "Name roles; add context",
+		Remedy:   "Name roles, and demand kms:ViaService or the encryption context.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{1, 6}, CSF: []string{"PR.DS-01", "PR.AA-05"}, NIST: []string{"SC-12", "SC-28", "AC-3"}, CIS: "SH KMS.5"},
 		Example: rule.Example{

@@ -20,7 +20,7 @@ var permissionRules = []rule.Rule{
 		ID: "PRM-001", Title: "Administrator reachable from outside",
 		Detects:  "A role that another account or a federated principal may assume has *:* or equivalent effective rights",
 		Why:      "Whoever comes through this trust owns the account: every other guard in it can be taken away by the role itself.",
-		Remedy:   "Split; boundary; remove",
+		Remedy:   "Give the role only what the work behind the trust needs, set a boundary, or remove the trust.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6", "AC-6(5)"}, CIS: "CIS 5.0 1.15; SH IAM.1"},
 		Example: rule.Example{
@@ -33,7 +33,7 @@ var permissionRules = []rule.Rule{
 		ID: "PRM-002", Title: "Wildcard in permission policy",
 		Detects:  "Action \"*\", service:*, or Resource \"*\" where the action supports resource scope, on a cross-account role",
 		Why:      "The caller can do whatever the service offers today and will offer tomorrow, far beyond what the trust is for.",
-		Remedy:   "Generated list from usage",
+		Remedy:   "List the actions and resources that the work uses; recorded use shows which.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6"}, CIS: "SH IAM.21"},
 		Example: rule.Example{
@@ -46,7 +46,7 @@ var permissionRules = []rule.Rule{
 		ID: "PRM-003", Title: "No permissions boundary",
 		Detects:  "Role with a cross-account or federated principal has none",
 		Why:      "Without a boundary, the next policy that somebody attaches to the role widens what strangers may do, unseen. Roles that Identity Center keeps are left out: their boundary belongs to the permission set.",
-		Remedy:   "Attach the standard boundary",
+		Remedy:   "Attach the permissions boundary that your organisation uses for cross-account roles.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05", "PR.IR-01"}, NIST: []string{"AC-6", "AC-3"}, CIS: ""},
 		Example: rule.Example{
@@ -79,7 +79,7 @@ func crossAccountRoles(p *rule.Pass, judge func(role *org.Principal, ways []*acc
 		}
 		var ways []*access.Edge
 		for _, e := range p.Graph.EdgesTo(role.ARN) {
-			if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee && e.Verdict != eval.Deny {
+			if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee && !e.Stopped() {
 				ways = append(ways, e)
 			}
 		}
@@ -116,7 +116,7 @@ func administratorFromOutside(p *rule.Pass) {
 		switch verdict {
 		case eval.Allow:
 			p.Report(finding.Finding{
-				Subject: role.ARN, Account: role.Account, Evidence: []access.Evidence{ways[0].By, by},
+				Subject: role.ARN, Account: role.Account, Evidence: append(evidenceOf(ways[0]), by),
 				Reason: fmt.Sprintf("%s may become an administrator of account %s%s.", grantees(ways), role.Account, assuming),
 			})
 		case eval.Unknown:
@@ -191,7 +191,7 @@ func noBoundary(p *rule.Pass) {
 		case role.Boundary != nil || strings.Contains(role.ARN, ":role/aws-reserved/"):
 		default:
 			p.Report(finding.Finding{
-				Subject: role.ARN, Account: role.Account, Evidence: []access.Evidence{ways[0].By},
+				Subject: role.ARN, Account: role.Account, Evidence: evidenceOf(ways[0]),
 				Reason: fmt.Sprintf("The role has no permissions boundary, and %s may become it.", grantees(ways)),
 			})
 		}

@@ -21,7 +21,7 @@ var resourceRules = []rule.Rule{
 		ID: "RES-001", Title: "Resource open to anyone",
 		Detects:  "Resource policy or ACL gives any principal access and no account-level block stops it",
 		Why:      "Anybody on the internet may use the resource.",
-		Remedy:   "Remove; turn on block settings",
+		Remedy:   "Remove the statement, and turn on the account's block settings.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI6:2025"}, Tenets: []int{1, 6}, CSF: []string{"PR.AA-05", "PR.DS-01"}, NIST: []string{"AC-3", "SC-7"}, CIS: "CIS 7.0 2.21; SH S3.2 S3.3 S3.8 KMS.5 SQS.3 SNS.4 Lambda.1"},
 		Example: rule.Example{
@@ -34,7 +34,7 @@ var resourceRules = []rule.Rule{
 		ID: "RES-002", Title: "Resource open to an external account",
 		Detects:  "Policy names the root or any principal of an account outside the organization; or of a member account where the registry, being given, has no entry for this resource",
 		Why:      "Data leaves the organisation, or the agreement of who may read it, and nobody here decides who reads it there.",
-		Remedy:   "Name roles; register",
+		Remedy:   "Name roles instead of accounts, and register the trust.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI3:2025", "NHI5:2025"}, Tenets: []int{1, 6}, CSF: []string{"PR.AA-05", "GV.SC-07"}, NIST: []string{"AC-3", "AC-20", "AC-21"}, CIS: "SH S3.6"},
 		Example: rule.Example{
@@ -47,7 +47,7 @@ var resourceRules = []rule.Rule{
 		ID: "RES-003", Title: "Cross-account grant with wildcard actions",
 		Detects:  "Foreign principal gets service:*, * or policy-changing actions on the resource",
 		Why:      "The other side can do everything with the resource, up to letting in others.",
-		Remedy:   "List actions",
+		Remedy:   "List the actions that the grantee needs.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6"}, CIS: "SH S3.6"},
 		Example: rule.Example{
@@ -60,7 +60,7 @@ var resourceRules = []rule.Rule{
 		ID: "RES-005", Title: "Half-open pair",
 		Detects:  "Caller may read the object and not decrypt with the key, or the reverse; identity side present and resource side missing, or the reverse",
 		Why:      "One half of a grant is left over from something that was taken away, or waits for somebody to add the other half.",
-		Remedy:   "Complete or remove both halves",
+		Remedy:   "Complete the pair, or remove both halves.",
 		Severity: finding.Low, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025"}, Tenets: []int{5}, CSF: []string{"ID.AM-03", "PR.AA-05"}, NIST: []string{"AC-3", "CM-6"}, CIS: ""},
 		Example: rule.Example{

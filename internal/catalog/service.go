@@ -33,7 +33,7 @@ var serviceRules = []rule.Rule{
 		ID: "SVC-002", Title: "Source test too wide",
 		Detects:  "SourceArn with wildcard account, SourceAccount list with foreign ids, *IfExists",
 		Why:      "A source test that names every account, foreign accounts or none lets resources of others make the service act here.",
-		Remedy:   "Exact account and resource",
+		Remedy:   "Demand the exact source account and resource.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-3", "SI-10"}, CIS: ""},
 		Example: rule.Example{

@@ -16,7 +16,7 @@ var sessionRules = []rule.Rule{
 		ID: "SES-001", Title: "Session too long",
 		Detects:  "MaxSessionDuration over policy (default 3600 s) on a cross-account role, or DurationSeconds observed above registered",
 		Why:      "A stolen session works until it ends. Long sessions give time.",
-		Remedy:   "Lower",
+		Remedy:   "Lower MaxSessionDuration to what the work needs.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls:   rule.Controls{NHI: []string{"NHI7:2025"}, Tenets: []int{3}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-12", "AC-2"}, CIS: ""},
 		Parameters: []string{"MaxSessionSeconds"},
@@ -33,9 +33,9 @@ func sessionTooLong(p *rule.Pass) {
 	crossAccountRoles(p, func(role *org.Principal, ways []*access.Edge) {
 		switch longest := role.Role.MaxSession; {
 		case longest == 0:
-			p.NotAssessed(role.ARN, "its longest session is not in the input: authorization details do not carry MaxSessionDuration", ways[0].By)
+			p.NotAssessed(role.ARN, "its longest session is not in the input: authorization details do not carry MaxSessionDuration", evidenceOf(ways[0])...)
 		case longest > limit:
-			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: []access.Evidence{ways[0].By},
+			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidenceOf(ways[0]),
 				Reason: fmt.Sprintf("Sessions of the role last up to %s, and %s is allowed.", longest, limit), Facts: map[string]string{"maxSessionSeconds": fmt.Sprint(int(longest.Seconds()))}})
 		}
 	})

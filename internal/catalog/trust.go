@@ -21,7 +21,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-001", Title: "Anyone may assume",
 		Detects:  "Allow statement whose principal is any AWS identity (AWS \"*\", or a pattern that matches every account root) with no Condition at all",
 		Why:      "Every AWS account in the world, also one made this morning for the purpose, may take the role.",
-		Remedy:   "Name exact role ARNs",
+		Remedy:   "Name the exact role ARNs that need the trust.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025", "NHI4:2025"}, Tenets: []int{3, 6}, CSF: []string{"PR.AA-05", "PR.AA-03"}, NIST: []string{"AC-3", "AC-6"}, CIS: "CIS 7.0 2.21; Security Hub none"},
 		Example: rule.Example{
@@ -61,7 +61,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-004", Title: "Whole external account trusted",
 		Detects:  "Principal is an account root or a bare 12-digit id of an account outside the organization, and no condition narrows it to named principals (one narrowed by aws:PrincipalArn is TRU-007 or TRU-009)",
 		Why:      "The administrators of the other account decide who gets in, today and tomorrow, and nobody here notices.",
-		Remedy:   "Ask the other side for a role ARN and name it",
+		Remedy:   "Ask the other side for the ARN of the role that calls, and name it.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI3:2025", "NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05", "GV.SC-07"}, NIST: []string{"AC-3", "AC-6", "AC-20", "SA-9"}, CIS: ""},
 		Example: rule.Example{
@@ -87,7 +87,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-006", Title: "Name pattern spans accounts",
 		Detects:  "aws:PrincipalArn (or a Principal ARN) whose account field is a wildcard, for example a role name in any account, without an organization or account bound",
 		Why:      "Anybody can make a role of that name in an account of their own.",
-		Remedy:   "Fix the account id; add PrincipalAccount or PrincipalOrgID",
+		Remedy:   "Write the account id out, or add aws:PrincipalAccount or aws:PrincipalOrgID.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025", "NHI5:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-05", "PR.AA-03"}, NIST: []string{"AC-3", "IA-9"}, CIS: ""},
 		Example: rule.Example{
@@ -113,7 +113,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-010", Title: "Long-lived identity trusted",
 		Detects:  "Principal is an IAM user, or a role whose only inbound path is an IAM user with access keys",
 		Why:      "Access keys of users live until somebody rotates them; a stolen one opens this door from anywhere.",
-		Remedy:   "Move the caller to a role or to OIDC / Roles Anywhere",
+		Remedy:   "Move the caller to a role, to OIDC or to Roles Anywhere.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI7:2025", "NHI4:2025"}, Tenets: []int{3, 6}, CSF: []string{"PR.AA-01", "PR.AA-03"}, NIST: []string{"IA-5", "AC-2"}, CIS: "CIS 5.0 1.13; SH IAM.3"},
 		Example: rule.Example{
@@ -126,7 +126,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-011", Title: "Allow with NotPrincipal",
 		Detects:  "Resource policy statement allowing everybody except a list (IAM refuses this shape in role trust)",
 		Why:      "Everybody who is not on the list gets in, strangers included; a list of the forbidden is never complete.",
-		Remedy:   "Rewrite with Principal",
+		Remedy:   "Rewrite the statement with Principal: name who may, not who may not.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-3", "AC-6"}, CIS: ""},
 		Example: rule.Example{
@@ -152,7 +152,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-014", Title: "Condition that can never or always holds",
 		Detects:  "Operator/key/value combination that is constant for the request type: private range in SourceIp, ExternalId on AssumeRoleWithWebIdentity, misspelt or unknown key, duplicate key with different case, wildcard in StringEquals or StringNotEquals, where it is a literal character (ArnEquals does honour wildcards, it behaves as ArnLike), date in the past",
 		Why:      "A test that is always true protects nothing, and one that is never true locks out whom it was written for; both look like protection.",
-		Remedy:   "Correct it; treat an always-true guard as absent",
+		Remedy:   "Correct the test. Until then it guards nothing.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025"}, Tenets: []int{4}, CSF: []string{"PR.AA-05", "PR.PS-01"}, NIST: []string{"CM-6", "SI-10"}, CIS: ""},
 		Example: rule.Example{

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"drawbridge/iam/eval"
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
 )
@@ -65,7 +64,7 @@ func (p *Pass) ReportEdge(e *access.Edge, f finding.Finding) {
 			f.Evidence = append(f.Evidence, e.Grants[i].Evidence)
 		}
 	}
-	if e.Verdict == eval.Deny {
+	if e.Stopped() {
 		f.Lowered = e.Denied.String() + " denies it: " + e.By.Document
 		f.Severity = finding.Info
 		f.Evidence = append(f.Evidence, e.By)
