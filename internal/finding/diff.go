@@ -44,7 +44,9 @@ func Diff(old, current []Finding) Difference {
 	Sort(d.New)
 	Sort(d.Gone)
 	for _, list := range [][]Regraded{d.Worse, d.Better} {
-		slices.SortStableFunc(list, func(a, b Regraded) int { return strings.Compare(a.New.Rule+a.New.Fingerprint, b.New.Rule+b.New.Fingerprint) })
+		slices.SortStableFunc(list, func(a, b Regraded) int {
+			return strings.Compare(a.New.Rule+a.New.Fingerprint, b.New.Rule+b.New.Fingerprint)
+		})
 	}
 	return d
 }
