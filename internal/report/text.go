@@ -195,19 +195,18 @@ func (t *textWriter) paths() {
 	t.printf("\n")
 }
 
+// findings prints the open findings, worst first. Findings of one rule with one reason are one block: a template rolled out
+// to fifty accounts is one thing to read and one to mend.
 func (t *textWriter) findings() {
+	groups := alike(t.r.Findings)
 	printed, hidden := 0, 0
-	for i := range t.r.Findings {
-		f := &t.r.Findings[i]
-		if !f.Open() {
-			continue
-		}
+	for _, group := range groups {
 		if t.options.Limit > 0 && printed >= t.options.Limit {
-			hidden++
+			hidden += len(group)
 			continue
 		}
 		printed++
-		t.finding(f)
+		t.finding(group[0], group[1:])
 	}
 	if hidden > 0 {
 		t.printf("… and %s more: --all prints them, --format json, sarif, html or csv has them all\n", plural(hidden, "finding"))
@@ -221,7 +220,35 @@ func (t *textWriter) findings() {
 	}
 }
 
-func (t *textWriter) finding(f *Finding) {
+// alike groups the open findings that differ in their subject only, in order of the first of each group.
+func alike(findings []Finding) [][]*Finding {
+	type key struct{ severity, rule, reason, grantee, lowered string }
+	at := map[key]int{}
+	var groups [][]*Finding
+	for i := range findings {
+		f := &findings[i]
+		if !f.Open() {
+			continue
+		}
+		k := key{f.Severity, f.Rule, f.Reason, f.Grantee, f.Lowered}
+		if f.Expired != nil {
+			k.lowered += f.Fingerprint // an exception that ran out is its own story
+		}
+		n, ok := at[k]
+		if !ok {
+			n = len(groups)
+			at[k] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], f)
+	}
+	return groups
+}
+
+// maxAlso is how many further subjects of one block are named.
+const maxAlso = 3
+
+func (t *textWriter) finding(f *Finding, also []*Finding) {
 	t.printf("%s %s %s\n", t.paint(f.Severity, strings.ToUpper(f.Severity)), t.paint("bold", f.Rule), f.Title)
 	row := func(name, value string) {
 		if value != "" {
@@ -229,6 +256,13 @@ func (t *textWriter) finding(f *Finding) {
 		}
 	}
 	row("subject", f.Subject)
+	for i, other := range also {
+		if i == maxAlso && len(also) > maxAlso+1 {
+			row("", fmt.Sprintf("and %d more", len(also)-i))
+			break
+		}
+		row("", other.Subject)
+	}
 	row("grantee", f.Grantee)
 	row("why", f.Reason)
 	row("lowered", f.Lowered)
