@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,7 @@ func WriteText(w io.Writer, r *Report, options TextOptions) error {
 	t.head()
 	t.gaps()
 	t.summary()
+	t.trusts()
 	t.paths()
 	t.findings()
 	return t.out.Flush()
@@ -167,6 +169,68 @@ func verdictWords(counts []Count) []Count {
 
 // pathLines is how many paths the text names.
 const pathLines = 10
+
+// trustLines is how many trusts are printed where not all findings are.
+const trustLines = 25
+
+// trusts prints the inventory of trusts across accounts: who, by which call, to what, under which conditions, for how long.
+// AWS services are left to the findings and to the other formats: every account has dozens.
+func (t *textWriter) trusts() {
+	var across []*Trust
+	for i := range t.r.Trusts {
+		if trust := &t.r.Trusts[i]; trust.CrossAccount && trust.Grantee.Relation != "service" {
+			across = append(across, trust)
+		}
+	}
+	if len(across) == 0 {
+		return
+	}
+	slices.SortStableFunc(across, func(a, b *Trust) int { return relationRank(a.Grantee.Relation) - relationRank(b.Grantee.Relation) })
+	t.printf("%s\n", t.paint("bold", "Trusts across accounts, those in AWS services left out"))
+	relation := ""
+	for i, trust := range across {
+		if i == trustLines && t.options.Limit > 0 {
+			t.printf("  … and %d more: --all prints them\n", len(across)-i)
+			break
+		}
+		if word := relationWord(trust.Grantee.Relation); word != relation {
+			relation = word
+			t.printf("  %s\n", t.paint("dim", word))
+		}
+		t.printf("    %s → %s\n", visible(trust.Grantee.ID), visible(trust.Target.ARN))
+		t.printf("      %s\n", t.paint("dim", visible(terms(trust))))
+	}
+	t.printf("\n")
+}
+
+// relationRank orders grantees by how far away they stand.
+func relationRank(relation string) int {
+	order := []string{"public", "external", "unknown", "federated", "organization", "same-account"}
+	return slices.Index(order, relation)
+}
+
+// terms says in one line how a trust lets in: the call, for how long, the verdict, the conditions.
+func terms(trust *Trust) string {
+	parts := []string{trust.Mechanism}
+	if trust.Mechanism == "ResourcePolicy" || trust.Mechanism == "KMSGrant" {
+		parts[0] = strings.Join(trust.Actions, ", ")
+	}
+	if trust.MaxSessionSeconds > 0 {
+		parts = append(parts, "up to "+session(trust.MaxSessionSeconds))
+	}
+	switch {
+	case trust.Denied != nil:
+		parts = append(parts, "denied by "+trust.Denied.Layer)
+	case trust.Conditions != nil:
+		parts = append(parts, "if "+trust.Conditions.Text)
+	case trust.Verdict == "Allow":
+		parts = append(parts, "without conditions")
+	}
+	if trust.CallerAssumed && trust.Grantee.Account != "" {
+		parts = append(parts, "caller's side not seen")
+	}
+	return strings.Join(parts, "; ")
+}
 
 func (t *textWriter) paths() {
 	if t.r.PathsIncomplete {
