@@ -212,7 +212,7 @@ func relationRank(relation string) int {
 // terms says in one line how a trust lets in: the call, for how long, the verdict, the conditions.
 func terms(trust *Trust) string {
 	parts := []string{trust.Mechanism}
-	if trust.Mechanism == "ResourcePolicy" || trust.Mechanism == "KMSGrant" {
+	if len(trust.Actions) > 0 && (trust.Mechanism == "ResourcePolicy" || trust.Mechanism == "KMSGrant") {
 		parts[0] = strings.Join(trust.Actions, ", ")
 	}
 	if trust.MaxSessionSeconds > 0 {
