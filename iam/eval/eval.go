@@ -53,6 +53,12 @@ func (l Layer) String() string {
 	return [...]string{"none", "rcp", "scp", "trust", "resource", "identity", "boundary", "session", "endpoint", "aws"}[l]
 }
 
+// namesPrincipals: policies of the resource's side say whom they concern; those of the caller's side are attached to it
+// (rule 17).
+func (l Layer) namesPrincipals() bool {
+	return l == Trust || l == Resource || l == RCP || l == Endpoint
+}
+
 // Set is the policies of one layer, or of one level of a layer. Unresolved says, in plain words each, what applies and
 // could not be read ("policy arn:… is not in the input"): what it might allow is possible, and so is what it might deny. An empty Set is "read, and there is nothing
 // in it"; where a layer does not apply at all, the field of Policies that holds it is nil.

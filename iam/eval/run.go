@@ -71,8 +71,13 @@ func (n *run) assumesRole() bool {
 }
 
 // wrongCaller: the calls that take a token are made by who has one, and by nobody else, whatever the policies (rule 121).
+// AssumeRole and AssumeRoot are refused to root users. Source: AWS STS API Reference, "AssumeRole" ("You cannot call AssumeRole
+// by using AWS root account credentials; access is denied.") and "AssumeRoot" ("You cannot use root user credentials to make
+// this call.").
 func (n *run) wrongCaller() bool {
 	switch n.r.Action.lower {
+	case "sts:assumerole", "sts:assumeroot":
+		return n.r.Caller.Kind == Root
 	case "sts:assumerolewithwebidentity":
 		return n.r.Caller.Kind != WebIdentity
 	case "sts:assumerolewithsaml":
@@ -231,30 +236,37 @@ func (n *run) resource(layer Layer) (match, outcome) {
 
 // statement matches one statement with the request (rule 14), by the strength with which it names the caller.
 func (n *run) statement(rule *policy.Rule, ref Ref) match {
-	m, stopped := n.matchStatement(rule, ref.Layer == Trust)
+	m, stopped := n.matchStatement(rule, ref.Layer)
 	if n.trace != nil {
 		n.trace(Step{Ref: ref, Effect: rule.Effect, Matched: m.any().truth, Stopped: stopped})
 	}
 	return m
 }
 
-func (n *run) matchStatement(rule *policy.Rule, trust bool) (m match, stopped string) {
+func (n *run) matchStatement(rule *policy.Rule, layer Layer) (m match, stopped string) {
 	if !rule.Actions.Match(n.r.Action.lower) {
 		return nobody, "action"
 	}
 	covers := yes
-	if rule.Resources.Present && !trust {
+	if rule.Resources.Present && layer != Trust {
 		if covers = n.resources(&rule.Resources); covers.truth == cond.False {
 			return nobody, "resource"
 		}
 	}
-	m = n.principals(&rule.Principals, rule.Effect)
+	m = match{yes, no, no}
+	if layer.namesPrincipals() {
+		m = n.principals(&rule.Principals, rule.Effect)
+	}
 	if m.any().truth == cond.False {
 		return nobody, "principal"
 	}
 	rest := covers.and(n.condition(rule.Condition))
-	if rule.NotUnderstood != "" {
-		rest = rest.and(n.opaque(rule.NotUnderstood))
+	reason := rule.NotUnderstood
+	if reason == "" {
+		reason = n.malformed(rule, layer)
+	}
+	if reason != "" {
+		rest = rest.and(n.opaque(reason))
 	}
 	if rest.truth == cond.False {
 		return nobody, "condition"
@@ -266,6 +278,22 @@ func (n *run) matchStatement(rule *policy.Rule, trust bool) (m match, stopped st
 		m[g] = m[g].and(rest)
 	}
 	return m, stopped
+}
+
+// malformed is why a statement is none that a document of its layer may have (rule 17), "" where it is one. AWS refuses such
+// a document; where one is met all the same nobody can say what it does, so it is taken for Unknown and never for "everybody"
+// or "everything". A trust policy concerns its own role and a repository policy of ECR its own repository: neither needs a
+// Resource. Source: Amazon ECR User Guide, "Private repository policy examples in Amazon ECR".
+func (n *run) malformed(rule *policy.Rule, layer Layer) string {
+	switch named := layer.namesPrincipals(); {
+	case named && !rule.Principals.Present:
+		return "the statement has no Principal, which this kind of policy must have"
+	case !named && rule.Principals.Present:
+		return "the statement has a Principal, which this kind of policy cannot have"
+	case rule.Resources.Present || layer == Trust || layer == Resource && n.r.Action.Service() == "ecr":
+		return ""
+	}
+	return "the statement has neither Resource nor NotResource"
 }
 
 func (n *run) condition(b cond.Block) term {

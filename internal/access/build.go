@@ -242,6 +242,9 @@ func sessionOf(role *org.Principal) time.Duration {
 	return role.Role.MaxSession
 }
 
+// noPrincipal stands in the place of a grantee's name for a statement that names nobody at all.
+const noPrincipal = "no Principal"
+
 // collect files the allow statements of a policy by grantee.
 func (g *Graph) collect(b *granted, set *eval.Set, document snapshot.Document, target *Target, mechanism func(*policy.Rule, *policy.CompiledPrincipal) Mechanism) {
 	for _, p := range set.Policies {
@@ -260,6 +263,15 @@ func (g *Graph) collect(b *granted, set *eval.Set, document snapshot.Document, t
 				t := Grantee{Kind: EveryoneElse, ID: "everyone else", Relation: Public}
 				m := mechanism(rule, &policy.CompiledPrincipal{Form: policy.Everyone})
 				if m != "" {
+					e := b.edge(t, m)
+					e.Grants = append(e.Grants, grant)
+				}
+				continue
+			}
+			if !rule.Principals.Present {
+				// Malformed (rule 17): nobody can say whom it lets in.
+				t := Grantee{Kind: NotUnderstood, ID: noPrincipal, Relation: RelationUnknown}
+				if m := mechanism(rule, &policy.CompiledPrincipal{Form: policy.Everyone}); m != "" {
 					e := b.edge(t, m)
 					e.Grants = append(e.Grants, grant)
 				}
@@ -332,7 +344,7 @@ func (g *Graph) statementCondition(rule *policy.Rule, e *Edge, c *eval.Caller, c
 			alone.Rules = append(alone.Rules, p.Rules[i])
 		}
 	}
-	if len(alone.Rules) == 1 && len(rule.Condition) == 0 && !c.Kind.Symbolic() {
+	if len(alone.Rules) == 1 && len(rule.Condition) == 0 && rule.NotUnderstood == "" && (rule.Resources.Present || e.Target.Role != nil) && !c.Kind.Symbolic() {
 		return cond.Always()
 	}
 	result := cond.Never()
@@ -402,6 +414,9 @@ func (g *Graph) describeTarget(ctx *cond.Context, account string) {
 func (g *Graph) settle(e *Edge, c *eval.Caller, p *org.Principal, ctx *cond.Context) {
 	if e.Grantee.Kind == Canonical || e.Grantee.Kind == NotUnderstood {
 		e.LeftOver = cond.NotUnderstood("principal " + e.Grantee.ID + " is not understood")
+		if e.Grantee.ID == noPrincipal {
+			e.LeftOver = cond.NotUnderstood("the statement has no Principal")
+		}
 		if len(e.Grants) > 0 {
 			e.By = e.Grants[0].Evidence
 		}

@@ -2,10 +2,12 @@ package access
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
 	"drawbridge/internal/org"
 	"drawbridge/internal/snapshot"
 )
@@ -30,5 +32,24 @@ func TestDecideNames(t *testing.T) {
 	a, err := ask("arn:aws:iam::999999999999:role/x", "sts:AssumeRole", "arn:aws:iam::222222222222:role/y")
 	if err != nil || a.Verdict != eval.Deny || !a.CallerAssumed {
 		t.Errorf("a role that nobody collected: %v, %v", a, err)
+	}
+}
+
+// TestTrustWithoutPrincipal: a trust statement that names nobody is a possible way in for nobody knows whom, not no trust.
+func TestTrustWithoutPrincipal(t *testing.T) {
+	g := Build(org.Build(&snapshot.Snapshot{
+		Accounts: []snapshot.Account{{ID: "111111111111", Kind: snapshot.Member, Inventoried: true}},
+		Roles: []snapshot.Role{{
+			Principal: snapshot.Principal{ARN: "arn:aws:iam::111111111111:role/r", Account: "111111111111", Name: "r", Path: "/"},
+			Trust: snapshot.Document{Name: "trust policy", State: snapshot.Read,
+				Policy: policy.MustParse(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole"}]}`)},
+		}},
+	}), Options{})
+	if len(g.Edges) != 1 {
+		t.Fatalf("%d edges, expected one", len(g.Edges))
+	}
+	e := g.Edges[0]
+	if e.Grantee.Kind != NotUnderstood || e.Verdict != eval.Unknown || e.By.Statement != 0 || !strings.Contains(e.LeftOver.String(), "no Principal") {
+		t.Errorf("grantee %+v, verdict %v under %v by statement %d", e.Grantee, e.Verdict, e.LeftOver, e.By.Statement)
 	}
 }
