@@ -303,17 +303,18 @@ func lowerByChain(p *rule.Pass, reported map[string]bool) {
 	}
 	slices.SortStableFunc(starts, func(a, b start) int { return a.class - b.class })
 	lowest := map[*org.Principal]start{}
+	via := map[*org.Principal]*access.Edge{} // the edge by which the search came to a role
 	for _, s := range starts {
-		queue := []*org.Principal{s.role}
-		for len(queue) > 0 {
-			at := queue[0]
-			queue = queue[1:]
-			if _, seen := lowest[at]; seen {
-				continue
-			}
-			lowest[at] = s
-			for _, e := range p.Graph.Out(at) {
-				queue = append(queue, e.Target.Role)
+		if _, seen := lowest[s.role]; seen {
+			continue
+		}
+		lowest[s.role] = s
+		for queue := []*org.Principal{s.role}; len(queue) > 0; queue = queue[1:] {
+			for _, e := range p.Graph.Out(queue[0]) {
+				if _, seen := lowest[e.Target.Role]; !seen {
+					lowest[e.Target.Role], via[e.Target.Role] = s, e
+					queue = append(queue, e.Target.Role)
+				}
 			}
 		}
 	}
@@ -324,7 +325,11 @@ func lowerByChain(p *rule.Pass, reported map[string]bool) {
 			continue
 		}
 		_, fromEnv, _ := class(p, s.role.Account)
-		way := p.Graph.ReachFrom(p.Graph.Out(s.role)).Way(role)
+		var way []*access.Edge
+		for at := role; via[at] != nil; at = via[at].Grantee.Principal {
+			way = append(way, via[at])
+		}
+		slices.Reverse(way)
 		p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Grantee: s.role.ARN, Evidence: evidenceOfWay(way),
 			Reason: fmt.Sprintf("%s of the %s account %s reaches it in the %s account %s in %d steps.", s.role.ARN, fromEnv, s.role.Account, toEnv, role.Account, len(way))})
 	}
