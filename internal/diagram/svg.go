@@ -128,32 +128,32 @@ func (c *curve) end(out *bufio.Writer, room int) {
 	out.WriteString("</g>\n")
 }
 
-func (n *placed) draw(out *bufio.Writer) {
-	if n.Href != "" {
-		fmt.Fprintf(out, `<a href="%s">`, escape(n.Href))
+func (p *placed) draw(out *bufio.Writer) {
+	if p.Href != "" {
+		fmt.Fprintf(out, `<a href="%s">`, escape(p.Href))
 	}
-	fmt.Fprintf(out, `<g class="node %s">`, kindClasses[n.Kind])
-	if n.Title != "" {
-		fmt.Fprintf(out, "<title>%s</title>", escape(n.Title))
+	fmt.Fprintf(out, `<g class="node %s">`, kindClasses[p.Kind])
+	if p.Title != "" {
+		fmt.Fprintf(out, "<title>%s</title>", escape(p.Title))
 	}
 	radius := 6
-	if n.Kind == Outside || n.Kind == Issuer || n.Kind == Anyone || n.Kind == Service {
+	if p.Kind == Outside || p.Kind == Issuer || p.Kind == Anyone || p.Kind == Service {
 		radius = 18
 	}
-	fmt.Fprintf(out, `<rect x="%d" y="%d" width="%d" height="%d" rx="%d"/>`, n.x, n.y, n.w, n.h, radius)
+	fmt.Fprintf(out, `<rect x="%d" y="%d" width="%d" height="%d" rx="%d"/>`, p.x, p.y, p.w, p.h, radius)
 	lines := nodeHeight
-	if n.Badge != "" {
+	if p.Badge != "" {
 		lines += badgeLine
 	}
-	x, y := n.x+14, n.y+(n.h-lines)/2
-	fmt.Fprintf(out, `<text class="name" x="%d" y="%d">%s</text>`, x, y+20, escape(fit(n.Label, n.w-28, 76)))
-	fmt.Fprintf(out, `<text class="sub" x="%d" y="%d">%s</text>`, x, y+36, escape(fit(n.Sub, n.w-28, 62)))
-	if n.Badge != "" {
-		sign(out, n.Severity, x+5, y+50)
-		fmt.Fprintf(out, `<text class="badge %s" x="%d" y="%d">%s</text>`, escape(n.Severity), x+16, y+54, escape(fitEnd(n.Badge, n.w-44, 63)))
+	x, y := p.x+14, p.y+(p.h-lines)/2
+	fmt.Fprintf(out, `<text class="name" x="%d" y="%d">%s</text>`, x, y+20, escape(fit(p.Label, p.w-28, 76)))
+	fmt.Fprintf(out, `<text class="sub" x="%d" y="%d">%s</text>`, x, y+36, escape(fit(p.Sub, p.w-28, 62)))
+	if p.Badge != "" {
+		sign(out, p.Severity, x+5, y+50)
+		fmt.Fprintf(out, `<text class="badge %s" x="%d" y="%d">%s</text>`, escape(p.Severity), x+16, y+54, escape(fitEnd(p.Badge, p.w-44, 63)))
 	}
 	out.WriteString("</g>")
-	if n.Href != "" {
+	if p.Href != "" {
 		out.WriteString("</a>")
 	}
 	out.WriteString("\n")
