@@ -1,7 +1,8 @@
 package cli
 
 import (
-	"bytes"
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -207,21 +208,48 @@ func evidenceBase(input string) string {
 	return base
 }
 
-// output writes a result to a file or to standard output. It is made whole in memory first: a file is there completely or
-// not at all.
+// output writes a result to a file or to standard output, as it is made: large reports are not held in memory. A regular
+// file is written beside its place and then moved there, so that it is there completely or as it was before.
 func output(e *Env, file string, write func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
-		return fmt.Errorf("%w: %w", errOutput, err)
-	}
 	var err error
 	if file == "" || file == "-" {
-		_, err = e.Stdout.Write(b.Bytes())
+		err = buffered(e.Stdout, write)
 	} else {
-		err = os.WriteFile(file, b.Bytes(), 0o644)
+		err = outputFile(file, write)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errOutput, err)
 	}
 	return nil
+}
+
+func outputFile(name string, write func(io.Writer) error) error {
+	part := name + ".part"
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		part = name // a device, a pipe or a link: written where it is
+	}
+	f, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(buffered(f, write), f.Close())
+	if part == name {
+		return err
+	}
+	if err == nil {
+		err = os.Rename(part, name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return nil
+}
+
+// buffered lets write make its small writes in memory.
+func buffered(w io.Writer, write func(io.Writer) error) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	if err := write(b); err != nil {
+		return err
+	}
+	return b.Flush()
 }
