@@ -85,36 +85,83 @@ func (p Problem) Error() string {
 func (p Problem) Unwrap() error { return p.Err }
 
 // Read reads decisions: a JSON array, one JSON object, or objects after each other as in JSON lines. What cannot be used is
-// a Problem with its place; the rest is read all the same, up to where the text stops being JSON.
+// a Problem with its place; the rest is read all the same: after text that is no JSON, reading goes on at the next line that
+// begins an object, except inside an array, which is then read no further.
 func Read(data []byte, file string) ([]Decision, []Problem) {
 	r := &reader{data: data, file: file}
-	d := json.NewDecoder(bytes.NewReader(data))
-	first := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")
-	array := len(first) > 0 && first[0] == '['
-	if len(first) < len(data) && bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
-		d = json.NewDecoder(bytes.NewReader(data[3:]))
+	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		r.shift = 3
 	}
-	if array {
-		if _, err := d.Token(); err != nil {
-			r.problem(0, "", err)
-			return nil, r.problems
-		}
-	}
-	for !array || d.More() {
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			if !errors.Is(err, io.EOF) || array {
-				r.problem(r.shift+int(d.InputOffset()), "", fmt.Errorf("nothing more was read: %w", err))
-			}
-			return r.decisions, r.problems
-		}
-		r.item(raw, r.shift+int(d.InputOffset())-len(raw))
-	}
-	if _, err := d.Token(); err != nil {
-		r.problem(r.shift+int(d.InputOffset()), "", fmt.Errorf("the list does not end: %w", err))
+	if rest := bytes.TrimLeft(data[r.shift:], " \t\r\n"); len(rest) > 0 && rest[0] == '[' {
+		r.array()
+	} else {
+		r.objects()
 	}
 	return r.decisions, r.problems
+}
+
+// array reads the items of a JSON array and nothing after it.
+func (r *reader) array() {
+	d := json.NewDecoder(bytes.NewReader(r.data[r.shift:]))
+	at := func() int { return r.shift + int(d.InputOffset()) }
+	if _, err := d.Token(); err != nil {
+		r.problem(at(), "", err)
+		return
+	}
+	for d.More() {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			r.problem(at(), "", fmt.Errorf("nothing more was read: %w", err))
+			return
+		}
+		r.item(raw, at()-len(raw))
+	}
+	if _, err := d.Token(); err != nil {
+		r.problem(at(), "", fmt.Errorf("the list does not end: %w", err))
+		return
+	}
+	if rest := bytes.TrimLeft(r.data[at():], " \t\r\n"); len(rest) > 0 {
+		r.problem(len(r.data)-len(rest), "", errors.New("text after the end of the list was not read"))
+	}
+}
+
+// objects reads objects after each other. One that is broken costs the lines up to the next that begins an object.
+func (r *reader) objects() {
+	begin := r.shift
+	for {
+		d := json.NewDecoder(bytes.NewReader(r.data[begin:]))
+		for {
+			var raw json.RawMessage
+			err := d.Decode(&raw)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				at := r.skipBlanks(begin + int(d.InputOffset()))
+				begin = r.nextObject(at)
+				if begin == len(r.data) {
+					err = fmt.Errorf("nothing more was read: %w", err)
+				} else {
+					err = fmt.Errorf("reading goes on at the next line that begins an object: %w", err)
+				}
+				r.problem(at, "", err)
+				break
+			}
+			r.item(raw, begin+int(d.InputOffset())-len(raw))
+		}
+	}
+}
+
+func (r *reader) skipBlanks(at int) int {
+	return len(r.data) - len(bytes.TrimLeft(r.data[at:], " \t\r\n"))
+}
+
+// nextObject is where the next line that begins an object begins, after offset at; the end where there is none.
+func (r *reader) nextObject(at int) int {
+	if i := bytes.Index(r.data[at:], []byte("\n{")); i >= 0 {
+		return at + i + 1
+	}
+	return len(r.data)
 }
 
 type reader struct {
@@ -141,7 +188,7 @@ func (r *reader) item(raw []byte, offset int) {
 		if _, field, found := strings.Cut(err.Error(), "unknown field "); found {
 			at += max(0, bytes.Index(raw, []byte(field)))
 		}
-		r.problem(at, in.Name, err)
+		r.problem(at, nameOf(raw), err)
 		return
 	}
 	b := builder{in: &in, raw: raw, decision: Decision{Name: in.Name, Expect: in.Expect, Rules: in.Rules, names: map[eval.Layer][][]string{}}}
@@ -155,6 +202,16 @@ func (r *reader) item(raw []byte, offset int) {
 		return
 	}
 	r.decisions = append(r.decisions, b.decision)
+}
+
+// nameOf is the name of an item that cannot be read otherwise, "" where not even that can.
+func nameOf(raw []byte) string {
+	var named struct {
+		Name any `json:"name"`
+	}
+	_ = json.Unmarshal(raw, &named) // the item's own error is reported
+	name, _ := named.Name.(string)
+	return name
 }
 
 // documentError is a policy document that cannot be evaluated, at an offset of the item.

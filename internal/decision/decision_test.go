@@ -26,6 +26,12 @@ func TestProblems(t *testing.T) {
 	good := `{"name":"good","principal":"anonymous","action":"s3:GetObject","resource":"arn:aws:s3:::b/k"}`
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown field", "[\n{\"name\":\"x\",\"principle\":\"y\"},\n" + good + "]", `f.json:2:13: x: json: unknown field "principle"`},
+		{"unknown field before the name", `[{"principle":"y","name":"x"},` + good + `]`, `f.json:1:3: x: json: unknown field "principle"`},
+		{"wrong type before the name", `[{"rules":"y","name":"x"},` + good + `]`, `f.json:1:2: x: json: cannot unmarshal`},
+		{"a broken line", "{\"name\":\"x\",,}\n" + good + "\n", "f.json:1:1: reading goes on"},
+		{"a broken line in the middle", good + "\nhello {\n", "f.json:2:1: nothing more was read"},
+		{"an item of two lines, cut off", "{\"name\":\"x\",\n\"rules\":[1\n" + good, "f.json:1:1: reading goes on"},
+		{"text after the list", "[" + good + "]\n" + good, "f.json:2:1: text after the end"},
 		{"no action", `[{"name":"x","principal":"anonymous","action":"s3","resource":"*"},` + good + `]`, `f.json:1:2: x: "s3" is not an action`},
 		{"bad principal", `[{"name":"x","principal":"ann","action":"s3:A","resource":"*"},` + good + `]`, `principal "ann" is neither`},
 		{"bad document", "[{\"name\":\"x\",\"principal\":\"anonymous\",\"action\":\"s3:A\",\"resource\":\"*\",\n\"identity\":[{\"Statement\":7}]},\n" + good + "]", `f.json:2:26: x: identity[0]: `},
