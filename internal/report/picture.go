@@ -105,6 +105,9 @@ func party(g *Grantee) diagram.Node {
 	if g.Kind == string(access.NotUnderstood) {
 		return diagram.Node{ID: "kind:" + g.Kind, Label: "Not known", Sub: "a policy could not be read", Kind: diagram.Outside}
 	}
+	if _, unit, ok := strings.Cut(g.ID, ":organizations:"); ok {
+		return diagram.Node{ID: g.ID, Label: "Organisation or OU", Sub: unit[strings.LastIndexByte(unit, '/')+1:], Kind: diagram.Outside, Title: g.ID}
+	}
 	if g.Account == "" {
 		return diagram.Node{ID: "kind:" + g.Kind, Label: strings.ReplaceAll(g.Kind, "-", " "), Sub: "account not known", Kind: diagram.Outside}
 	}
@@ -128,12 +131,16 @@ func party(g *Grantee) diagram.Node {
 	return n
 }
 
-// issuer is the host of an identity provider and what it is.
+// issuer is who stands behind an identity provider, and what it is. An issuer is one, in however many accounts it is
+// registered: IAM Identity Center makes a provider of its own in each, named AWSSSO_…_DO_NOT_DELETE.
 func issuer(id string) (host, sub string) {
 	if _, name, ok := strings.Cut(id, ":oidc-provider/"); ok {
-		return name, "OIDC · account " + arn.Account(id)
+		return name, "OIDC issuer"
 	}
 	if _, name, ok := strings.Cut(id, ":saml-provider/"); ok {
+		if strings.HasPrefix(name, "AWSSSO_") && strings.HasSuffix(name, "_DO_NOT_DELETE") {
+			return "IAM Identity Center", "people, by SAML"
+		}
 		return name, "SAML · account " + arn.Account(id)
 	}
 	return id, "identity provider"
