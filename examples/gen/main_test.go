@@ -17,6 +17,7 @@ import (
 	"drawbridge/internal/ingest"
 	"drawbridge/internal/org"
 	"drawbridge/internal/rule"
+	"drawbridge/internal/scenario"
 )
 
 const example = "../acme"
@@ -153,4 +154,28 @@ func readme(t *testing.T) []row {
 		rows = append(rows, row{ids[m[1]], m[2], strings.HasPrefix(m[3], "right"), strings.Fields(m[4])})
 	}
 	return rows
+}
+
+// TestScenarios: the scenario files beside the example hold, every expectation of them.
+func TestScenarios(t *testing.T) {
+	files, err := fs.Glob(os.DirFS("../scenarios"), "*.json")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("found %d scenario files: %v", len(files), err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(path.Join("../scenarios", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := scenario.Parse(data, name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, r := range s.Judge(catalog.Rules(), ref.RCPServices()) {
+			if r.Outcome != scenario.Held {
+				t.Errorf("%s: %s %s: %s; seen: %s", name, r.Kind, r.Name, r.Outcome, r.Seen)
+			}
+		}
+	}
 }
