@@ -26,8 +26,8 @@ type file struct {
 	Resources []json.RawMessage `json:"resources"`
 	Grants    []grant           `json:"grants"`
 	Shares    []share           `json:"shares"`
-	Vendors   []vendor          `json:"vendors"`
-	Registry  []entry           `json:"registry"`
+	Vendors   []json.RawMessage `json:"vendors"`
+	Registry  []json.RawMessage `json:"registry"`
 	Usage     []map[string]any  `json:"usage"`
 	Plan      []map[string]any  `json:"plan"`
 	Expect    Expect            `json:"expect"`
@@ -54,7 +54,7 @@ type settings struct {
 type orgSection struct {
 	ID                string            `json:"id"`
 	ManagementAccount string            `json:"managementAccount"`
-	Accounts          []account         `json:"accounts"`
+	Accounts          []json.RawMessage `json:"accounts"`
 	SCPs              []json.RawMessage `json:"scps"`
 	RCPs              []json.RawMessage `json:"rcps"`
 }

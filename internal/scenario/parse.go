@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -50,8 +51,13 @@ func Parse(data []byte, name string) (*Scenario, error) {
 	}
 	p.others(&f)
 	p.coverage(&f)
-	s.Vendors = vendors(f.Vendors)
-	s.Registry = entries(f.Registry)
+	var err error
+	if s.Vendors, err = p.vendors(f.Vendors); err != nil {
+		return nil, err
+	}
+	if s.Registry, err = p.entries(f.Registry); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -84,8 +90,33 @@ func (p *parser) strict(raw []byte, base int, v any) error {
 			offset = i
 		}
 	}
-	source := p.place(base + min(offset, len(raw)))
+	return p.errorAt(base+min(offset, len(raw)), err)
+}
+
+// errorAt says where in the file an error is.
+func (p *parser) errorAt(offset int, err error) error {
+	source := p.place(offset)
 	return fmt.Errorf("%s:%d:%d: %w", p.name, source.Line, source.Column, err)
+}
+
+// field is the offset of a field's value in the file, for an element at base; base where the element lacks the field.
+func field(raw []byte, base int, name string) int {
+	if at := regexp.MustCompile(`"` + name + `"\s*:\s*`).FindIndex(raw); at != nil {
+		return base + at[1]
+	}
+	return base
+}
+
+// date reads an optional date of the form 2026-12-31, a field of the element at base.
+func (p *parser) date(raw []byte, base int, name, value string) (time.Time, error) {
+	if value == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, value)
+	if err != nil {
+		return t, p.errorAt(field(raw, base, name), fmt.Errorf("%s %q is no date: expected the form 2026-12-31", name, value))
+	}
+	return t, nil
 }
 
 func (p *parser) place(offset int) snapshot.Source {
@@ -153,10 +184,15 @@ func (p *parser) organization(f *file) error {
 	o := &snapshot.Organization{ID: f.Org.ID, ManagementAccount: f.Org.ManagementAccount}
 	p.snapshot.Organization = o
 	management := false
-	for _, a := range f.Org.Accounts {
+	for _, raw := range f.Org.Accounts {
+		base := p.locate(raw)
+		var a account
+		if err := p.strict(raw, base, &a); err != nil {
+			return err
+		}
 		kind, ok := kinds[a.Kind]
 		if !ok {
-			return fmt.Errorf("%s: account %s: kind %q is none of management, member, vendor, external", p.name, a.ID, a.Kind)
+			return p.errorAt(field(raw, base, "kind"), fmt.Errorf("account %s: kind %q is none of management, member, vendor, external", a.ID, a.Kind))
 		}
 		if a.ID == f.Org.ManagementAccount {
 			management, kind = true, snapshot.Management
@@ -174,6 +210,7 @@ func (p *parser) organization(f *file) error {
 		}
 		p.snapshot.Accounts = append(p.snapshot.Accounts, facts)
 	}
+	p.at = 0
 	if !management && f.Org.ManagementAccount != "" {
 		p.snapshot.Accounts = append(p.snapshot.Accounts, snapshot.Account{ID: f.Org.ManagementAccount, Kind: snapshot.Management, Partition: "aws", Inventoried: true})
 	}
@@ -239,8 +276,7 @@ func (p *parser) principal(raw []byte, base int) (snapshot.Principal, *principal
 	}
 	a, err := arn.Parse(source.ARN)
 	if err != nil {
-		place := p.place(base)
-		return snapshot.Principal{}, nil, fmt.Errorf("%s:%d:%d: %w", p.name, place.Line, place.Column, err)
+		return snapshot.Principal{}, nil, p.errorAt(field(raw, base, "arn"), err)
 	}
 	_, path, _ := strings.Cut(a.Resource, "/")
 	facts := snapshot.Principal{
@@ -272,7 +308,12 @@ func (p *parser) attach(facts *snapshot.Principal, managed string) {
 	name := managed[strings.LastIndexByte(managed, '/')+1:]
 	facts.Attached = append(facts.Attached, snapshot.Attachment{Name: name, ARN: managed})
 	if managed != administratorAccess {
-		p.gap(snapshot.Gap{Kind: snapshot.GapPolicy, Subject: managed, Account: facts.Account, Reason: "named, and its document is not in the input", Source: facts.Source})
+		stated := slices.ContainsFunc(p.snapshot.Gaps, func(g snapshot.Gap) bool {
+			return g.Kind == snapshot.GapPolicy && g.Subject == managed && g.Account == facts.Account
+		})
+		if !stated {
+			p.gap(snapshot.Gap{Kind: snapshot.GapPolicy, Subject: managed, Account: facts.Account, Reason: "named, and its document is not in the input", Source: facts.Source})
+		}
 		return
 	}
 	known := slices.ContainsFunc(p.snapshot.Policies, func(m snapshot.ManagedPolicy) bool { return m.ARN == managed })
@@ -293,7 +334,7 @@ func (p *parser) resources(f *file) error {
 		}
 		a, err := arn.Parse(source.ARN)
 		if err != nil {
-			return fmt.Errorf("%s:%d: %w", p.name, p.place(base).Line, err)
+			return p.errorAt(field(raw, base, "arn"), err)
 		}
 		r := snapshot.Resource{ARN: source.ARN, Type: source.Type, Account: source.Account, Region: a.Region, Tags: source.Tags, Source: p.place(base), Attributes: attributes(source.Attributes)}
 		switch {
@@ -367,31 +408,49 @@ func (p *parser) coverage(f *file) {
 	}
 }
 
-func vendors(in []vendor) []snapshot.KnownVendor {
+func (p *parser) vendors(raws []json.RawMessage) ([]snapshot.KnownVendor, error) {
 	var out []snapshot.KnownVendor
-	for _, v := range in {
+	for _, raw := range raws {
+		base := p.locate(raw)
+		var v vendor
+		if err := p.strict(raw, base, &v); err != nil {
+			return nil, err
+		}
 		known := snapshot.KnownVendor{Name: v.Name, Accounts: slices.Sorted(slices.Values(v.Accounts)), Status: snapshot.VendorStatus(v.Status)}
 		if v.Source != "" {
 			known.Source = []string{v.Source}
 		}
-		known.Ended, _ = time.Parse(time.DateOnly, v.Ended)
+		var err error
+		if known.Ended, err = p.date(raw, base, "ended", v.Ended); err != nil {
+			return nil, err
+		}
 		out = append(out, known)
 	}
-	return out
+	p.at = 0
+	return out, nil
 }
 
 // entries is nil where a scenario declares no trust: then no registry was given.
-func entries(in []entry) *registry.Registry {
-	if len(in) == 0 {
-		return nil
+func (p *parser) entries(raws []json.RawMessage) (*registry.Registry, error) {
+	if len(raws) == 0 {
+		return nil, nil
 	}
 	r := &registry.Registry{}
-	for _, e := range in {
+	for _, raw := range raws {
+		base := p.locate(raw)
+		var e entry
+		if err := p.strict(raw, base, &e); err != nil {
+			return nil, err
+		}
 		declared := registry.Entry{Name: e.ID, Source: e.Source, Target: e.Target, Owner: e.Owner, Purpose: e.Purpose, Session: time.Duration(e.SessionSeconds) * time.Second}
-		declared.Expires, _ = time.Parse(time.DateOnly, e.Expires)
+		var err error
+		if declared.Expires, err = p.date(raw, base, "expires", e.Expires); err != nil {
+			return nil, err
+		}
 		r.Entries = append(r.Entries, declared)
 	}
-	return r
+	p.at = 0
+	return r, nil
 }
 
 func parameters(s settings) rule.Parameters {
