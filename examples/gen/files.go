@@ -279,7 +279,7 @@ type (
 	roleDetail struct {
 		Path                     string
 		RoleName                 string
-		RoleId                   string
+		RoleID                   string `json:"RoleId"`
 		Arn                      string
 		CreateDate               string
 		AssumeRolePolicyDocument *document
@@ -294,7 +294,7 @@ type (
 	userDetail struct {
 		Path                    string
 		UserName                string
-		UserId                  string
+		UserID                  string `json:"UserId"`
 		Arn                     string
 		CreateDate              string
 		UserPolicyList          []inline
@@ -307,7 +307,7 @@ type (
 	groupDetail struct {
 		Path                    string
 		GroupName               string
-		GroupId                 string
+		GroupID                 string `json:"GroupId"`
 		Arn                     string
 		CreateDate              string
 		GroupPolicyList         []inline
@@ -315,15 +315,15 @@ type (
 	}
 	policyVersion struct {
 		Document         *document
-		VersionId        string
+		VersionID        string `json:"VersionId"`
 		IsDefaultVersion bool
 		CreateDate       string
 	}
 	policyDetail struct {
 		PolicyName        string
-		PolicyId          string
+		PolicyID          string `json:"PolicyId"`
 		Arn               string
-		DefaultVersionId  string
+		DefaultVersionID  string `json:"DefaultVersionId"`
 		CreateDate        string
 		PolicyVersionList []policyVersion
 	}
@@ -373,7 +373,7 @@ func (a *account) roleDetail(r role) roleDetail {
 	}
 	arn := a.iam("role" + path + r.Name)
 	d := roleDetail{
-		Path: path, RoleName: r.Name, RoleId: uniqueID("AROA", arn), Arn: arn, CreateDate: created, AssumeRolePolicyDocument: r.Trust,
+		Path: path, RoleName: r.Name, RoleID: uniqueID("AROA", arn), Arn: arn, CreateDate: created, AssumeRolePolicyDocument: r.Trust,
 		InstanceProfileList: []string{}, RolePolicyList: inlineList(r.Inline), AttachedManagedPolicies: a.attachedList(r.Attached),
 		Tags: tagList(r.Tags), MaxSessionDuration: session,
 	}
