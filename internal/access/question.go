@@ -12,7 +12,7 @@ import (
 	"drawbridge/internal/org"
 )
 
-// ErrNotFound is wrapped where a question names a principal that a complete inventory does not hold.
+// ErrNotFound is wrapped where a question names a principal, as caller or as target, that a complete inventory does not hold.
 var ErrNotFound = errors.New("not found")
 
 // Question is one authorization question about the organisation, by names.
@@ -50,7 +50,7 @@ type AnswerStep struct {
 }
 
 // Decide answers one question. Errors are about the question: a name that is none, an action that is none, a principal
-// that a complete inventory lacks (ErrNotFound).
+// or a target role or user that a complete inventory lacks (ErrNotFound).
 func (g *Graph) Decide(q Question) (Answer, error) {
 	action, err := eval.ActionOf(q.Action)
 	if err != nil {
@@ -60,6 +60,9 @@ func (g *Graph) Decide(q Question) (Answer, error) {
 		if _, err := arn.Parse(q.Resource); err != nil {
 			return Answer{}, fmt.Errorf("resource: %w", err)
 		}
+	}
+	if err := g.collected(action, q.Resource); err != nil {
+		return Answer{}, err
 	}
 	ctx := &cond.Context{Rest: q.Rest}
 	c, p, err := g.named(q.Principal, q.Resource, ctx)
@@ -137,6 +140,26 @@ func (g *Graph) named(name, resource string, ctx *cond.Context) (*eval.Caller, *
 	return c, nil, nil
 }
 
+// collected refuses a target role or user that a complete inventory lacks. An action that creates one is about what is not
+// there yet, and a pattern names nothing by itself.
+func (g *Graph) collected(action eval.Action, resource string) error {
+	a, err := arn.Parse(resource)
+	if err != nil || a.Service != "iam" || strings.ContainsAny(resource, "*?") || strings.HasPrefix(action.Lower(), "iam:create") {
+		return nil
+	}
+	kind := a.ResourceType()
+	if kind != "role" && kind != "user" || !g.Org.Inventoried(a.Account) {
+		return nil
+	}
+	if _, ok := g.Org.Principal(resource); ok {
+		return nil
+	}
+	if p, ok := g.rolesByName[roleName{a.Account, a.ResourceName()}]; ok && kind == "role" {
+		return fmt.Errorf("resource %s: %w in the inventory of account %s; there is %s", resource, ErrNotFound, a.Account, p.ARN)
+	}
+	return fmt.Errorf("resource %s: %w in the inventory of account %s", resource, ErrNotFound, a.Account)
+}
+
 // subject is the caller of oidc:HOST:SUBJECT towards a role: the provider that the role's trust policy names for that host.
 func (g *Graph) subject(name, resource string, ctx *cond.Context) (*eval.Caller, *org.Principal, error) {
 	host, sub, ok := strings.Cut(strings.TrimPrefix(name, "oidc:"), ":")
@@ -177,6 +200,9 @@ func (g *Graph) audiences(provider string) []string {
 func (g *Graph) WhoCan(actionName, resource string) ([]*Edge, error) {
 	action, err := eval.ActionOf(actionName)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.collected(action, resource); err != nil {
 		return nil, err
 	}
 	target := g.targetOf(resource, "")

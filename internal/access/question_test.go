@@ -24,6 +24,19 @@ func TestDecideNames(t *testing.T) {
 	if _, err := ask("arn:aws:iam::111111111111:role/gone", "s3:GetObject", "arn:aws:s3:::b/k"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a principal that the inventory lacks: %v, expected ErrNotFound", err)
 	}
+	const gone = "arn:aws:iam::111111111111:role/gone"
+	if _, err := ask("anonymous", "sts:AssumeRole", gone); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a target that the inventory lacks: %v, expected ErrNotFound", err)
+	}
+	if _, err := g.WhoCan("sts:AssumeRole", gone); !errors.Is(err, ErrNotFound) {
+		t.Errorf("who can reach a role that the inventory lacks: %v, expected ErrNotFound", err)
+	}
+	if _, err := ask("anonymous", "iam:CreateRole", gone); err != nil {
+		t.Errorf("creating a role that is not there: %v", err)
+	}
+	if _, err := g.WhoCan("iam:PassRole", "arn:aws:iam::111111111111:role/*"); err != nil {
+		t.Errorf("a pattern: %v", err)
+	}
 	for _, bad := range [][3]string{{"ann", "s3:GetObject", "*"}, {"anonymous", "s3", "*"}, {"anonymous", "s3:GetObject", "bucket"}, {"oidc:host", "sts:AssumeRoleWithWebIdentity", "*"}} {
 		if _, err := ask(bad[0], bad[1], bad[2]); err == nil {
 			t.Errorf("%v: no error", bad)
