@@ -35,3 +35,18 @@ func TestImplies(t *testing.T) {
 		}
 	}
 }
+
+// TestVariableBesideItsOpposite: a positive test does not imply a negated one that lists the same pattern beside a variable.
+func TestVariableBesideItsOpposite(t *testing.T) {
+	b := Block{
+		CompileTest("StringLikeIfExists", "test:A", []string{"a*"}, true),
+		CompileTest("StringNotLikeIfExists", "test:A", []string{"${test:Which}", "a*"}, true),
+	}
+	ctx := &Context{}
+	ctx.Set("test:A", "a")
+	ctx.Set("test:Which", "b")
+	f := b.LeftOver(&Context{Rest: Undetermined})
+	if got := f.Eval(ctx); got != False {
+		t.Errorf("%v is %v, expected False as the tests themselves are", f, got)
+	}
+}

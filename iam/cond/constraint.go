@@ -316,7 +316,7 @@ func (c *Constraint) implies(d *Constraint) bool {
 	switch {
 	case c.Negated && d.Negated:
 		return d.complement().implies(c.complement())
-	case d.Negated && d.fixed():
+	case d.Negated: // with a variable in d, disjoint cannot tell
 		return c.disjoint(d.complement())
 	case c.Kind != d.Kind || c.Negated || c.Comparison != d.Comparison:
 		return false
