@@ -35,6 +35,7 @@ type contextKey struct {
 	state  State
 	values []string
 	known  *Constraint // what is known of an undetermined key all the same, nil where nothing is
+	shown  string      // as first written, for people
 }
 
 // Set makes a key known, with one value or several. No value at all is an empty set: present, and multivalued (rule 64).
@@ -82,12 +83,14 @@ func (c *Context) known(lower string) *Constraint {
 }
 
 func (c *Context) put(key string, state State, values []string) {
-	name := strings.ToLower(key)
+	name, shown := strings.ToLower(key), key
 	i, found := slices.BinarySearchFunc(c.keys, name, func(k contextKey, n string) int { return strings.Compare(k.name, n) })
-	if !found {
+	if found {
+		shown = c.keys[i].shown
+	} else {
 		c.keys = slices.Insert(c.keys, i, contextKey{})
 	}
-	c.keys[i] = contextKey{name: name, state: state, values: values}
+	c.keys[i] = contextKey{name: name, state: state, values: values, shown: shown}
 }
 
 // Reset forgets every key, keeping the memory for the next request.
@@ -110,21 +113,24 @@ func (c *Context) Lookup(lower string) (State, []string) {
 	return rest, nil
 }
 
-// Keys lists what this context and its parents mention, in order of name: the name in lower case, its state, its values.
+// Keys lists what this context and its parents mention, in order of the names in lower case: the name as it was first written,
+// by the outermost parent that mentions it, its state, its values.
 func (c *Context) Keys(yield func(name string, state State, values []string) bool) {
-	seen := map[string]bool{}
+	index := map[string]int{}
 	var all []contextKey
 	for ; c != nil; c = c.Parent {
 		for _, k := range c.keys {
-			if !seen[k.name] {
-				seen[k.name] = true
-				all = append(all, k)
+			if i, seen := index[k.name]; seen {
+				all[i].shown = k.shown
+				continue
 			}
+			index[k.name] = len(all)
+			all = append(all, k)
 		}
 	}
 	slices.SortFunc(all, func(a, b contextKey) int { return strings.Compare(a.name, b.name) })
 	for _, k := range all {
-		if !yield(k.name, k.state, k.values) {
+		if !yield(k.shown, k.state, k.values) {
 			return
 		}
 	}

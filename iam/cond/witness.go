@@ -13,7 +13,7 @@ func (f Formula) Witness(ctx *Context) bool {
 		trial := &Context{Parent: ctx}
 		if t.witness(trial) && f.Eval(trial) == True {
 			for _, k := range trial.keys {
-				ctx.put(k.name, k.state, k.values)
+				ctx.put(k.shown, k.state, k.values)
 			}
 			return true
 		}
@@ -48,13 +48,13 @@ func witnessKey(group term, ctx *Context) bool {
 	}
 	for _, c := range group {
 		for _, candidate := range c.candidates() {
-			ctx.Set(c.lower, candidate)
+			ctx.Set(c.Key, candidate)
 			if holds() {
 				return true
 			}
 		}
 	}
-	ctx.SetAbsent(group[0].lower)
+	ctx.SetAbsent(group[0].Key)
 	return holds()
 }
 
