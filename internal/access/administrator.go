@@ -38,31 +38,30 @@ func BesideUnknownGuards(p *org.Principal) *org.Principal {
 }
 
 // Administrator reports whether a principal has everything, or what gives everything, within its boundary and the SCPs of
-// its account: Allow, Deny, or Unknown where it depends on conditions or on what could not be read. The evidence is the
-// statement that gives it.
-func (g *Graph) Administrator(p *org.Principal) (eval.Verdict, Evidence) {
+// its account. The decision is the most permissive over the rights that each make an administrator; Unknown comes with
+// what is left over. The evidence is the statement that decides.
+func (g *Graph) Administrator(p *org.Principal) (eval.Decision, Evidence) {
 	partition := partitionOf(p.ARN)
 	everything := func(a eval.Action) string {
+		kind := ":role/*"
 		switch a.Lower() {
 		case "iam:putuserpolicy", "iam:attachuserpolicy":
-			return "arn:" + partition + ":iam::" + p.Account + ":user/*"
+			kind = ":user/*"
 		case "iam:createpolicyversion":
-			return "arn:" + partition + ":iam::" + p.Account + ":policy/*"
+			kind = ":policy/*"
 		}
-		if a.Service() == "iam" {
-			return "arn:" + partition + ":iam::" + p.Account + ":role/*"
-		}
-		return "*"
+		return "arn:" + partition + ":iam::" + p.Account + kind
 	}
-	verdict, by := eval.Deny, Evidence{}
-	for _, a := range administration {
+	var best eval.Decision
+	for i, a := range administration {
 		d := g.Can(p, a, everything(a))
-		if d.Verdict == eval.Allow {
-			return eval.Allow, g.identityEvidence(d, p, &Target{ARN: p.ARN, Account: p.Account})
-		}
-		if d.Verdict == eval.Unknown && verdict == eval.Deny {
-			verdict, by = eval.Unknown, g.evidence(d.By, p, &Target{ARN: p.ARN, Account: p.Account})
+		if i == 0 || rank(d.Verdict) < rank(best.Verdict) || d.Verdict == eval.Unknown && best.LeftOver.Opaque() && !d.LeftOver.Opaque() {
+			best = d
 		}
 	}
-	return verdict, by
+	by := best.By
+	if best.Verdict != eval.Deny && best.Identity.Statement >= 0 {
+		by = best.Identity
+	}
+	return best, g.evidence(by, p, &Target{ARN: p.ARN, Account: p.Account})
 }

@@ -134,15 +134,24 @@ func (g *Graph) Outside() []*Edge {
 	return edges
 }
 
-// FromOutside reports whether the grantee stands outside the organisation, or may.
+// FromOutside reports whether the grantee stands outside the organisation, or may. Those whom the organisation's own IAM
+// Identity Center vouches for do not.
 func (e *Edge) FromOutside() bool {
 	switch e.Grantee.Relation {
-	case External, Federated, Public:
+	case External, Public:
 		return true
+	case Federated:
+		return !IdentityCenter(e.Grantee.ID)
 	case RelationUnknown:
 		return e.CrossAccount
 	}
 	return false
+}
+
+// IdentityCenter reports whether a provider is the one that IAM Identity Center keeps in each account.
+func IdentityCenter(provider string) bool {
+	_, name, ok := strings.Cut(provider, ":saml-provider/AWSSSO_")
+	return ok && strings.HasSuffix(name, "_DO_NOT_DELETE")
 }
 
 // Stopped reports whether a guard keeps the grantee out: a Deny, an SCP, an RCP, a boundary. That the caller's own policies

@@ -261,11 +261,11 @@ func (s *search) findLast(reach []int) {
 		return
 	}
 	if s.source.caller != nil {
-		s.last[-1] = s.g.dataSteps(s.source.caller, s.source.principal, s.to)
+		s.last[-1] = s.g.stepsOnto(s.source.caller, s.source.principal, s.to)
 	}
 	for _, i := range reach {
 		p := s.g.Org.Principals[i]
-		if steps := s.g.dataSteps(p.Caller, p, s.to); len(steps) > 0 {
+		if steps := s.g.stepsOnto(p.Caller, p, s.to); len(steps) > 0 {
 			s.last[i] = steps
 		}
 	}
@@ -397,6 +397,16 @@ func (g *Graph) dataSteps(c *eval.Caller, p *org.Principal, to string) []step {
 		}
 	}
 	return nil
+}
+
+// stepsOnto are the steps by which a caller acts on a resource or, where that is a bucket, on the objects in it.
+func (g *Graph) stepsOnto(c *eval.Caller, p *org.Principal, to string) []step {
+	if r, ok := g.Org.Resource(to); ok && r.Type == "AWS::S3::Bucket" {
+		if steps := g.dataSteps(c, p, to+"/*"); steps != nil {
+			return steps
+		}
+	}
+	return g.dataSteps(c, p, to)
 }
 
 func isObject(t Target, to string) bool {
@@ -537,20 +547,15 @@ func (g *Graph) reach(s source, maxSteps int) [][]step {
 
 // shortestTo is the shortest way onto a resource: by the source itself, or by the first role that can act on it.
 func (g *Graph) shortestTo(s source, paths [][]step, r *org.Resource) []step {
-	for _, part := range [...]string{r.ARN + "/*", r.ARN} {
-		if part != r.ARN && r.Type != "AWS::S3::Bucket" {
-			continue
+	if s.caller != nil {
+		if steps := g.stepsOnto(s.caller, s.principal, r.ARN); steps != nil {
+			return steps
 		}
-		if s.caller != nil {
-			if steps := g.dataSteps(s.caller, s.principal, part); steps != nil {
-				return steps
-			}
-		}
-		for _, path := range paths {
-			p := path[len(path)-1].edge.Target.Role
-			if steps := g.dataSteps(p.Caller, p, part); steps != nil {
-				return append(slices.Clip(path), steps...)
-			}
+	}
+	for _, path := range paths {
+		p := path[len(path)-1].edge.Target.Role
+		if steps := g.stepsOnto(p.Caller, p, r.ARN); steps != nil {
+			return append(slices.Clip(path), steps...)
 		}
 	}
 	return nil

@@ -61,24 +61,17 @@ func (r *Reach) Way(role *org.Principal) []*Edge {
 // ActsOn reports the first of the type's actions that a principal can or may do on a resource, a key that encrypts it
 // included; "" and Deny where there is none.
 func (g *Graph) ActsOn(p *org.Principal, r *org.Resource) (action string, verdict eval.Verdict) {
-	parts := []string{r.ARN}
-	if r.Type == "AWS::S3::Bucket" {
-		parts = []string{r.ARN + "/*", r.ARN}
+	steps := g.stepsOnto(p.Caller, p, r.ARN)
+	if len(steps) == 0 {
+		return "", eval.Deny
 	}
-	for _, part := range parts {
-		steps := g.dataSteps(p.Caller, p, part)
-		if len(steps) == 0 {
-			continue
+	verdict = eval.Allow
+	for _, s := range steps {
+		if s.edge.Verdict != eval.Allow {
+			verdict = eval.Unknown
 		}
-		verdict = eval.Allow
-		for _, s := range steps {
-			if s.edge.Verdict != eval.Allow {
-				verdict = eval.Unknown
-			}
-		}
-		return steps[0].edge.Step(), verdict
 	}
-	return "", eval.Deny
+	return steps[0].edge.Step(), verdict
 }
 
 // Cycles are the groups of roles that can come to hold each other, and the roles that can assume themselves: the strongly

@@ -236,6 +236,9 @@ func mayDeploy(p *rule.Pass, e *access.Edge) (string, eval.Verdict) {
 			case eval.Allow:
 				return d.action, eval.Allow
 			case eval.Unknown:
+				if !got.LeftOver.Opaque() {
+					return d.action, eval.Allow // under conditions that the request can meet
+				}
 				verdict = eval.Unknown
 			}
 		}

@@ -45,7 +45,7 @@ var permissionRules = []rule.Rule{
 	{
 		ID: "PRM-003", Title: "No permissions boundary",
 		Detects:  "Role with a cross-account or federated principal has none",
-		Why:      "Without a boundary, the next policy that somebody attaches to the role widens what strangers may do, unseen. Roles that Identity Center keeps are left out: their boundary belongs to the permission set.",
+		Why:      "Without a boundary, the next policy that somebody attaches to the role widens what strangers may do, unseen.",
 		Remedy:   "Attach the permissions boundary that your organisation uses for cross-account roles.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05", "PR.IR-01"}, NIST: []string{"AC-6", "AC-3"}, CIS: ""},
@@ -71,10 +71,11 @@ var permissionRules = []rule.Rule{
 }
 
 // crossAccountRoles calls judge for every role that a principal of another account, or of none, may assume. AWS services and
-// service-linked roles are left out: they act inside the account.
+// service-linked roles are left out, which act inside the account, and so are the roles that IAM Identity Center keeps,
+// which nobody can change but by their permission set.
 func crossAccountRoles(p *rule.Pass, judge func(role *org.Principal, ways []*access.Edge)) {
 	for _, role := range p.Org.Principals {
-		if role.Role == nil || strings.Contains(role.ARN, ":role/aws-service-role/") {
+		if role.Role == nil || kept(role) {
 			continue
 		}
 		var ways []*access.Edge
@@ -87,6 +88,11 @@ func crossAccountRoles(p *rule.Pass, judge func(role *org.Principal, ways []*acc
 			judge(role, ways)
 		}
 	}
+}
+
+// kept reports whether AWS keeps the role: a service-linked role, or one of IAM Identity Center.
+func kept(role *org.Principal) bool {
+	return strings.Contains(role.ARN, ":role/aws-service-role/") || strings.Contains(role.ARN, ":role/aws-reserved/")
 }
 
 // grantees names those who come in, at most three of them.
@@ -105,22 +111,25 @@ func grantees(ways []*access.Edge) string {
 
 func administratorFromOutside(p *rule.Pass) {
 	crossAccountRoles(p, func(role *org.Principal, ways []*access.Edge) {
-		verdict, by := p.Graph.Administrator(role)
+		d, by := p.Graph.Administrator(role)
 		assuming := ""
-		if verdict == eval.Unknown {
+		if d.Verdict == eval.Unknown && d.LeftOver.Opaque() {
 			if beside := access.BesideUnknownGuards(role); beside != role {
-				verdict, by = p.Graph.Administrator(beside)
+				d, by = p.Graph.Administrator(beside)
 				assuming = ", unless an SCP denies it: those of the account are not in the input"
 			}
 		}
-		switch verdict {
-		case eval.Allow:
+		switch {
+		case d.Verdict == eval.Unknown && d.LeftOver.Opaque():
+			p.NotAssessed(role.ARN, "whether it is an administrator depends on what is not known: "+d.LeftOver.String(), by)
+		case d.Verdict == eval.Unknown:
+			assuming += ", if " + d.LeftOver.String()
+			fallthrough
+		case d.Verdict == eval.Allow:
 			p.Report(finding.Finding{
 				Subject: role.ARN, Account: role.Account, Evidence: append(evidenceOf(ways[0]), by),
 				Reason: fmt.Sprintf("%s may become an administrator of account %s%s.", grantees(ways), role.Account, assuming),
 			})
-		case eval.Unknown:
-			p.NotAssessed(role.ARN, "whether it is an administrator depends on what could not be read, or on conditions: "+by.Document, by)
 		}
 	})
 }
@@ -188,7 +197,7 @@ func noBoundary(p *rule.Pass) {
 		switch {
 		case role.Boundary != nil && len(role.Boundary.Unresolved) > 0:
 			p.NotAssessed(role.ARN, role.Boundary.Unresolved[0])
-		case role.Boundary != nil || strings.Contains(role.ARN, ":role/aws-reserved/"):
+		case role.Boundary != nil:
 		default:
 			p.Report(finding.Finding{
 				Subject: role.ARN, Account: role.Account, Evidence: evidenceOf(ways[0]),

@@ -403,7 +403,7 @@ func allowNotPrincipal(p *rule.Pass) {
 
 func tooManyActions(p *rule.Pass) {
 	for _, role := range p.Org.Principals {
-		if role.Role == nil || !foreign(p.Graph.EdgesTo(role.ARN)) {
+		if role.Role == nil || kept(role) || !foreign(p.Graph.EdgesTo(role.ARN)) {
 			continue
 		}
 		for _, reason := range role.Trust.Unresolved {
