@@ -106,6 +106,16 @@ func (g *Graph) source(from string) (source, error) {
 			}
 		}
 	}
+	if c.Kind == eval.AccountPrincipal { // some principal of it: also one that a trust names
+		for _, via := range g.Edges {
+			if via.Target.Role == nil || via.Grantee.Account != c.Account || via.Grantee.Kind != RoleGrantee && via.Grantee.Kind != UserGrantee {
+				continue
+			}
+			if st, ok := g.classStep(via, c, p); ok {
+				s.steps = append(s.steps, st)
+			}
+		}
+	}
 	return s, nil
 }
 

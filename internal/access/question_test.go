@@ -66,3 +66,21 @@ func TestTrustWithoutPrincipal(t *testing.T) {
 		t.Errorf("grantee %+v, verdict %v under %v by statement %d", e.Grantee, e.Verdict, e.LeftOver, e.By.Statement)
 	}
 }
+
+// TestPathsFromAnAccount: "some principal of the account" may be the very role that a trust names.
+func TestPathsFromAnAccount(t *testing.T) {
+	g := Build(org.Build(&snapshot.Snapshot{
+		Accounts: []snapshot.Account{{ID: "111111111111", Kind: snapshot.Member, Inventoried: true}},
+		Roles: []snapshot.Role{{
+			Principal: snapshot.Principal{ARN: "arn:aws:iam::111111111111:role/r", Account: "111111111111", Name: "r", Path: "/"},
+			Trust: snapshot.Document{Name: "trust policy", State: snapshot.Read,
+				Policy: policy.MustParse(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:role/collector"},"Action":"sts:AssumeRole"}]}`)},
+		}},
+	}), Options{})
+	for from, want := range map[string]int{"999999999999": 1, "arn:aws:iam::999999999999:role/collector": 1, "888888888888": 0, "arn:aws:iam::999999999999:role/other": 0} {
+		paths, err := g.Paths(from, "arn:aws:iam::111111111111:role/r", PathOptions{})
+		if err != nil || len(paths) != want {
+			t.Errorf("from %s: %d paths, %v; expected %d", from, len(paths), err, want)
+		}
+	}
+}

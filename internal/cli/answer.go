@@ -213,7 +213,7 @@ func (w *textWriter) path(number int, p *access.Path) {
 			w.line("       if %s", p.LeftOver[i])
 		}
 		if e.CallerAssumed {
-			w.line("       the caller's account was not collected: its side is taken at its worst")
+			w.line("       the caller's side was not seen: it is taken at its worst")
 		}
 		for _, x := range stepEvidence(e) {
 			w.line("       by %s", place(x))

@@ -15,12 +15,12 @@ func newBlast(e *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "blast PATH PRINCIPAL",
 		Short: "List what a principal can reach",
-		Long: `Blast lists every role that a principal can come to hold, over as many steps as it takes, and every resource of the input on
+		Long: `Blast lists every role that a principal can come to hold, over up to --max-steps steps, and every resource of the input on
 which it or one of those roles can act. For each it prints one shortest way.
 
 PRINCIPAL is the ARN of a user, role, session or root; an account id (some principal of it); the host of a service;
 oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
-		Example: `  drawbridge blast examples/acme arn:aws:iam::111122223333:role/ci
+		Example: `  drawbridge blast examples/acme arn:aws:iam::111100000011:role/acme/ci/deploy-shop
   drawbridge blast snapshot 999988887777 --format json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -49,7 +49,7 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
 			return format.print(e, answer, func(w *textWriter) { w.blast(&b) })
 		},
 	}
-	c.Flags().IntVar(&options.MaxSteps, "max-steps", 6, "the longest way that is looked for, in steps")
+	c.Flags().IntVar(&options.MaxSteps, "max-steps", 6, "the longest way that is looked for, in steps (`NUMBER`)")
 	format.register(c)
 	now.register(c)
 	return c

@@ -35,7 +35,7 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.
 
 Condition keys that --context does not give are not known. The answer is then often conditional: it says what must still
 be true. With --complete, keys that are not given are absent from the request.`,
-		Example: `  drawbridge can examples/acme arn:aws:iam::111122223333:role/ci sts:AssumeRole arn:aws:iam::444455556666:role/deploy
+		Example: `  drawbridge can examples/acme arn:aws:iam::111100000011:role/acme/ci/deploy-shop sts:AssumeRole arn:aws:iam::111100000022:role/acme/deploy/shop-web
   drawbridge can snapshot 999988887777 sts:AssumeRole arn:aws:iam::444455556666:role/audit --context sts:ExternalId=e-7`,
 		Args: cobra.ExactArgs(4),
 		RunE: func(_ *cobra.Command, args []string) error { return can(e, &o, args) },
@@ -152,7 +152,7 @@ func (w *textWriter) decision(q *access.Question, a *access.Answer) {
 		w.line("  %s", a.LeftOver)
 	}
 	if a.CallerAssumed {
-		w.line("The caller's account was not collected: its side is taken at its worst.")
+		w.line("The caller's side was not seen: it is taken at its worst.")
 	}
 	if a.Verdict == eval.Deny {
 		if !none(a.Decided) {

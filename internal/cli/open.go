@@ -42,7 +42,7 @@ func (e *Env) progress(what string) (done func()) {
 type nowFlag struct{ text string }
 
 func (f *nowFlag) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.text, "now", "", "answer as of this `time` (RFC 3339, 2026-11-23T00:00:00Z); default: the clock")
+	c.Flags().StringVar(&f.text, "now", "", "answer as of this `TIME` (RFC 3339, 2026-11-23T00:00:00Z); default: the clock")
 }
 
 // value returns the time, and whether it was given.

@@ -20,7 +20,7 @@ that of the last session: one hour at most from the second role on.
 
 PRINCIPAL is the ARN of a user, role, session or root; an account id (some principal of it); the host of a service;
 oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
-		Example: `  drawbridge paths examples/acme --from arn:aws:iam::111122223333:role/ci --to arn:aws:iam::444455556666:role/admin
+		Example: `  drawbridge paths examples/acme --from 999900000001 --to arn:aws:iam::111100000002:role/acme/vendor/Skywatch
   drawbridge paths snapshot --from oidc:token.actions.githubusercontent.com:repo:acme/app:ref:refs/heads/main --to 'arn:aws:s3:::reports/*'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -52,8 +52,8 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "the `PRINCIPAL` at which the ways begin")
 	f.StringVar(&to, "to", "", "the `ARN` of the role or resource to be reached")
-	f.IntVar(&options.MaxSteps, "max-steps", 6, "the longest way that is looked for, in steps")
-	f.IntVar(&options.Limit, "limit", 20, "how many ways are printed")
+	f.IntVar(&options.MaxSteps, "max-steps", 6, "the longest way that is looked for, in steps (`NUMBER`)")
+	f.IntVar(&options.Limit, "limit", 20, "how many ways are printed (`NUMBER`)")
 	format.register(c)
 	now.register(c)
 	return c

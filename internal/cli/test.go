@@ -32,7 +32,7 @@ expected of it, and judges every expectation by itself. What needs a rule that t
 			return runTest(e, args, format)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "text", "text or json")
+	c.Flags().StringVar(&format, "format", "text", "form of the results: `FORMAT` is text or json")
 	return c
 }
 

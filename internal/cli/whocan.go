@@ -16,7 +16,7 @@ func newWhoCan(e *Env) *cobra.Command {
 		Short: "List who may do an action on a resource",
 		Long: `Who-can lists the users and roles of the input that may do an action on a resource by all policies that bear on it, and
 beside them whom the resource's policy lets in from elsewhere: accounts, services, issuers of tokens, anyone.`,
-		Example: `  drawbridge who-can examples/acme sts:AssumeRole arn:aws:iam::444455556666:role/deploy
+		Example: `  drawbridge who-can examples/acme s3:GetObject 'arn:aws:s3:::acme-payments-ledger/*'
   drawbridge who-can snapshot s3:GetObject 'arn:aws:s3:::reports/*'`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -90,7 +90,7 @@ func (w *textWriter) whoCan(action, resource string, edges []*access.Edge) {
 			w.line("    if %s", edge.LeftOver)
 		}
 		if edge.CallerAssumed {
-			w.line("    its account was not collected: its side is taken at its worst")
+			w.line("    its side was not seen: it is taken at its worst")
 		}
 		for _, x := range stepEvidence(edge) {
 			w.line("    by %s", place(x))
