@@ -203,6 +203,7 @@ func (g *Graph) decide(c *eval.Caller, p *org.Principal, action eval.Action, res
 		policies.Resource = t.Resource.Policy
 	case t.Account != "":
 		g.describeTarget(known, t.Account)
+		setRegion(known, resource)
 	}
 	known.Parent = c.Context()
 	if ctx != nil {

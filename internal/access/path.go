@@ -206,6 +206,7 @@ type search struct {
 	entry    map[int]step   // first steps by role
 	last     map[int][]step // final steps by the principal that takes them; -1 is the source itself
 	distance map[int]int    // fewest steps to the target, by principal
+	length   int            // roles on the paths that are looked for now: the shortest are found first
 	found    []Path
 }
 
@@ -227,8 +228,10 @@ func (s *search) run() {
 		s.add(nil, s.last[-1]...)
 	}
 	onPath := map[int]bool{}
-	for _, st := range s.source.steps {
-		s.walk([]step{st}, onPath)
+	for s.length = 1; s.length <= s.options.MaxSteps && len(s.found) < s.options.Limit; s.length++ {
+		for _, st := range s.source.steps {
+			s.walk([]step{st}, onPath)
+		}
 	}
 }
 
@@ -310,18 +313,18 @@ func (s *search) backward(reach []int) {
 	}
 }
 
-// walk extends a path by every crossing that can still arrive in time.
+// walk extends a path by every crossing that can still arrive, and records those of the length looked for.
 func (s *search) walk(path []step, onPath map[int]bool) {
 	last := path[len(path)-1].edge.Target.Role.Index
 	left, ok := s.distance[last]
-	if !ok || len(path)+left > s.options.MaxSteps || onPath[last] || len(s.found) >= 4*s.options.Limit {
+	if !ok || len(path)+left > s.length || onPath[last] || len(s.found) >= 4*s.options.Limit {
 		return
 	}
-	if left == 0 {
+	if left == 0 && len(path) == s.length {
 		s.add(path, s.last[last]...)
-		if !s.toResource() {
-			return
-		}
+	}
+	if len(path) == s.length || left == 0 && !s.toResource() {
+		return
 	}
 	onPath[last] = true
 	p := s.g.Org.Principals[last]
@@ -450,6 +453,10 @@ func pathActions(t Target, to string) []string {
 }
 
 func (g *Graph) dataStep(c *eval.Caller, p *org.Principal, action eval.Action, resource string, keys map[string]string) (step, bool) {
+	target := g.targetOf(resource, "")
+	if p != nil && c.Kind != eval.Root && !mayAllow(p, action.Lower()) && (target.Account != p.Account || target.Resource == nil || target.Resource.Policy == nil) {
+		return step{}, false // nothing on the caller's side, and nothing else would be enough
+	}
 	ask := func(ctx *cond.Context) eval.Decision {
 		for _, key := range sortedKeys(keys) {
 			ctx.Set(key, keys[key])
@@ -460,7 +467,6 @@ func (g *Graph) dataStep(c *eval.Caller, p *org.Principal, action eval.Action, r
 	if d.Verdict == eval.Deny {
 		return step{}, false
 	}
-	target := g.targetOf(resource, "")
 	grantee := Grantee{ID: c.ARN, Account: c.Account, Kind: RoleGrantee}
 	if p != nil && p.Principal != nil {
 		grantee = g.principalGrantee(p, target.Account)

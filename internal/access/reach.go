@@ -58,6 +58,32 @@ func (r *Reach) Way(role *org.Principal) []*Edge {
 	}
 }
 
+// ShortestWay is a way of fewest crossings from one principal to a role, nil where there is none.
+func (g *Graph) ShortestWay(from, to *org.Principal) []*Edge {
+	via := map[int]*Edge{}
+	queue := []*org.Principal{from}
+	for at := 0; at < len(queue); at++ {
+		for _, e := range g.Out(queue[at]) {
+			role := e.Target.Role
+			if _, seen := via[role.Index]; seen {
+				continue
+			}
+			via[role.Index] = e
+			if role != to {
+				queue = append(queue, role)
+				continue
+			}
+			way := []*Edge{e}
+			for p := queue[at]; p != from; p = via[p.Index].Grantee.Principal {
+				way = append(way, via[p.Index])
+			}
+			slices.Reverse(way)
+			return way
+		}
+	}
+	return nil
+}
+
 // ActsOn reports the first of the type's actions that a principal can or may do on a resource, a key that encrypts it
 // included; "" and Deny where there is none.
 func (g *Graph) ActsOn(p *org.Principal, r *org.Resource) (action string, verdict eval.Verdict) {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -106,4 +107,38 @@ func distances(n int, crossings []int) [][]int {
 		}
 	}
 	return d
+}
+
+// TestShortestWay: as long as the search of Paths says, each step one of the crossings, in order.
+func TestShortestWay(t *testing.T) {
+	found := 0
+	for seed := range uint64(20) {
+		g := Build(org.Build(randomSnapshot(rand.New(rand.NewPCG(seed, 11)))), Options{})
+		for _, from := range g.Org.Principals {
+			for _, to := range g.Org.Principals {
+				if to.Role == nil || from == to {
+					continue
+				}
+				way := g.ShortestWay(from, to)
+				paths, err := g.Paths(from.ARN, to.ARN, PathOptions{MaxSteps: 20, Limit: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if (len(paths) == 0) != (way == nil) || len(paths) > 0 && len(paths[0].Steps) != len(way) {
+					t.Fatalf("seed %d: %s to %s: a way of %d steps, and paths %v", seed, from.ARN, to.ARN, len(way), paths)
+				}
+				at := from
+				for _, e := range way {
+					if !slices.Contains(g.Out(at), e) {
+						t.Fatalf("seed %d: %s does not cross to %s", seed, at.ARN, e.Target.ARN)
+					}
+					at = e.Target.Role
+					found++
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no way was found, so that nothing was compared")
+	}
 }

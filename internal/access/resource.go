@@ -59,10 +59,18 @@ func grantedActions(e *Edge) []string {
 func (g *Graph) resourceContext(r *org.Resource) *cond.Context {
 	ctx := &cond.Context{Rest: cond.Undetermined}
 	g.describeTarget(ctx, r.Account)
+	setRegion(ctx, r.ARN)
 	for key, value := range r.Tags {
 		ctx.Set("aws:ResourceTag/"+key, value)
 	}
 	return ctx
+}
+
+// setRegion: a resource whose ARN carries a region is asked for at the endpoint of that region.
+func setRegion(ctx *cond.Context, resource string) {
+	if a, err := arn.Parse(resource); err == nil && a.Region != "" {
+		ctx.Set("aws:RequestedRegion", a.Region)
+	}
 }
 
 // probe is one concrete question by which an edge is judged.

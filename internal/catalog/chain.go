@@ -158,8 +158,7 @@ func registeredPaths(p *rule.Pass, judge func(source, target string, needs time.
 		if !known || !ok || to.Role == nil {
 			continue
 		}
-		reach := p.Graph.ReachFrom(p.Graph.Out(from))
-		if way := reach.Way(to); way != nil {
+		if way := p.Graph.ShortestWay(from, to); way != nil {
 			judge(e.Source, e.Target, e.Session, way)
 		}
 	}
