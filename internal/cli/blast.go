@@ -49,7 +49,7 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
 			return format.print(e, answer, func(w *textWriter) { w.blast(&b) })
 		},
 	}
-	c.Flags().IntVar(&options.MaxSteps, "max-steps", 6, "the longest way that is looked for, in steps (`NUMBER`)")
+	c.Flags().IntVar(&options.MaxSteps, "max-steps", 6, "look for ways of up to this `NUMBER` of steps")
 	format.register(c)
 	now.register(c)
 	return c

@@ -52,8 +52,8 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "the `PRINCIPAL` at which the ways begin")
 	f.StringVar(&to, "to", "", "the `ARN` of the role or resource to be reached")
-	f.IntVar(&options.MaxSteps, "max-steps", 6, "the longest way that is looked for, in steps (`NUMBER`)")
-	f.IntVar(&options.Limit, "limit", 20, "how many ways are printed (`NUMBER`)")
+	f.IntVar(&options.MaxSteps, "max-steps", 6, "look for ways of up to this `NUMBER` of steps")
+	f.IntVar(&options.Limit, "limit", 20, "print up to this `NUMBER` of ways")
 	format.register(c)
 	now.register(c)
 	return c
