@@ -74,7 +74,14 @@ func (n *run) assumesRole() bool {
 // AssumeRole and AssumeRoot are refused to root users. Source: AWS STS API Reference, "AssumeRole" ("You cannot call AssumeRole
 // by using AWS root account credentials; access is denied.") and "AssumeRoot" ("You cannot use root user credentials to make
 // this call.").
+//
+// A federated user may call nothing of STS but GetCallerIdentity. That it may call nothing of IAM either holds for the API and
+// not for console sessions, which a request does not tell apart: left to the policies. Source: AWS STS API Reference,
+// "GetFederationToken".
 func (n *run) wrongCaller() bool {
+	if n.r.Caller.Kind == FederatedUser && strings.HasPrefix(n.r.Action.lower, "sts:") {
+		return true
+	}
 	switch n.r.Action.lower {
 	case "sts:assumerole", "sts:assumeroot":
 		return n.r.Caller.Kind == Root
