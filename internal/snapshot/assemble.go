@@ -90,7 +90,7 @@ func (s *Snapshot) assembleAccounts(org *organizationFacts, parts []*part, state
 		}
 	}
 	for _, a := range accounts {
-		if a.Kind == UnknownKind && org.organization != nil && a.ID == org.organization.ManagementAccount {
+		if (a.Kind == UnknownKind || a.Kind == Member) && org.organization != nil && a.ID == org.organization.ManagementAccount {
 			a.Kind = Management
 		}
 		outside := a.Kind == Vendor || a.Kind == External
