@@ -93,11 +93,14 @@ func (b *builder) levels(a *Account, kind string) ([]eval.Set, [][]snapshot.Docu
 	if organization == nil || a.Membership == MembershipUnknown {
 		return unknown("the " + kind + "s that bind account " + a.ID + " are not in the input")
 	}
-	policies := organization.SCPs
+	policies, subject := organization.SCPs, snapshot.SubjectSCPs
 	if kind == "RCP" {
-		policies = organization.RCPs
+		policies, subject = organization.RCPs, snapshot.SubjectRCPs
 	}
 	if len(policies) == 0 {
+		if b.stated(snapshot.GapOrganization, subject) {
+			return unknown("the " + kind + "s that bind account " + a.ID + " are not in the input")
+		}
 		return nil, nil // this kind of policy is not in use: only what AWS attaches by itself is there
 	}
 	if a.UnitPath == "" {
@@ -119,6 +122,11 @@ func (b *builder) levels(a *Account, kind string) ([]eval.Set, [][]snapshot.Docu
 	}
 	add(a.ID, a.ID)
 	return sets, documents
+}
+
+// stated reports whether the snapshot itself says that something is missing.
+func (b *builder) stated(kind snapshot.GapKind, subject string) bool {
+	return slices.ContainsFunc(b.Snapshot.Gaps, func(g snapshot.Gap) bool { return g.Kind == kind && g.Subject == subject })
 }
 
 // link collects the policies attached to one target, named by path or by id. A level without any SCP does not exist in
