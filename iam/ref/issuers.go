@@ -3,7 +3,7 @@ package ref
 import "strings"
 
 // IssuersFrom is the source of Issuers.
-var IssuersFrom = Dated{"2026-11-23", "the OIDC reference pages of each provider; IAM User Guide, Available keys for AWS OIDC federation"}
+var IssuersFrom = Dated{"issuers of many tenants", "2026-11-23", "the OIDC reference pages of each provider; IAM User Guide, Available keys for AWS OIDC federation"}
 
 // Issuer is an OIDC issuer that serves many tenants, so that its signature alone says nothing about whose token it is.
 type Issuer struct {

@@ -3,7 +3,7 @@ package ref
 import "strings"
 
 // GlobalKeysFrom is the source of the condition keys that are known here.
-var GlobalKeysFrom = Dated{"2026-11-23", "IAM User Guide, AWS global condition context keys; IAM and AWS STS condition context keys"}
+var GlobalKeysFrom = Dated{"condition keys", "2026-11-23", "IAM User Guide, AWS global condition context keys; IAM and AWS STS condition context keys"}
 
 // conditionKeys are the documented keys of the prefixes aws and sts, in lower case. A key that ends in a slash is followed by
 // a tag key.

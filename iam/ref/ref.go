@@ -4,6 +4,12 @@ package ref
 
 // Dated is where a table comes from.
 type Dated struct {
+	What   string // the table, in a few words
 	AsOf   string // date of reading, YYYY-MM-DD
 	Source string
+}
+
+// Tables lists the tables with what they hold and of when they are.
+func Tables() []Dated {
+	return []Dated{RCPServicesFrom, IssuersFrom, SourceKeysFrom, GlobalKeysFrom}
 }

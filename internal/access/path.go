@@ -9,6 +9,7 @@ import (
 	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
 	"drawbridge/internal/org"
 )
 
@@ -443,10 +444,36 @@ func pathActions(t Target, to string) []string {
 		}
 		return nil
 	}
+	candidates := representative[t.Type]
+	if candidates == nil {
+		candidates = namedActions(t.Resource)
+	}
 	var names []string
-	for _, name := range representative[t.Type] {
-		if a := eval.MustAction(name); fits(a, to, t.Resource.ARN) {
+	for _, name := range candidates {
+		if a, err := eval.ActionOf(name); err == nil && fits(a, to, t.Resource.ARN) {
 			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// namedActions are the actions that a resource's own policy allows somebody, for types of which no list says what stands for
+// reading and writing.
+func namedActions(r *org.Resource) []string {
+	if r.Policy == nil {
+		return nil
+	}
+	var names []string
+	for _, q := range r.Policy.Policies {
+		for i := range q.Rules {
+			if q.Rules[i].Effect != policy.Allow {
+				continue
+			}
+			for _, a := range probeActions(&q.Rules[i], r.Type, nil) {
+				if !slices.Contains(names, a.String()) {
+					names = append(names, a.String())
+				}
+			}
 		}
 	}
 	return names

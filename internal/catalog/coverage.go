@@ -43,8 +43,12 @@ var coverageRules = []rule.Rule{
 func gaps(p *rule.Pass, concerns func(snapshot.GapKind) bool) {
 	for _, g := range p.Org.Gaps {
 		if concerns(g.Kind) {
+			var evidence []access.Evidence
+			if g.Source.File != "" {
+				evidence = []access.Evidence{{Subject: g.Subject, Document: "gap", Statement: -1, Source: g.Source}}
+			}
 			p.Report(finding.Finding{
-				Subject: g.Subject, Account: g.Account, Reason: g.Reason, Evidence: []access.Evidence{{Subject: g.Subject, Statement: -1, Source: g.Source}},
+				Subject: g.Subject, Account: g.Account, Reason: g.Reason, Evidence: evidence,
 				Fingerprint: finding.Fingerprint("gap", string(g.Kind), g.Subject, g.Account, g.Reason),
 			})
 		}

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"drawbridge/iam/ref"
 )
 
 // version is set by the release build (-ldflags "-X drawbridge/internal/cli.version=1.2.3"). Without it the program is a
@@ -25,10 +28,14 @@ func programVersion() string {
 func newVersion(e *Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
+		Short: "Print the version, and of when the reference tables are",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if _, err := fmt.Fprintf(e.Stdout, "drawbridge %s\n", programVersion()); err != nil {
+			text := fmt.Sprintf("drawbridge %s\n", programVersion())
+			for _, table := range ref.Tables() {
+				text += fmt.Sprintf("  %s: as of %s (%s)\n", table.What, table.AsOf, table.Source)
+			}
+			if _, err := io.WriteString(e.Stdout, text); err != nil {
 				return fmt.Errorf("%w: %w", errOutput, err)
 			}
 			return nil
