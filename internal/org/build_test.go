@@ -98,3 +98,22 @@ func TestLinks(t *testing.T) {
 		t.Errorf("a role listed twice: %d principals, gaps %v", len(o.Principals), o.Gaps)
 	}
 }
+
+// TestMembership: what the list says, outside where a known organisation's list lacks it, and unknown where nobody says.
+func TestMembership(t *testing.T) {
+	accounts := []snapshot.Account{{ID: "111111111111", Kind: snapshot.Member}, {ID: "222222222222"}, {ID: "333333333333", Kind: snapshot.External}}
+	known := Build(&snapshot.Snapshot{Organization: &snapshot.Organization{ID: "o-x"}, Accounts: accounts})
+	alone := Build(&snapshot.Snapshot{Accounts: accounts[1:2]})
+	for _, c := range []struct {
+		org  *Org
+		id   string
+		want Membership
+	}{
+		{known, "111111111111", Inside}, {known, "222222222222", MembershipUnknown}, {known, "333333333333", Outside}, {known, "999999999999", Outside},
+		{alone, "222222222222", MembershipUnknown}, {alone, "999999999999", MembershipUnknown},
+	} {
+		if got := c.org.Membership(c.id); got != c.want {
+			t.Errorf("%s in %q: %v, expected %v", c.id, c.org.ID, got, c.want)
+		}
+	}
+}

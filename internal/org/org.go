@@ -99,7 +99,7 @@ func (o *Org) Provider(arn string) (p *snapshot.Provider, ok bool) {
 // Membership says whether an account id belongs to the organisation. An id that the organisation's complete account
 // list lacks is outside; where no list was read, nobody knows.
 func (o *Org) Membership(account string) Membership {
-	if a, ok := o.accounts[account]; ok && a.Membership != MembershipUnknown {
+	if a, ok := o.accounts[account]; ok {
 		return a.Membership
 	}
 	if o.ID == "" {
