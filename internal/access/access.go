@@ -123,7 +123,8 @@ type Edge struct {
 	Identity Evidence
 	// Actions are what is granted: "sts:AssumeRole", or the action patterns of the resource policy, sorted.
 	Actions []string
-	// MaxSession is the longest session that a crossing gives, 0 where it gives none of its own (resource policies).
+	// MaxSession is the longest session that a crossing gives, 0 where it gives none of its own (resource policies), or where
+	// the input does not say (authorization details lack it).
 	MaxSession time.Duration
 	// Via is the trust as granted through which this crossing goes; nil for the trusts themselves.
 	Via *Edge
@@ -160,7 +161,8 @@ type Path struct {
 	Verdict eval.Verdict
 	// LeftOver lists per step what must still be true; parallel to Steps.
 	LeftOver []cond.Formula
-	// MaxSession is the longest session at the end: one hour from the second role on (rule 125).
+	// MaxSession is the longest session at the end: one hour from the second role on (rule 125), the caller's own where no
+	// role is assumed; 0 where the input does not say.
 	MaxSession time.Duration
 	// Chained: two or more roles are assumed.
 	Chained bool

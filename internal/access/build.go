@@ -183,7 +183,7 @@ func (g *Graph) trustEdges(role *org.Principal) []*Edge {
 		e.Target = target
 		e.CrossAccount = e.Grantee.Account != target.Account
 		e.Actions = []string{actionOf(e.Mechanism).String()}
-		e.MaxSession = sessionOf(role)
+		e.MaxSession = role.Role.MaxSession
 		c, p := g.callerOf(&e.Grantee, &target, e.Mechanism)
 		g.conditions(e, c, ctx)
 		g.settle(e, c, p, ctx)
@@ -232,14 +232,6 @@ func actionOf(m Mechanism) eval.Action {
 		return assumeRoleSAML
 	}
 	return assumeRole
-}
-
-// sessionOf is the longest session that a role gives: AWS's default of an hour where the input does not say.
-func sessionOf(role *org.Principal) time.Duration {
-	if role.Role.MaxSession == 0 {
-		return time.Hour
-	}
-	return role.Role.MaxSession
 }
 
 // noPrincipal stands in the place of a grantee's name for a statement that names nobody at all.

@@ -117,7 +117,8 @@ func compareTerms(o, n *Terms) (c TrustChange, differs bool) {
 	}
 	part(coveredBy(o.Actions, n.Actions), coveredBy(n.Actions, o.Actions),
 		"actions: %s → %s", strings.Join(o.Actions, ", "), strings.Join(n.Actions, ", "))
-	part(o.MaxSession <= n.MaxSession, n.MaxSession <= o.MaxSession, "longest session: %v → %v", o.MaxSession, n.MaxSession)
+	known := o.MaxSession > 0 && n.MaxSession > 0
+	part(!known || o.MaxSession <= n.MaxSession, !known || n.MaxSession <= o.MaxSession, "longest session: %v → %v", o.MaxSession, n.MaxSession)
 	switch {
 	case grows && !shrinks:
 		c.Change = Wider

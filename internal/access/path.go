@@ -351,14 +351,11 @@ func (s *search) add(path []step, final ...step) {
 		}
 	}
 	p.Chained = roles > 1
-	if p.Chained {
-		p.MaxSession = min(p.MaxSession, chainedSession)
+	if p.Chained && (p.MaxSession == 0 || p.MaxSession > chainedSession) {
+		p.MaxSession = chainedSession
 	}
-	if roles == 0 {
-		p.MaxSession = time.Hour
-		if pr := s.source.principal; pr != nil && pr.Role != nil {
-			p.MaxSession = sessionOf(pr)
-		}
+	if pr := s.source.principal; roles == 0 && pr != nil && pr.Role != nil {
+		p.MaxSession = pr.Role.MaxSession
 	}
 	p.Witness = witness(steps)
 	s.found = append(s.found, p)

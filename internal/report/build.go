@@ -453,7 +453,10 @@ func (b *builder) path(entry *access.Edge, onward *access.Path) Path {
 			p.Steps = append(p.Steps, step(e, onward.LeftOver[i]))
 			if e.Target.Role != nil && assumed {
 				// The second role is assumed with the session of the first: AWS caps it at one hour (rule 125).
-				p.MaxSessionSeconds = min(int(e.MaxSession/time.Second), 3600)
+				p.MaxSessionSeconds = 3600
+				if seconds := int(e.MaxSession / time.Second); seconds > 0 {
+					p.MaxSessionSeconds = min(seconds, 3600)
+				}
 			}
 		}
 		if onward.Verdict != eval.Allow {

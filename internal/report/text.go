@@ -217,6 +217,8 @@ func terms(trust *Trust) string {
 	}
 	if trust.MaxSessionSeconds > 0 {
 		parts = append(parts, "up to "+session(trust.MaxSessionSeconds))
+	} else if strings.HasPrefix(trust.Mechanism, "AssumeRole") {
+		parts = append(parts, "for how long is not in the input")
 	}
 	switch {
 	case trust.Denied != nil:
