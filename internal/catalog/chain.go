@@ -92,11 +92,19 @@ func critical(p *rule.Pass, tags map[string]string) bool {
 }
 
 func outsideReachesCrownJewel(p *rule.Pass) {
-	outside := p.Graph.Outside()
-	reach := p.Graph.ReachFrom(outside)
-	for _, role := range reach.Order {
-		if critical(p, role.Tags) {
-			reportJewel(p, role.ARN, role.Account, reach.Way(role), "")
+	entries, unread := fromOutside(p)
+	reach, possible := p.Graph.ReachFrom(entries), p.Graph.ReachFrom(unread)
+	notKnown := func(subject string, way []*access.Edge) {
+		p.NotAssessed(subject, "who may get as far as "+way[0].Target.ARN+", from where it is reached, is not known: its trust policy could not be read", evidenceOfWay(way)...)
+	}
+	for _, role := range p.Org.Principals {
+		if role.Role == nil || !critical(p, role.Tags) {
+			continue
+		}
+		if way := reach.Way(role); way != nil {
+			reportJewel(p, role.ARN, role.Account, way, "")
+		} else if way := possible.Way(role); way != nil {
+			notKnown(role.ARN, way)
 		}
 	}
 	for _, r := range p.Org.Resources {
@@ -106,17 +114,26 @@ func outsideReachesCrownJewel(p *rule.Pass) {
 		if r.Policy != nil && len(r.Policy.Unresolved) > 0 {
 			p.NotAssessed(r.ARN, r.Policy.Unresolved[0])
 		}
-		if i := slices.IndexFunc(outside, func(e *access.Edge) bool { return e.Target.ARN == r.ARN }); i >= 0 {
-			reportJewel(p, r.ARN, r.Account, outside[i:i+1], "")
+		if i := slices.IndexFunc(entries, func(e *access.Edge) bool { return e.Target.ARN == r.ARN }); i >= 0 {
+			reportJewel(p, r.ARN, r.Account, entries[i:i+1], "")
 			continue
 		}
-		for _, role := range reach.Order {
-			if action, verdict := p.Graph.ActsOn(role, r); verdict != eval.Deny {
-				reportJewel(p, r.ARN, r.Account, reach.Way(role), action)
-				break
-			}
+		if role, action := firstOnto(p, reach.Order, r); role != nil {
+			reportJewel(p, r.ARN, r.Account, reach.Way(role), action)
+		} else if role, _ := firstOnto(p, possible.Order, r); role != nil {
+			notKnown(r.ARN, possible.Way(role))
 		}
 	}
+}
+
+// firstOnto is the first of the roles that can or may act on a resource, and by which action; nil where none is.
+func firstOnto(p *rule.Pass, roles []*org.Principal, r *org.Resource) (role *org.Principal, action string) {
+	for _, role := range roles {
+		if action, verdict := p.Graph.ActsOn(role, r); verdict != eval.Deny {
+			return role, action
+		}
+	}
+	return nil, ""
 }
 
 // reportJewel reports the shortest way found and names its first step as the one to cut.
@@ -155,10 +172,35 @@ func registeredPaths(p *rule.Pass, judge func(source, target string, needs time.
 		e := &p.Registry.Entries[i]
 		from, known := p.Org.Principal(e.Source)
 		to, ok := p.Org.Principal(e.Target)
-		if !known || !ok || to.Role == nil {
+		if known && ok {
+			if way := p.Graph.ShortestWay(from, to); way != nil {
+				judge(e.Source, e.Target, e.Session, way)
+			}
 			continue
 		}
-		if way := p.Graph.ShortestWay(from, to); way != nil {
+		if _, resource := p.Org.Resource(e.Target); !ok && !resource {
+			p.NotAssessed(e.Target, "the target of the registered trust "+e.Name+" is not in the input")
+			continue
+		}
+		if !known && !strings.HasPrefix(e.Source, "oidc:") {
+			p.NotAssessed(e.Target, e.Source+", the source of the registered trust "+e.Name+", is not in the input")
+			continue
+		}
+		// A subject has no principal, and a resource no role to end on: the search for paths knows both. A path ends with the
+		// step onto the resource, which is no role hop.
+		paths, err := p.Graph.Paths(e.Source, e.Target, access.PathOptions{Limit: 1})
+		if err != nil {
+			p.NotAssessed(e.Target, "the registered trust "+e.Name+": "+err.Error())
+			continue
+		}
+		if len(paths) == 0 {
+			continue
+		}
+		way := slices.Clone(paths[0].Steps)
+		for len(way) > 0 && way[len(way)-1].Target.Role == nil {
+			way = way[:len(way)-1]
+		}
+		if len(way) > 0 {
 			judge(e.Source, e.Target, e.Session, way)
 		}
 	}
@@ -235,6 +277,9 @@ func cycleOfRoles(p *rule.Pass) {
 		}
 	}
 	for _, cycle := range p.Graph.Cycles() {
+		if len(cycle) == 1 && len(cycle[0].Trust.Unresolved) > 0 {
+			continue // that it trusts itself is not known
+		}
 		var names []string
 		for _, role := range cycle {
 			names = append(names, role.ARN)
@@ -271,6 +316,9 @@ func class(p *rule.Pass, account string) (order int, env string, known bool) {
 func lowerReachesHigher(p *rule.Pass) {
 	reported := map[string]bool{}
 	for _, e := range p.Graph.Edges {
+		if forAnyone(e) && e.Verdict != eval.Deny && lowerAmongAll(p, e) {
+			reported[e.Target.ARN] = true
+		}
 		if e.Verdict == eval.Deny || !e.CrossAccount || e.Grantee.Relation != access.SameOrg || e.Grantee.Account == "" {
 			continue
 		}
@@ -285,6 +333,34 @@ func lowerReachesHigher(p *rule.Pass) {
 		}
 	}
 	lowerByChain(p, reported)
+}
+
+// lowerAmongAll reports a statement for anyone whose conditions name whole accounts or organisations, accounts of a lower class
+// among them; what names single principals is followed as a chain.
+func lowerAmongAll(p *rule.Pass, e *access.Edge) bool {
+	to, toEnv, known := class(p, e.Target.Account)
+	if !known {
+		return false
+	}
+	for i := range e.Grants {
+		g := &e.Grants[i]
+		if g.Condition.IsNever() || !audienceOf(p, g.Condition, e.Target.Account).named || namesPrincipals(g.Condition) {
+			continue
+		}
+		var lower []string
+		env := ""
+		for _, a := range p.Org.Accounts {
+			if from, name, ok := class(p, a.ID); ok && from < to && admits(p, g.Condition, a) {
+				lower, env = append(lower, a.ID), name
+			}
+		}
+		if len(lower) > 0 {
+			p.ReportEdge(e, finding.Finding{Evidence: []access.Evidence{g.Evidence},
+				Reason: fmt.Sprintf("The statement lets in %d accounts of lower environments than %s, the %s account %s among them, if %s.", len(lower), toEnv, env, lower[len(lower)-1], g.Condition)})
+			return true
+		}
+	}
+	return false
 }
 
 // lowerByChain follows crossings from the lowest environments upwards: each role is reported once, from the lowest class

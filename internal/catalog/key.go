@@ -36,30 +36,54 @@ func keyUsableFromOutside(p *rule.Pass) {
 		if e.Target.Type != "AWS::KMS::Key" || !e.CrossAccount || e.Grantee.Kind == access.ServiceGrantee {
 			return
 		}
-		outsider := e.Grantee.Relation == access.External || e.Grantee.Relation == access.Public
-		member := e.Grantee.Relation == access.SameOrg && e.Grantee.Kind == access.WholeAccount
-		if e.Grantee.Relation == access.RelationUnknown {
-			p.NotAssessed(e.Target.ARN, "whether account "+e.Grantee.Account+" belongs to the organisation is not in the input", evidenceOf(e)...)
-		}
-		if !outsider && !member {
-			return
-		}
 		for i := range e.Grants {
 			g := &e.Grants[i]
 			uses := slices.DeleteFunc(slices.Clone(keyUses), func(a string) bool { return !g.Rule.Actions.Match(a) })
-			if len(uses) > 0 && !narrowsUse(g.Condition) {
-				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("%s may %s with the key, through any service and for any data.", e.Grantee.ID, strings.Join(uses, " and "))})
+			if len(uses) == 0 || narrowsUse(g.Condition) {
+				continue
+			}
+			who, missing := userOfKey(p, e, g)
+			switch {
+			case missing != "":
+				p.NotAssessed(e.Target.ARN, missing, g.Evidence)
+			case who != "":
+				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("%s may %s with the key, through any service and for any data.", who, strings.Join(uses, " and "))})
 				return
 			}
 		}
 	})
 }
 
-// narrowsUse reports whether the service through which, the data for which, or the account from which the key is used is
-// tested.
+// userOfKey says who it is that a statement lets use a key, "" where it is nobody whom the rule is about; missing, what is not
+// known about that.
+func userOfKey(p *rule.Pass, e *access.Edge, g *access.Grant) (who, missing string) {
+	if !forAnyone(e) {
+		switch {
+		case e.Grantee.Relation == access.RelationUnknown:
+			return "", "whether " + e.Grantee.ID + " belongs to the organisation is not in the input"
+		case e.Grantee.Relation == access.External, e.Grantee.Relation == access.SameOrg && e.Grantee.Kind == access.WholeAccount:
+			return e.Grantee.ID, ""
+		}
+		return "", ""
+	}
+	switch a := audienceOf(p, g.Condition, e.Target.Account); {
+	case !a.named:
+		return e.Grantee.ID, ""
+	case len(a.strangers) > 0:
+		return strings.Join(a.strangers, " and "), ""
+	case len(a.unknown) > 0:
+		return "", "whether " + strings.Join(a.unknown, " and ") + " belongs to the organisation is not in the input"
+	case a.others && !namesPrincipals(g.Condition):
+		return "Whoever of the organisation meets " + g.Condition.String(), ""
+	}
+	return "", ""
+}
+
+// narrowsUse reports whether the service through which, or the data for which, the key is used is tested. The account from
+// which it is used is judged by userOfKey: a stranger's is no guard.
 func narrowsUse(demand cond.Formula) bool {
 	for _, key := range demand.Tests() {
-		if key == "kms:viaservice" || key == "kms:calleraccount" || strings.HasPrefix(key, "kms:encryptioncontext") {
+		if key == "kms:viaservice" || strings.HasPrefix(key, "kms:encryptioncontext") {
 			if positive(demand.Require(key)) {
 				return true
 			}

@@ -80,7 +80,10 @@ func crossAccountRoles(p *rule.Pass, judge func(role *org.Principal, ways []*acc
 		}
 		var ways []*access.Edge
 		for _, e := range p.Graph.EdgesTo(role.ARN) {
-			if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee && !e.Stopped() {
+			switch {
+			case unreadable(e):
+				p.NotAssessed(role.ARN, "its trust policy could not be read, so that it is not known who may become it", e.By)
+			case e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee && !e.Stopped():
 				ways = append(ways, e)
 			}
 		}
@@ -221,8 +224,12 @@ func boundaryWithoutForce(p *rule.Pass) {
 			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidence, Reason: "The boundary allows every action on every resource and denies nothing."})
 			continue
 		}
-		if action, verdict := opensItself(p, role); verdict != eval.Deny {
-			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidence, Reason: fmt.Sprintf("The role may take off or rewrite its own boundary: it may %s.", action)})
+		action, d := opensItself(p, role)
+		switch {
+		case d.Verdict == eval.Unknown && d.LeftOver.Opaque():
+			p.NotAssessed(role.ARN, "whether the role may "+action+", and so take off or rewrite its own boundary, depends on what is not known: "+d.LeftOver.String(), evidence...)
+		case d.Verdict != eval.Deny:
+			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidence, Reason: fmt.Sprintf("The role may take off or rewrite its own boundary: it may %s%s.", action, ifDemanded(d.LeftOver))})
 		}
 	}
 }
@@ -257,17 +264,21 @@ func allowsEverything(q *policy.Policy) bool {
 	return everything
 }
 
-// opensItself finds a right by which a role takes off or edits its own boundary.
-func opensItself(p *rule.Pass, role *org.Principal) (action string, verdict eval.Verdict) {
+// opensItself finds the right by which a role takes off or edits its own boundary: the most certain of them, Deny where it has
+// none.
+func opensItself(p *rule.Pass, role *org.Principal) (action string, best eval.Decision) {
 	questions := [][2]string{{"iam:DeleteRolePermissionsBoundary", role.ARN}, {"iam:PutRolePermissionsBoundary", role.ARN}}
 	if b := role.Principal.Boundary; b != nil && !strings.Contains(b.ARN, ":iam::aws:policy/") {
 		questions = append(questions, [2]string{"iam:CreatePolicyVersion", b.ARN}, [2]string{"iam:SetDefaultPolicyVersion", b.ARN})
 	}
 	able := access.BesideUnknownGuards(role)
+	best.Verdict = eval.Deny
 	for _, q := range questions {
-		if d := p.Graph.Can(able, eval.MustAction(q[0]), q[1]); d.Verdict != eval.Deny {
-			return q[0], d.Verdict
+		d := p.Graph.Can(able, eval.MustAction(q[0]), q[1])
+		clearer := best.Verdict == eval.Deny || best.Verdict == eval.Unknown && (d.Verdict == eval.Allow || best.LeftOver.Opaque() && !d.LeftOver.Opaque())
+		if d.Verdict != eval.Deny && clearer {
+			action, best = q[0], d
 		}
 	}
-	return "", eval.Deny
+	return action, best
 }

@@ -85,18 +85,19 @@ func resourceTrusts(p *rule.Pass, judge func(e *access.Edge)) {
 	}
 }
 
-// restricting are keys by which a statement for anyone keeps strangers out: who they are, where they come from, or for
-// whom a service acts.
-var restricting = slices.Concat(identityKeys, sourceKeys, []string{"aws:VpceOrgPaths", "s3:DataAccessPointAccount", "kms:CallerAccount", "aws:PrincipalServiceName", "lambda:FunctionUrlAuthType", "aws:SourceOwner"})
+// restricting are keys, beside those that name the caller, by which a statement for anyone keeps strangers out: where they
+// come from, or for whom a service acts. The authentication that a function's address demands is none of them: anybody has
+// an identity somewhere.
+var restricting = slices.Concat(sourceKeys, []string{"aws:SourceVpc", "aws:SourceVpce", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths", "s3:DataAccessPointAccount", "aws:PrincipalServiceName", "aws:SourceOwner"})
 
 func openToAnyone(p *rule.Pass) {
 	resourceTrusts(p, func(e *access.Edge) {
-		if e.Grantee.Kind != access.Anyone && e.Grantee.Kind != access.EveryoneElse {
+		if !forAnyone(e) {
 			return
 		}
 		for i := range e.Grants {
 			demand := e.Grants[i].Condition
-			if demand.IsNever() || network(demand) || slices.ContainsFunc(restricting, func(key string) bool { return positive(demand.Require(key)) }) {
+			if demand.IsNever() || network(demand) || audienceOf(p, demand, e.Target.Account).named || slices.ContainsFunc(restricting, func(key string) bool { return positive(demand.Require(key)) }) {
 				continue
 			}
 			if demand.Opaque() {
@@ -129,6 +130,10 @@ func ifDemanded(demand cond.Formula) string {
 
 func openToOutsider(p *rule.Pass) {
 	resourceTrusts(p, func(e *access.Edge) {
+		if forAnyone(e) {
+			openToNamedOutsider(p, e)
+			return
+		}
 		if e.Grantee.Account == "" || !e.CrossAccount || e.Grantee.Kind == access.ServiceGrantee {
 			return
 		}
@@ -143,6 +148,21 @@ func openToOutsider(p *rule.Pass) {
 			}
 		}
 	})
+}
+
+// openToNamedOutsider judges a statement for anyone whose conditions name who that is.
+func openToNamedOutsider(p *rule.Pass, e *access.Edge) {
+	for i := range e.Grants {
+		g := &e.Grants[i]
+		switch a := audienceOf(p, g.Condition, e.Target.Account); {
+		case g.Condition.IsNever() || !a.named:
+		case len(a.strangers) > 0:
+			p.ReportEdge(e, finding.Finding{Grantee: strings.Join(a.strangers, ", "), Evidence: []access.Evidence{g.Evidence},
+				Reason: fmt.Sprintf("%s, outside the organisation, may %s.", strings.Join(a.strangers, " and "), strings.Join(e.Actions, ", "))})
+		case len(a.unknown) > 0:
+			p.NotAssessed(e.Target.ARN, "whether "+strings.Join(a.unknown, " and ")+" belongs to the organisation is not in the input", g.Evidence)
+		}
+	}
 }
 
 func nameUnlessIn(p *rule.Pass, e *access.Edge) string { return accountName(p, e.Grantee.Account) }
@@ -170,15 +190,26 @@ func wildcardToForeigner(p *rule.Pass) {
 		var wide []string
 		for i := range e.Grants {
 			g := &e.Grants[i]
+			if g.Condition.IsNever() {
+				continue
+			}
+			if forAnyone(e) {
+				if a := audienceOf(p, g.Condition, e.Target.Account); a.named && !a.others {
+					continue // only principals of the resource's own account
+				}
+			}
 			for j, v := range g.Statement.Action.Values {
-				if v.Value == "*" || strings.HasSuffix(v.Value, ":*") || g.Statement.Action.Not || changes(&g.Rule.Actions.Globs[j]) {
+				switch {
+				case g.Statement.Action.Not:
+					wide = append(wide, "all but "+v.Value)
+				case v.Value == "*" || strings.HasSuffix(v.Value, ":*") || changes(&g.Rule.Actions.Globs[j]):
 					wide = append(wide, v.Value)
 				}
 			}
 		}
 		if len(wide) > 0 {
 			slices.Sort(wide)
-			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("%s may %s: every action, or those by which it lets in others.", e.Grantee.ID, strings.Join(slices.Compact(wide), ", "))})
+			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("%s may do this: %s. That is every action, or those by which it lets in others.", e.Grantee.ID, strings.Join(slices.Compact(wide), ", "))})
 		}
 	})
 }
@@ -188,6 +219,7 @@ func changes(glob *arn.Glob) bool {
 }
 
 func halfOpenPair(p *rule.Pass) {
+	asked := map[[2]string]bool{} // caller and key, where the key was judged together with a bucket
 	for _, e := range p.Graph.Edges {
 		if e.Grantee.Principal == nil || !e.CrossAccount || e.Mechanism != access.ResourcePolicy && e.Mechanism != access.AssumeRole {
 			continue
@@ -197,11 +229,13 @@ func halfOpenPair(p *rule.Pass) {
 				Reason: fmt.Sprintf("%s lets it in, and no policy of its own allows it to go there.", e.Target.ARN)})
 		}
 		if e.Target.Resource != nil && e.Target.Resource.Attributes.SSEKMSKey != "" && e.Verdict != eval.Deny {
+			asked[[2]string{e.Grantee.Principal.ARN, e.Target.Resource.Attributes.SSEKMSKey}] = true
 			objectAndKey(p, e)
 		}
 	}
 	for _, principal := range p.Org.Principals {
 		identityWithoutTrust(p, principal)
+		identityWithoutGrant(p, principal, asked)
 	}
 }
 
@@ -248,4 +282,71 @@ func identityWithoutTrust(p *rule.Pass, principal *org.Principal) {
 			}
 		}
 	}
+}
+
+// identityWithoutGrant reports a principal whose policy names a resource of another account, action and all, that does not
+// let it in. What was asked already is left out.
+func identityWithoutGrant(p *rule.Pass, principal *org.Principal, asked map[[2]string]bool) {
+	for d, q := range principal.Identity.Policies {
+		for i := range q.Rules {
+			r := &q.Rules[i]
+			if r.Effect != policy.Allow || r.Resources.Not || r.Actions.Not {
+				continue
+			}
+			for j := range r.Resources.Values {
+				if r.Resources.Values[j].Template != nil {
+					continue
+				}
+				part := r.Resources.Values[j].Pattern.String()
+				name := part
+				if strings.Contains(part, ":s3:::") {
+					name, _, _ = strings.Cut(part, "/")
+				}
+				target, known := p.Org.Resource(name)
+				if !known || asked[[2]string{principal.ARN, name}] || target.Account == principal.Account || target.Policy != nil && len(target.Policy.Unresolved) > 0 {
+					continue
+				}
+				if missing := notLetIn(p, principal, r, target, part); missing != "" {
+					p.Report(finding.Finding{Subject: principal.ARN, Grantee: target.ARN, Evidence: []access.Evidence{access.EvidenceAt(principal.ARN, principal.Documents[d], i)},
+						Reason: fmt.Sprintf("Its policy allows %s on %s, and nothing on that side lets it in.", missing, part)})
+				}
+			}
+		}
+	}
+}
+
+// notLetIn is the first action of a statement that the resource's side does not allow, "" where it allows one of them: a pair
+// with one action more on one side is no half.
+func notLetIn(p *rule.Pass, principal *org.Principal, r *policy.Rule, target *org.Resource, part string) string {
+	missing := ""
+	for i := range r.Actions.Globs {
+		name, literal := r.Actions.Globs[i].Literal()
+		if !literal {
+			continue
+		}
+		action, err := eval.ActionOf(name)
+		if err != nil || serviceOf(target.ARN) != action.Service() {
+			continue
+		}
+		switch d := p.Graph.Can(principal, action, part); {
+		case d.Verdict != eval.Deny || d.Explicit || d.By.Layer != eval.Resource:
+			return ""
+		case missing == "":
+			missing = name
+		}
+	}
+	if missing == "" || slices.ContainsFunc(p.Graph.EdgesTo(target.ARN), func(e *access.Edge) bool {
+		return e.Mechanism == access.KMSGrantGiven && e.Grantee.Principal == principal
+	}) {
+		return ""
+	}
+	return missing
+}
+
+func serviceOf(name string) string {
+	a, err := arn.Parse(name)
+	if err != nil {
+		return ""
+	}
+	return a.Service
 }
