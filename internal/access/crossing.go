@@ -127,11 +127,37 @@ func (g *Graph) EdgesTo(target string) []*Edge { return g.edgesTo[target] }
 func (g *Graph) Outside() []*Edge {
 	var edges []*Edge
 	for _, e := range g.Edges {
-		if e.Verdict != eval.Deny && e.FromOutside() {
+		if e.Verdict != eval.Deny && e.FromOutside() && !g.insideOnly(e) {
 			edges = append(edges, e)
 		}
 	}
 	return edges
+}
+
+// insideOnly reports whether an edge for anyone is kept inside the organisation by what each of its statements demands: our
+// organisation, a path in it, or accounts of it.
+func (g *Graph) insideOnly(e *Edge) bool {
+	if e.Grantee.Relation != Public || len(e.Grants) == 0 || g.Org.ID == "" {
+		return false
+	}
+	ours := map[string]func(string) bool{
+		"aws:PrincipalOrgID":    func(v string) bool { return v == g.Org.ID },
+		"aws:PrincipalOrgPaths": func(v string) bool { return strings.HasPrefix(v, g.Org.ID+"/") },
+		"aws:PrincipalAccount":  func(v string) bool { return g.Org.Membership(v) == org.Inside },
+	}
+	for i := range e.Grants {
+		kept := false
+		for key, mine := range ours {
+			r := e.Grants[i].Condition.Require(key)
+			bound := r.Always && !r.Absent && !r.Open && !r.Variable && len(r.Values)+len(r.Patterns) > 0
+			foreign := func(v string) bool { return !mine(v) }
+			kept = kept || bound && !slices.ContainsFunc(r.Values, foreign) && !slices.ContainsFunc(r.Patterns, foreign)
+		}
+		if !kept {
+			return false
+		}
+	}
+	return true
 }
 
 // FromOutside reports whether the grantee stands outside the organisation, or may. Those whom the organisation's own IAM
