@@ -237,6 +237,10 @@ func wholeOrganizationTrusted(p *rule.Pass) {
 				}
 			}
 		case positive(id):
+			if slices.ContainsFunc(values(id), func(v string) bool { return v != p.Org.ID }) && p.Org.ID != "" {
+				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Every principal of the organisation %s, which is not %s, may assume the role.", strings.Join(values(id), " or "), p.Org.ID)})
+				return
+			}
 			n, _ := members(p, strings.Join(id.Values, " "))
 			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Every principal of the organisation %s (%d accounts) may assume the role.", strings.Join(values(id), " or "), n), Facts: map[string]string{"members": fmt.Sprint(n)}})
 		}
