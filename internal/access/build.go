@@ -275,7 +275,7 @@ func (g *Graph) collect(b *granted, set *eval.Set, document snapshot.Document, t
 				if m == "" {
 					continue
 				}
-				e := b.edge(g.granteeOf(v, false, target.Account), m)
+				e := b.edge(g.granteeOf(v, target.Account), m)
 				if len(e.Grants) == 0 || e.Grants[len(e.Grants)-1].Rule != rule {
 					e.Grants = append(e.Grants, grant)
 				}

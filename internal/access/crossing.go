@@ -6,6 +6,7 @@ import (
 
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
 	"drawbridge/internal/org"
 )
 
@@ -105,7 +106,7 @@ func mayAllow(p *org.Principal, action string) bool {
 	}
 	for _, q := range p.Identity.Policies {
 		for i := range q.Rules {
-			if rule := &q.Rules[i]; rule.NotUnderstood != "" || rule.Effect == 1 && rule.Actions.Match(action) {
+			if rule := &q.Rules[i]; rule.NotUnderstood != "" || rule.Effect == policy.Allow && rule.Actions.Match(action) {
 				return true
 			}
 		}

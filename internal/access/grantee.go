@@ -10,7 +10,7 @@ import (
 )
 
 // granteeOf reads a principal value as a grantee, seen from an account.
-func (g *Graph) granteeOf(v *policy.CompiledPrincipal, not bool, from string) Grantee {
+func (g *Graph) granteeOf(v *policy.CompiledPrincipal, from string) Grantee {
 	t := Grantee{ID: v.Value, Account: v.Account}
 	switch v.Form {
 	case policy.Everyone:

@@ -309,5 +309,5 @@ func (g *Graph) namedGrantee(name, from string) Grantee {
 		return t
 	}
 	compiled := policy.CompilePrincipal(policy.AWS, name)
-	return g.granteeOf(&compiled, false, from)
+	return g.granteeOf(&compiled, from)
 }
