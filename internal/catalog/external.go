@@ -118,7 +118,7 @@ func thirdParties(p *rule.Pass, judge func(e *access.Edge, g *access.Grant)) {
 	concerns := func(e *access.Edge) bool {
 		return e.CrossAccount && e.Grantee.Account != "" && e.Grantee.Relation != access.SameOrg
 	}
-	roleTrusts(p, concerns, func(e *access.Edge, g *access.Grant) {
+	accountTrusts(p, concerns, func(e *access.Edge, g *access.Grant) {
 		v, listed := vendorOf(p, e.Grantee.Account)
 		switch {
 		case listed && v.AWS:
@@ -310,22 +310,35 @@ func oneStatementUndoes(p *rule.Pass) {
 
 func unknownExternalAccount(p *rule.Pass) {
 	for _, e := range p.Graph.Edges {
-		account := e.Grantee.Account
-		if account == "" || !e.CrossAccount || e.Grantee.Relation == access.SameOrg {
+		judgeOwner(p, e)
+		if !isAnyone(e) {
 			continue
 		}
-		if _, listed := vendorOf(p, account); listed || registered(p, account) {
-			continue
+		for i := range e.Grants {
+			for _, account := range accountsOf(e.Grants[i].Condition) {
+				judgeOwner(p, narrow(p, e, &e.Grants[i], account))
+			}
 		}
-		if a, ok := p.Org.Account(account); ok && a.Kind == snapshot.Vendor {
-			continue
-		}
-		if p.Org.Membership(account) == org.MembershipUnknown {
-			p.NotAssessed(e.Target.ARN, "whether account "+account+" belongs to the organisation is not in the input", evidenceOf(e)...)
-			continue
-		}
-		p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Account %s is in neither the organisation, nor the registry, nor the list of vendors.", account)})
 	}
+}
+
+// judgeOwner reports a trust in an account of which no list says whose it is.
+func judgeOwner(p *rule.Pass, e *access.Edge) {
+	account := e.Grantee.Account
+	if account == "" || !e.CrossAccount || e.Grantee.Relation == access.SameOrg {
+		return
+	}
+	if _, listed := vendorOf(p, account); listed || registered(p, account) {
+		return
+	}
+	if a, ok := p.Org.Account(account); ok && a.Kind == snapshot.Vendor {
+		return
+	}
+	if p.Org.Membership(account) == org.MembershipUnknown {
+		p.NotAssessed(e.Target.ARN, "whether account "+account+" belongs to the organisation is not in the input", evidenceOf(e)...)
+		return
+	}
+	p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Account %s is in neither the organisation, nor the registry, nor the list of vendors.", account)})
 }
 
 // registered reports whether an entry of the registry names the account as a source.

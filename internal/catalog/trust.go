@@ -201,19 +201,15 @@ func positive(r cond.Requirement) bool {
 	return r.Always && !r.Absent && !r.Open && len(values(r)) > 0
 }
 
-// network reports whether the caller must come from a network that is named.
-func network(demand cond.Formula) bool {
-	r := demand.Require("aws:SourceIp")
-	return positive(r) && !slices.Contains(values(r), "0.0.0.0/0") && !slices.Contains(values(r), "::/0")
-}
-
 func anyoneConditionDoesNotRestrict(p *rule.Pass) {
 	roleTrusts(p, isAnyone, func(e *access.Edge, g *access.Grant) {
 		switch {
 		case g.Condition.IsAlways() || g.Condition.IsNever():
 		case g.Condition.Opaque():
 			p.NotAssessed(e.Target.ARN, "a condition of its trust policy is not understood: "+g.Condition.String(), g.Evidence)
-		case !network(g.Condition) && !slices.ContainsFunc(identityKeys, func(key string) bool { return positive(g.Condition.Require(key)) }):
+		case !network(g.Condition) && !slices.ContainsFunc(identityKeys, func(key string) bool {
+			return key == "aws:PrincipalArn" && namePattern(g.Condition) || bounds(p, g.Condition, key)
+		}):
 			p.ReportEdge(e, finding.Finding{Reason: "Anyone may assume the role who meets a condition that outsiders meet too: " + g.Condition.String() + "."})
 		}
 	})
@@ -226,19 +222,27 @@ func wholeOrganizationTrusted(p *rule.Pass) {
 		case g.Condition.Opaque():
 			p.NotAssessed(e.Target.ARN, "a condition of its trust policy is not understood: "+g.Condition.String(), g.Evidence)
 			return
-		case positive(g.Condition.Require("aws:PrincipalArn")) || positive(g.Condition.Require("aws:PrincipalAccount")) || positive(g.Condition.Require("aws:userid")):
+		case namesWithinAccount(g.Condition) || bounds(p, g.Condition, "aws:PrincipalAccount") || bounds(p, g.Condition, "aws:userid"):
 			return
 		}
 		switch {
-		case positive(paths):
+		case bounds(p, g.Condition, "aws:PrincipalOrgPaths"):
 			for _, v := range values(paths) {
+				if id, path, _ := strings.Cut(v, "/"); id != p.Org.ID && p.Org.ID != "" {
+					p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Every principal under %s, which is not in %s, may assume the role.", v, p.Org.ID)})
+					continue
+				} else if p.Org.ID == "" && strings.Contains(strings.Trim(path, "/*"), "/") {
+					p.NotAssessed(e.Target.ARN, "how many accounts lie under "+v+" is not in the input", g.Evidence)
+					continue
+				}
 				if n, wide := members(p, v); wide {
 					p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Every principal of the %d accounts under %s may assume the role.", n, v), Facts: map[string]string{"members": fmt.Sprint(n)}})
 				}
 			}
-		case positive(id):
-			if slices.ContainsFunc(values(id), func(v string) bool { return v != p.Org.ID }) && p.Org.ID != "" {
-				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Every principal of the organisation %s, which is not %s, may assume the role.", strings.Join(values(id), " or "), p.Org.ID)})
+		case bounds(p, g.Condition, "aws:PrincipalOrgID"):
+			foreign := slices.DeleteFunc(values(id), func(v string) bool { return v == p.Org.ID })
+			if len(foreign) > 0 && p.Org.ID != "" {
+				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Every principal of the organisation %s, which is not %s, may assume the role.", strings.Join(foreign, " or "), p.Org.ID)})
 				return
 			}
 			n, _ := members(p, strings.Join(id.Values, " "))
@@ -272,19 +276,16 @@ func namesPrincipals(demand cond.Formula) bool {
 // namesNobody reports whether a pattern of principals names none in particular: all of an account, or of all accounts.
 func namesNobody(pattern string) bool {
 	a, err := arn.Parse(pattern)
-	if err != nil {
-		return strings.Trim(pattern, "*?:") == ""
-	}
-	return strings.ContainsAny(a.Account, "*?") || a.Resource == "root" || strings.Trim(strings.TrimPrefix(strings.TrimPrefix(a.Resource, "role/"), "user/"), "*") == ""
+	return err == nil && strings.ContainsAny(a.Account, "*?") || fitsEveryName(pattern)
 }
 
 func wholeAccountOf(p *rule.Pass, relation access.Relation, reason string) {
 	concerns := func(e *access.Edge) bool { return e.Grantee.Kind == access.WholeAccount && e.CrossAccount }
-	roleTrusts(p, concerns, func(e *access.Edge, g *access.Grant) {
+	accountTrusts(p, concerns, func(e *access.Edge, g *access.Grant) {
 		switch {
 		case e.Grantee.Relation == access.RelationUnknown:
 			p.NotAssessed(e.Target.ARN, "whether account "+e.Grantee.Account+" belongs to the organisation is not in the input", g.Evidence)
-		case e.Grantee.Relation != relation || g.Condition.IsNever() || namesPrincipals(g.Condition):
+		case e.Grantee.Relation != relation || g.Condition.IsNever() || namesPrincipals(g.Condition) || namesWithinAccount(g.Condition):
 		default:
 			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf(reason, e.Grantee.Account+accountName(p, e.Grantee.Account))})
 		}
@@ -310,6 +311,9 @@ func wholeMemberAccount(p *rule.Pass) {
 	wholeAccountOf(p, access.SameOrg, "Every principal of the member account %s may assume the role, if its own administrators say so.")
 }
 
+// namePattern reports whether the caller's ARN is tested for something: a pattern that spans accounts is TRU-006.
+func namePattern(demand cond.Formula) bool { return positive(demand.Require("aws:PrincipalArn")) }
+
 func namePatternSpansAccounts(p *rule.Pass) {
 	for _, e := range p.Graph.Edges {
 		if e.Grantee.Kind == access.NotUnderstood && e.Grants != nil && strings.ContainsAny(arn.Account(e.Grantee.ID), "*?") {
@@ -317,17 +321,15 @@ func namePatternSpansAccounts(p *rule.Pass) {
 		}
 	}
 	roleTrusts(p, isAnyone, func(e *access.Edge, g *access.Grant) {
-		r := g.Condition.Require("aws:PrincipalArn")
-		if r.Opaque {
+		if g.Condition.Require("aws:PrincipalArn").Opaque {
 			p.NotAssessed(e.Target.ARN, "a condition of its trust policy is not understood: "+g.Condition.String(), g.Evidence)
 			return
 		}
-		if !positive(r) || positive(g.Condition.Require("aws:PrincipalOrgID")) || positive(g.Condition.Require("aws:PrincipalOrgPaths")) || positive(g.Condition.Require("aws:PrincipalAccount")) {
+		if !namePattern(g.Condition) || bounds(p, g.Condition, "aws:PrincipalOrgID") || bounds(p, g.Condition, "aws:PrincipalOrgPaths") || bounds(p, g.Condition, "aws:PrincipalAccount") {
 			return
 		}
-		for _, v := range values(r) {
-			a, err := arn.Parse(v)
-			if err != nil && strings.ContainsAny(v, "*?") || strings.ContainsAny(a.Account, "*?") {
+		for _, v := range g.Condition.Require("aws:PrincipalArn").Patterns {
+			if anyAccount(v) {
 				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The pattern %s fits a principal of that name in any account.", v), Facts: map[string]string{"pattern": v}})
 			}
 		}
