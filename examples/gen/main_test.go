@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,5 +178,26 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("%s: %s %s: %s; seen: %s", name, r.Kind, r.Name, r.Outcome, r.Seen)
 			}
 		}
+	}
+}
+
+// TestGaps: the example lacks what it is meant to lack, and nothing else.
+func TestGaps(t *testing.T) {
+	s, err := ingest.Open(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, g := range org.Build(s).Gaps {
+		got = append(got, string(g.Kind)+" "+g.Subject)
+	}
+	want := []string{
+		"document arn:aws:kms:eu-west-1:111100000041:key/a93cc88e-b03c-42c2-afc0-9e9296b95a37",
+		"element arn:aws:iam::111100000032:role/pipeline/matcher",
+		"policy arn:aws:iam::aws:policy/ReadOnlyAccess",
+		"region 111100000010/eu-central-1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the gaps are\n%s\nexpected\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -140,7 +140,7 @@ func party(p *rule.Pass, e *access.Edge) string {
 func thirdPartyWithoutExternalID(p *rule.Pass) {
 	thirdParties(p, func(e *access.Edge, g *access.Grant) {
 		if r := g.Condition.Require(externalID); !r.Tested && !g.Condition.IsNever() {
-			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The third party %s may assume the role, and nothing says for which of its customers: sts:ExternalId is not tested.", party(p, e))})
+			p.ReportEdge(e, finding.Finding{Evidence: []access.Evidence{g.Evidence}, Reason: fmt.Sprintf("The third party %s may assume the role, and nothing says for which of its customers: sts:ExternalId is not tested.", party(p, e))})
 		}
 	})
 }
@@ -149,7 +149,7 @@ func externalIDDoesNotTest(p *rule.Pass) {
 	thirdParties(p, func(e *access.Edge, g *access.Grant) {
 		r := g.Condition.Require(externalID)
 		if r.Tested && !g.Condition.IsNever() && (!r.Exact() || slices.Contains(r.Values, "")) {
-			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The third party %s passes the test of sts:ExternalId without its own value: %s.", party(p, e), looseness(r))})
+			p.ReportEdge(e, finding.Finding{Evidence: []access.Evidence{g.Evidence}, Reason: fmt.Sprintf("The third party %s passes the test of sts:ExternalId without its own value: %s.", party(p, e), looseness(r))})
 		}
 	})
 }
@@ -174,7 +174,7 @@ func externalIDGuessable(p *rule.Pass) {
 		r := g.Condition.Require(externalID)
 		for _, v := range r.Values {
 			if why := guessable(p, e, v); why != "" {
-				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The ExternalId %q can be guessed: it is %s.", v, why), Facts: map[string]string{externalID: v}})
+				p.ReportEdge(e, finding.Finding{Evidence: []access.Evidence{g.Evidence}, Reason: fmt.Sprintf("The ExternalId %q can be guessed: it is %s.", v, why), Facts: map[string]string{externalID: v}})
 			}
 		}
 	})
