@@ -151,6 +151,20 @@ func everyHost(host string) bool { return host != cognito }
 // values are all that a requirement accepts: exact values and patterns.
 func values(r cond.Requirement) []string { return slices.Concat(r.Values, r.Patterns) }
 
+// subjects are the values and patterns of a subject test that some token fits. No subject carries a wildcard, so that a value
+// that is compared exactly and has one fits none.
+func subjects(r cond.Requirement) []string {
+	exact := slices.DeleteFunc(slices.Clone(r.Values), func(v string) bool { return strings.ContainsAny(v, "*?") })
+	return slices.Concat(exact, r.Patterns)
+}
+
+// opensTenant reports whether a pattern of a claim leaves open whose token it is: the tenant is what comes before the first
+// slash, or all where there is none. A pattern over a part of its name also fits names that strangers register.
+func opensTenant(pattern string) bool {
+	tenant, _, _ := strings.Cut(pattern, "/")
+	return tenant == "" || strings.ContainsAny(tenant, "*?")
+}
+
 // bindsTenant reports whether a claim other than the subject ties the token to one tenant.
 func bindsTenant(issuer ref.Issuer, demand cond.Formula) bool {
 	for _, claim := range issuer.Claims {
@@ -158,7 +172,7 @@ func bindsTenant(issuer ref.Issuer, demand cond.Formula) bool {
 		if !r.Always || r.Absent || r.Open || r.Opaque {
 			continue
 		}
-		if !slices.ContainsFunc(values(r), func(v string) bool { return v == "" || v[0] == '*' || v[0] == '?' }) {
+		if !slices.Contains(r.Values, "") && !slices.ContainsFunc(r.Patterns, opensTenant) {
 			return true
 		}
 	}
@@ -196,7 +210,7 @@ func subjectCrossesTenants(p *rule.Pass) {
 		if !ok || len(issuer.Subjects) == 0 || bindsTenant(issuer, demand) {
 			return
 		}
-		for _, v := range values(sub) {
+		for _, v := range subjects(sub) {
 			if _, _, bound := issuer.Tenant(v); !bound {
 				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The subject %q also fits tokens of other tenants of %s.", v, issuer.Name), Facts: map[string]string{"subject": v}})
 			}
@@ -211,7 +225,7 @@ func wholeOrganisationOfProvider(p *rule.Pass) {
 		if !ok {
 			return
 		}
-		for _, v := range values(sub) {
+		for _, v := range subjects(sub) {
 			tenant, project, bound := issuer.Tenant(v)
 			if bound && tenant != "" && strings.ContainsAny(project, "*?") {
 				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The subject %q fits every project of %s at %s that matches %q.", v, tenant, issuer.Name, project), Facts: map[string]string{"subject": v}})
@@ -272,7 +286,7 @@ func unreviewedCode(p *rule.Pass) {
 		if !ok || bindsReviewed(issuer, demand) {
 			return
 		}
-		for _, v := range values(sub) {
+		for _, v := range subjects(sub) {
 			if !slices.ContainsFunc(issuer.Unreviewed, func(u string) bool { return arn.GlobsIntersect(v, u) }) {
 				continue
 			}
