@@ -3,20 +3,20 @@ package ref
 import "strings"
 
 // GlobalKeysFrom is the source of the condition keys that are known here.
-var GlobalKeysFrom = Dated{"condition keys", "2026-11-23", "IAM User Guide, AWS global condition context keys; IAM and AWS STS condition context keys"}
+var GlobalKeysFrom = Dated{"condition keys", "2026-11-23", "IAM User Guide, AWS global condition context keys; Service Authorization Reference, AWS Security Token Service"}
 
 // conditionKeys are the documented keys of the prefixes aws and sts, in lower case. A key that ends in a slash is followed by
 // a tag key.
 var conditionKeys = strings.Fields(`
-aws:assumedroot aws:calledvia aws:calledviafirst aws:calledvialast aws:chatbotsourcearn aws:currenttime aws:ec2instancesourceprivateipv4
+aws:assumedroot aws:calledvia aws:calledviaawsmcp aws:calledviafirst aws:calledvialast aws:chatbotsourcearn aws:currenttime aws:ec2instancesourceprivateipv4
 aws:ec2instancesourcevpc aws:epochtime aws:federatedprovider aws:ismcpserviceaction aws:multifactorauthage aws:multifactorauthpresent
 aws:principalaccount aws:principalarn aws:principalisawsservice aws:principalorgid aws:principalorgpaths aws:principalservicename
 aws:principalservicenameslist aws:principaltag/ aws:principaltype aws:referer aws:requestedregion aws:requesttag/ aws:resourceaccount
-aws:resourceorgid aws:resourceorgpaths aws:resourcetag/ aws:rolesessionname aws:securetransport aws:sourceaccount aws:sourcearn aws:sourceidentity
+aws:resourceorgid aws:resourceorgpaths aws:resourcetag/ aws:securetransport aws:signinsessionarn aws:sourceaccount aws:sourcearn aws:sourceidentity
 aws:sourceip aws:sourceorgid aws:sourceorgpaths aws:sourceowner aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:tagkeys aws:tokenissuetime
 aws:useragent aws:userid aws:username aws:viaawsmcpservice aws:viaawsservice aws:vpceaccount aws:vpceorgid aws:vpceorgpaths aws:vpcsourceip
-sts:amr sts:aud sts:awsservicename sts:durationseconds sts:externalid sts:identitytokenaudience sts:requestcontext/ sts:requestcontextproviders sts:rolesessionname
-sts:signingalgorithm sts:sourceidentity sts:sub sts:taskpolicyarn sts:transitivetagkeys`)
+sts:awsservicename sts:durationseconds sts:externalid sts:identitytokenaudience sts:requestcontext/ sts:requestcontextproviders sts:roleauthorizedbyidp sts:rolesessionname
+sts:signingalgorithm sts:sourceidentity sts:taskpolicyarn sts:transitivetagkeys`)
 
 // ConditionKey says whether a condition key is documented. Keys of other prefixes than aws and sts are taken as known: the
 // services' own tables are not part of this list. Nearest is the documented key that an unknown one most resembles, ""

@@ -1,7 +1,7 @@
 package ref
 
 // RCPServicesFrom is the source of RCPServices.
-var RCPServicesFrom = Dated{"services that RCPs reach", "2026-11-23", "AWS Organizations User Guide, Resource control policies, List of AWS services that support RCPs"}
+var RCPServicesFrom = Dated{"services that RCPs reach", "2026-09-26", "AWS Organizations User Guide, Resource control policies, List of AWS services that support RCPs"}
 
 var rcpServices = []string{
 	"aoss", "appconfig", "appstream", "autoscaling", "autoscaling-plans", "budgets", "clouddirectory", "cloudfront", "cloudsearch",

@@ -1,11 +1,11 @@
-// Package ref holds reference tables about AWS: facts that age. Each table names its source and the date it was read, and is
+// Package ref holds reference tables about AWS: facts that age. Each table names its source and its date, and is
 // passed to the engine and the rules as an argument; nothing here decides.
 package ref
 
 // Dated is where a table comes from.
 type Dated struct {
 	What   string // the table, in a few words
-	AsOf   string // date of reading, YYYY-MM-DD
+	AsOf   string // day up to which the source was known when the table was made, YYYY-MM-DD
 	Source string
 }
 

@@ -59,13 +59,18 @@ func TestConditionKey(t *testing.T) {
 		known   bool
 		nearest string
 	}{
-		"aws:PrincipalOrgID":     {true, ""},
-		"AWS:sourceip":           {true, ""},
-		"aws:PrincipalTag/team":  {true, ""},
-		"s3:x-amz-acl":           {true, ""},
-		"aws:PrincipleOrgID":     {false, "aws:principalorgid"},
-		"sts:ExternalID2":        {false, "sts:externalid"},
-		"aws:SomethingElseThere": {false, ""},
+		"aws:PrincipalOrgID":      {true, ""},
+		"AWS:sourceip":            {true, ""},
+		"aws:CalledViaAWSMCP":     {true, ""},
+		"aws:SignInSessionArn":    {true, ""},
+		"sts:RoleAuthorizedByIdp": {true, ""},
+		"aws:RoleSessionName":     {false, "sts:rolesessionname"},
+		"sts:aud":                 {false, ""},
+		"aws:PrincipalTag/team":   {true, ""},
+		"s3:x-amz-acl":            {true, ""},
+		"aws:PrincipleOrgID":      {false, "aws:principalorgid"},
+		"sts:ExternalID2":         {false, "sts:externalid"},
+		"aws:SomethingElseThere":  {false, ""},
 	} {
 		if known, nearest := ConditionKey(key); known != want.known || nearest != want.nearest {
 			t.Errorf("%s: %v, %q; expected %v, %q", key, known, nearest, want.known, want.nearest)
