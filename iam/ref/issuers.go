@@ -3,7 +3,7 @@ package ref
 import "strings"
 
 // IssuersFrom is the source of Issuers.
-var IssuersFrom = Dated{"issuers of many tenants", "2026-11-23", "the OIDC reference pages of each provider; IAM User Guide, Available keys for AWS OIDC federation"}
+var IssuersFrom = Dated{"issuers of many tenants", "2026-11-23", "written down by hand; to be checked against the OIDC reference page of each provider"}
 
 // Issuer is an OIDC issuer that serves many tenants, so that its signature alone says nothing about whose token it is.
 type Issuer struct {
@@ -14,6 +14,8 @@ type Issuer struct {
 	Subjects []SubjectForm
 	// Claims are other claims that bind the tenant, as they follow host and colon in a condition key.
 	Claims []string
+	// Owners are those of Claims that bind the whole tenant and none of its projects.
+	Owners []string
 	// Unreviewed are patterns of subjects of code that nobody need have reviewed: pull requests, any branch, any tag.
 	Unreviewed []string
 }
@@ -33,23 +35,28 @@ var issuers = []Issuer{
 			{"repository:", "/", ":"}, {"job_workflow_ref:", "/", "@"}, {"enterprise:", ":", ""},
 		},
 		Claims:     []string{"repository", "repository_id", "repository_owner", "repository_owner_id", "job_workflow_ref", "enterprise", "enterprise_id"},
+		Owners:     []string{"repository_owner", "repository_owner_id", "enterprise", "enterprise_id"},
 		Unreviewed: []string{"repo:*:pull_request", "repo:*:ref:refs/heads/any-unreviewed-branch", "repo:*:ref:refs/tags/any-unreviewed-tag"},
 	},
 	{
 		Host: "gitlab.com", Name: "GitLab.com",
 		Subjects:   []SubjectForm{{"project_path:", "/", ":"}, {"project_id:", ":", ""}, {"namespace_id:", ":", ""}},
 		Claims:     []string{"project_id", "project_path", "namespace_id", "namespace_path"},
+		Owners:     []string{"namespace_id", "namespace_path"},
 		Unreviewed: []string{"project_path:*:ref_type:branch:ref:any-unreviewed-branch", "project_path:*:ref_type:tag:ref:any-unreviewed-tag"},
 	},
 	{
 		Host: "app.terraform.io", Name: "HCP Terraform",
-		Subjects: []SubjectForm{{"organization:", ":", ":run_phase"}},
-		Claims:   []string{"terraform_organization_id", "terraform_organization_name", "terraform_workspace_id", "terraform_project_id"},
+		Subjects:   []SubjectForm{{"organization:", ":", ":run_phase"}},
+		Claims:     []string{"terraform_organization_id", "terraform_organization_name", "terraform_workspace_id", "terraform_project_id"},
+		Owners:     []string{"terraform_organization_id", "terraform_organization_name"},
+		Unreviewed: []string{"organization:*:run_phase:plan"},
 	},
 	{
 		Host: "agent.buildkite.com", Name: "Buildkite",
 		Subjects:   []SubjectForm{{"organization:", ":", ":ref"}},
 		Claims:     []string{"organization_id", "organization_slug", "pipeline_id"},
+		Owners:     []string{"organization_id", "organization_slug"},
 		Unreviewed: []string{"organization:*:ref:refs/heads/any-unreviewed-branch:*", "organization:*:ref:refs/tags/any-unreviewed-tag:*"},
 	},
 	{Host: "oidc.vercel.com", Name: "Vercel", Subjects: []SubjectForm{{"owner:", ":", ":environment"}}, Claims: []string{"owner_id", "project_id"}},

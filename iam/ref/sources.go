@@ -3,7 +3,7 @@ package ref
 import "strings"
 
 // SourceKeysFrom is the source of SendsSourceKeys.
-var SourceKeysFrom = Dated{"services that send source keys", "2026-11-23", "the confused-deputy page of each service's guide; IAM User Guide, The confused deputy problem"}
+var SourceKeysFrom = Dated{"services that send source keys", "2026-11-23", "written down by hand; to be checked against the confused-deputy page of each service"}
 
 // sendsSourceKeys are services that send aws:SourceAccount and aws:SourceArn when they act for a resource of a customer, by the
 // first label of their host.

@@ -167,7 +167,17 @@ func opensTenant(pattern string) bool {
 
 // bindsTenant reports whether a claim other than the subject ties the token to one tenant.
 func bindsTenant(issuer ref.Issuer, demand cond.Formula) bool {
-	for _, claim := range issuer.Claims {
+	return bindsClaim(issuer, issuer.Claims, demand)
+}
+
+// bindsOwnerOnly reports whether the claims beside the subject tie the token to a tenant, and to none of its projects.
+func bindsOwnerOnly(issuer ref.Issuer, demand cond.Formula) bool {
+	projects := slices.DeleteFunc(slices.Clone(issuer.Claims), func(c string) bool { return slices.Contains(issuer.Owners, c) })
+	return bindsClaim(issuer, issuer.Owners, demand) && !bindsClaim(issuer, projects, demand)
+}
+
+func bindsClaim(issuer ref.Issuer, claims []string, demand cond.Formula) bool {
+	for _, claim := range claims {
 		r := demand.Require(issuer.Host + ":" + claim)
 		if !r.Always || r.Absent || r.Open || r.Opaque {
 			continue
@@ -230,6 +240,10 @@ func wholeOrganisationOfProvider(p *rule.Pass) {
 			if bound && tenant != "" && strings.ContainsAny(project, "*?") {
 				p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The subject %q fits every project of %s at %s that matches %q.", v, tenant, issuer.Name, project), Facts: map[string]string{"subject": v}})
 			}
+		}
+		bySubject := slices.ContainsFunc(subjects(sub), func(v string) bool { _, _, bound := issuer.Tenant(v); return bound })
+		if !bySubject && bindsOwnerOnly(issuer, demand) {
+			p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("The claims fix the owner at %s and none of its projects: every one of them may assume the role.", issuer.Name)})
 		}
 	})
 }
