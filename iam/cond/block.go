@@ -1,6 +1,9 @@
 package cond
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Block is a compiled Condition element: every test must hold (rule 55). An empty block always holds.
 type Block []Test
@@ -19,6 +22,11 @@ type Test struct {
 // CompileTest compiles one entry of a Condition element. It never fails: what it does not understand becomes a test that
 // is Unknown and says why. Variables says whether ${…} in the values is a variable (rule 78).
 func CompileTest(name, key string, values []string, variables bool) Test {
+	return CompileTestUnder(0, name, key, values, variables)
+}
+
+// CompileTestUnder is CompileTest with some readings taken the other way.
+func CompileTestUnder(other Readings, name, key string, values []string, variables bool) Test {
 	t := Test{Operator: name, Key: key}
 	opaque := func(format string, args ...any) Test {
 		t.NotUnderstood = fmt.Sprintf(format, args...)
@@ -35,6 +43,9 @@ func CompileTest(name, key string, values []string, variables bool) Test {
 	if !ok {
 		return opaque("condition operator %q is not known", name)
 	}
+	if op.kind == Bool && other.Has(BoolCase) {
+		op.kind = String
+	}
 	c := Constraint{Key: key, Quantifier: quant, Kind: op.kind, Comparison: op.compare, Negated: op.negated}
 	if op.null {
 		if quant != One {
@@ -45,10 +56,17 @@ func CompileTest(name, key string, values []string, variables bool) Test {
 	switch quant {
 	case One:
 		c.Absent = op.negated || ifExists // rules 60 to 62
+	case Any:
+		c.Absent = ifExists && other.Has(AnyValueIfExists) // rule 65
 	case All:
 		c.Absent = true // rule 64
 	}
+	c.exactNumbers = op.kind == Numeric && other.Has(UnparsableNumber)
+	c.several = quant == One && other.Has(ManyValues)
 	for _, s := range values {
+		if op.kind == IP && other.Has(BareIPv6) && strings.Contains(s, ":") && !strings.Contains(s, "/") {
+			return opaque("value of %s: %q is an IPv6 address without prefix length", key, s)
+		}
 		v, err := compileValue(op.kind, s, variables)
 		if err != nil {
 			return opaque("value of %s: %v", key, err)

@@ -10,13 +10,18 @@ import (
 type Constraint struct {
 	Key        string // as written
 	Quantifier Quantifier
-	// Absent: the constraint holds where the key is absent. Always false for Any, always true for All.
+	// Absent: the constraint holds where the key is absent. False for Any and true for All, but for AnyValueIfExists.
 	Absent bool
 	Kind   Kind
 	// Comparison is the relation of numeric and date tests.
 	Comparison Comparison
 	// Negated: a value passes if it matches none of Values. With Kind Anything, no value passes.
 	Negated bool
+
+	// exactNumbers: a value that is no number passes only where unparsable says so (UnparsableNumber).
+	exactNumbers, unparsable bool
+	// several: where the key has several values, one that passes is enough (ManyValues).
+	several bool
 
 	lower  string
 	values []value
@@ -55,6 +60,15 @@ func (c *Constraint) identity() string {
 	if c.Negated {
 		b.WriteByte('n')
 	}
+	if c.exactNumbers {
+		b.WriteByte('x')
+		if c.unparsable {
+			b.WriteByte('u')
+		}
+	}
+	if c.several {
+		b.WriteByte('s')
+	}
 	for i := range c.values {
 		b.WriteByte(0)
 		b.WriteString(c.values[i].text)
@@ -69,7 +83,7 @@ func (c *Constraint) complement() *Constraint {
 		return c
 	}
 	n := *c
-	n.Absent, n.Negated = !c.Absent, !c.Negated
+	n.Absent, n.Negated, n.unparsable = !c.Absent, !c.Negated, !c.unparsable
 	switch c.Quantifier {
 	case Any:
 		n.Quantifier = All
@@ -96,6 +110,9 @@ func (c *Constraint) Eval(ctx *Context) Truth {
 		return Of(c.Absent)
 	}
 	if c.Quantifier == One {
+		if len(got) > 1 && c.several {
+			return c.matchSome(got, ctx)
+		}
 		if len(got) > 1 {
 			return Unknown // rule 74: AWS calls this a policy error; the engine does not guess
 		}
@@ -152,10 +169,27 @@ func (c *Constraint) constant() Truth {
 	return Unknown
 }
 
+// matchSome decides a test without set operator on several values (ManyValues): what is not negated wants one that matches,
+// what is negated wants none, so that the two stay complements.
+func (c *Constraint) matchSome(got []string, ctx *Context) Truth {
+	result := Of(c.Negated)
+	for _, g := range got {
+		if t := c.matchValue(g, ctx); c.Negated {
+			result = result.And(t)
+		} else {
+			result = result.Or(t)
+		}
+	}
+	return result
+}
+
 // matchValue decides whether one present value passes.
 func (c *Constraint) matchValue(got string, ctx *Context) Truth {
 	if c.Kind == Anything {
 		return Of(!c.Negated)
+	}
+	if c.exactNumbers && !isDecimal(got) {
+		return Of(c.unparsable)
 	}
 	result := False
 	for i := range c.values {

@@ -97,15 +97,18 @@ type ResourcePattern struct {
 
 // Compile turns a document into the form that is evaluated. It cannot fail: a statement that is not understood is kept and
 // says so. A document with a Fatal problem must not be compiled.
-func Compile(d *Document) *Policy {
+func Compile(d *Document) *Policy { return CompileUnder(d, 0) }
+
+// CompileUnder is Compile with some readings of the rules taken the other way (cond.Compiled lists those that matter here).
+func CompileUnder(d *Document, other cond.Readings) *Policy {
 	p := &Policy{Document: d, Rules: make([]Rule, len(d.Statements))}
 	for i := range d.Statements {
-		p.Rules[i] = compileStatement(&d.Statements[i], d.Variables())
+		p.Rules[i] = compileStatement(&d.Statements[i], d.Variables(), other)
 	}
 	return p
 }
 
-func compileStatement(s *Statement, variables bool) Rule {
+func compileStatement(s *Statement, variables bool, other cond.Readings) Rule {
 	r := Rule{
 		Effect:        s.Effect,
 		Principals:    compilePrincipals(&s.Principal),
@@ -134,7 +137,7 @@ func compileStatement(s *Statement, variables bool) Rule {
 		for i := range c.Values {
 			values[i] = c.Values[i].Value
 		}
-		r.Condition = append(r.Condition, cond.CompileTest(c.Operator.Value, c.Key.Value, values, variables))
+		r.Condition = append(r.Condition, cond.CompileTestUnder(other, c.Operator.Value, c.Key.Value, values, variables))
 	}
 	return r
 }
