@@ -51,6 +51,26 @@ func (p *Pattern) Match(s string) bool {
 	return p.field[5].Match(s)
 }
 
+// MatchWithinColons is Match where a star stops at every colon, in the last field too (rule 87 read the other way).
+func (p *Pattern) MatchWithinColons(s string) bool {
+	want, got := strings.Split(p.text, ":"), strings.Split(s, ":")
+	if p.Anything() {
+		return true
+	}
+	for len(want) < 6 && want[0] == "arn" {
+		want = append(want, "*")
+	}
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if !MatchGlob(want[i], got[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // String is the pattern as written.
 func (p *Pattern) String() string { return p.text }
 

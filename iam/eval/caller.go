@@ -53,8 +53,11 @@ type Caller struct {
 	Management bool
 	// ServiceLinked: the role is service-linked, which neither SCPs nor RCPs reach (rules 93, 96).
 	ServiceLinked bool
+	// CanonicalID is the account's identity in S3 (rule 122); "" where it is not known.
+	CanonicalID string
 
-	keys cond.Context
+	keys       cond.Context
+	token, mfa bool // the session is one of GetSessionToken; it was made with MFA (Credentials)
 }
 
 // NewCaller makes a caller from a name: the ARN of a user, role, role session, federated user or account root, the host

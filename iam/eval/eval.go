@@ -45,18 +45,19 @@ const (
 	Boundary       // permissions boundary of the caller
 	Session        // policies of the caller's session
 	Endpoint       // policy of the VPC endpoint that the request passes
-	AWS            // AWS itself, whatever the policies: sts:GetCallerIdentity (rule 105)
+	Point          // policy of the S3 access point through which the request comes (rule 135)
+	AWS            // AWS itself, whatever the policies: what it always allows (rule 105), and what it never does
 	layers
 )
 
 func (l Layer) String() string {
-	return [...]string{"none", "rcp", "scp", "trust", "resource", "identity", "boundary", "session", "endpoint", "aws"}[l]
+	return [...]string{"none", "rcp", "scp", "trust", "resource", "identity", "boundary", "session", "endpoint", "access point", "aws"}[l]
 }
 
 // namesPrincipals: policies of the resource's side say whom they concern; those of the caller's side are attached to it
 // (rule 17).
 func (l Layer) namesPrincipals() bool {
-	return l == Trust || l == Resource || l == RCP || l == Endpoint
+	return l == Trust || l == Resource || l == RCP || l == Endpoint || l == Point
 }
 
 // Set is the policies of one layer, or of one level of a layer. Unresolved says, in plain words each, what applies and
@@ -76,6 +77,7 @@ type Policies struct {
 	RCPs     []Set // levels of the resource's account; nil: none apply. RCPFullAWSAccess is implied (rule 94)
 	Resource *Set  // resource or trust policy; nil: the resource has none
 	Endpoint *Set  // nil: the request passes no endpoint with a policy (rule 103)
+	Gateway  bool  // the endpoint is a gateway endpoint (rule 104)
 	// CallerAssumed: the caller's account is outside what was collected. Its side is taken at its worst: identity policies
 	// allow, nothing limits, no SCP applies. The Decision repeats it.
 	CallerAssumed bool
@@ -85,7 +87,8 @@ type Policies struct {
 type Request struct {
 	Caller *Caller
 	Action Action
-	// Resource is an ARN, or "*" for an action without a resource (rule 88). A pattern is taken literally: it is allowed
+	// Resource is an ARN, or "*" for an action without a resource (rule 88), which is decided in the caller's account unless
+	// ResourceAccount says otherwise. A pattern is taken literally: it is allowed
 	// where a statement covers all of it.
 	Resource string
 	// ResourceAccount owns the resource; "" where it is not known and the ARN does not carry it.
@@ -93,6 +96,8 @@ type Request struct {
 	// Context holds the request's keys; its parents should end in Caller.Context(…). nil means Caller's own keys.
 	Context  *cond.Context
 	Policies *Policies
+	// Facts are what else is known of the resource; nil: nothing special.
+	Facts *Facts
 }
 
 // Ref names a statement: its layer, the level of an SCP or RCP from the root, the document's index in the Set and the
@@ -134,6 +139,11 @@ type Step struct {
 type Evaluator struct {
 	// RCPServices are the service prefixes that RCPs reach, a dated list from package ref (rule 95); nil: every service.
 	RCPServices map[string]bool
+	// KMSAcrossAccounts are the KMS actions, in lower case, that reach a key of another account, a dated list from package ref
+	// (rule 48); nil: every action.
+	KMSAcrossAccounts map[string]bool
+	// Readings are the points of the rules that are to be read the other way.
+	Readings cond.Readings
 	// Trace receives every statement looked at. With a trace nothing is cut short: each layer is evaluated to its end.
 	Trace func(Step)
 }

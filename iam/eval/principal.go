@@ -25,14 +25,25 @@ var nobody = match{no, no, no}
 
 func (m *match) add(g grant, t term) { m[g] = m[g].or(t) }
 
+// and limits every strength by a term.
+func (m match) and(t term) match {
+	for g := range m {
+		m[g] = m[g].and(t)
+	}
+	return m
+}
+
 // any is the truth that the element names the caller at all.
 func (m match) any() term { return m[direct].or(m[named]).or(m[delegate]) }
 
 // principals matches a Principal or NotPrincipal element with the caller. Documents without the element (identity
 // policies) match everybody.
-func (n *run) principals(p *policy.Principals, effect policy.Effect) match {
+func (n *run) principals(p *policy.Principals, effect policy.Effect, layer Layer) match {
 	if !p.Present {
 		return match{yes, no, no}
+	}
+	if layer == Endpoint && n.r.Policies.Gateway {
+		return match{n.atGateway(p), no, no}
 	}
 	if p.Not {
 		return match{n.notPrincipal(p, effect), no, no}
@@ -45,6 +56,28 @@ func (n *run) principals(p *policy.Principals, effect policy.Effect) match {
 		}
 	}
 	return m
+}
+
+// atGateway matches the Principal of a gateway endpoint's policy (rule 104): "*" is everybody, and an account is its root user
+// alone. What else stands there AWS does not define.
+func (n *run) atGateway(p *policy.Principals) term {
+	result := no
+	for i := range p.Values {
+		switch v := &p.Values[i]; v.Form {
+		case policy.Everyone:
+			result = yes
+		case policy.AccountForm:
+			if n.r.Caller.Kind == Root && n.r.Caller.Account == v.Account {
+				result = yes
+			}
+		default:
+			result = result.or(n.opaque("principal " + v.Value + " in the policy of a gateway endpoint"))
+		}
+	}
+	if p.Not {
+		return result.not()
+	}
+	return result
 }
 
 // principal adds what one value of Principal says about the caller.
@@ -85,8 +118,12 @@ func (n *run) principal(v *policy.CompiledPrincipal, m *match) {
 			m.add(g, yes) // rule 116
 		}
 	case policy.CanonicalForm:
-		// A canonical id is an account's identity in S3; which account is not told by it.
-		if c.Account != "" || c.Kind == AnyPrincipal {
+		// A canonical id is an account's identity in S3 (rule 122); which account is not told by it.
+		if c.CanonicalID != "" {
+			if c.CanonicalID == v.Value {
+				m.add(delegate, yes)
+			}
+		} else if c.Account != "" || c.Kind == AnyPrincipal {
 			m.add(delegate, n.opaque("whether canonical user "+v.Value+" is the caller's account"))
 		}
 	default:
@@ -164,6 +201,7 @@ func roleName(role string) string { return role[strings.LastIndexByte(role, '/')
 func (n *run) notPrincipal(p *policy.Principals, effect policy.Effect) term {
 	c := n.r.Caller
 	var account, own, session, unsure bool
+	loose := n.e.Readings.Has(cond.NotPrincipalStrict)
 	for i := range p.Values {
 		v := &p.Values[i]
 		switch v.Form {
@@ -201,7 +239,10 @@ func (n *run) notPrincipal(p *policy.Principals, effect policy.Effect) term {
 	case Role, FederatedUser:
 		listed = own && account && session || effect == policy.Allow && (own || session)
 	}
-	if effect == policy.Deny && n.r.Policies.Boundary != nil {
+	if loose && effect == policy.Deny {
+		listed = account || own || session
+	}
+	if effect == policy.Deny && n.r.Policies.Boundary != nil && !n.e.Readings.Has(cond.NotPrincipalBoundary) {
 		listed = false // rule 53
 	}
 	return term{truth: cond.Of(!listed)}

@@ -14,7 +14,8 @@ type run struct {
 	r       *Request
 	ctx     *cond.Context
 	trace   func(Step)
-	collect bool // build formulas for what is Unknown
+	collect bool   // build formulas for what is Unknown
+	target  string // the resource as the statements looked at now see it
 
 	deny   term // some Deny statement applies, in any layer
 	denyBy Ref  // the first that does, or may
@@ -30,26 +31,33 @@ type outcome struct {
 func (n *run) stopped() bool { return n.deny.truth == cond.True && n.trace == nil }
 
 func (n *run) decide() Decision {
-	r := n.r
-	n.deny, n.denyBy = no, NoRef
+	r, facts := n.r, n.r.facts()
+	n.deny, n.denyBy, n.target = no, NoRef, r.Resource
 	if r.Action.lower == "sts:getcalleridentity" { // rule 105
 		return Decision{Verdict: Allow, By: Ref{Layer: AWS, Document: -1, Statement: -1}, Identity: NoRef, Resource: NoRef, LeftOver: cond.Always()}
+	}
+	if n.refused() {
+		return n.denied(Decision{By: Ref{AWS, 0, -1, -1}})
+	}
+	if facts.TagsIgnored {
+		n.withoutTags()
 	}
 	target := Resource
 	if n.assumesRole() {
 		target = Trust
 	}
-	if n.wrongCaller() {
-		return n.denied(Decision{By: Ref{target, 0, -1, -1}})
-	}
 	var l [layers]outcome
 	for i := range l {
 		l[i] = outcome{yes, NoRef}
 	}
-	var grants match
-	grants, l[target] = n.resource(target)
+	var g grantees
+	g.resource, l[target] = n.resource(target, r.Policies.Resource)
 	if !n.stopped() {
 		n.rcps()
+	}
+	if facts.AccessPoint != nil && !n.stopped() {
+		n.target = facts.AccessPoint.Resource // for the caller's side too
+		g.accessPoint, l[Point] = n.resource(Point, facts.AccessPoint.Policy)
 	}
 	if !n.stopped() && n.hasCallerSide() {
 		n.callerSide(&l)
@@ -60,7 +68,18 @@ func (n *run) decide() Decision {
 	if n.stopped() {
 		return n.denied(Decision{Explicit: true, By: n.denyBy})
 	}
-	return n.combine(&l, target, grants)
+	if len(facts.Grants) > 0 || r.Action.lower == retireGrant {
+		g.kms = n.granted()
+	} else {
+		g.kms = no
+	}
+	return n.combine(&l, target, g)
+}
+
+// grantees is how strongly each of the resource's policies names the caller, and what KMS grants allow it.
+type grantees struct {
+	resource, accessPoint match
+	kms                   term
 }
 
 // assumesRole reports whether the request is decided by a role's trust policy.
@@ -68,29 +87,6 @@ func (n *run) assumesRole() bool {
 	a := n.r.Action.lower
 	return strings.HasPrefix(a, "sts:") && isRole(n.r.Resource) &&
 		(strings.HasPrefix(a, "sts:assumerole") || a == "sts:tagsession" || a == "sts:setsourceidentity" || a == "sts:setcontext")
-}
-
-// wrongCaller: the calls that take a token are made by who has one, and by nobody else, whatever the policies (rule 121).
-// AssumeRole and AssumeRoot are refused to root users. Source: AWS STS API Reference, "AssumeRole" ("You cannot call AssumeRole
-// by using AWS root account credentials; access is denied.") and "AssumeRoot" ("You cannot use root user credentials to make
-// this call.").
-//
-// A federated user may call nothing of STS but GetCallerIdentity. That it may call nothing of IAM either holds for the API and
-// not for console sessions, which a request does not tell apart: left to the policies. Source: AWS STS API Reference,
-// "GetFederationToken".
-func (n *run) wrongCaller() bool {
-	if n.r.Caller.Kind == FederatedUser && strings.HasPrefix(n.r.Action.lower, "sts:") {
-		return true
-	}
-	switch n.r.Action.lower {
-	case "sts:assumerole", "sts:assumeroot":
-		return n.r.Caller.Kind == Root
-	case "sts:assumerolewithwebidentity":
-		return n.r.Caller.Kind != WebIdentity
-	case "sts:assumerolewithsaml":
-		return n.r.Caller.Kind != SAML
-	}
-	return false
 }
 
 func isRole(resource string) bool {
@@ -142,7 +138,10 @@ func (n *run) callerSide(l *[layers]outcome) {
 // resource (97) and spare service-linked roles (96) and kms:RetireGrant (49). For the management account there are none (98).
 func (n *run) rcps() {
 	r := n.r
-	if r.Caller.ServiceLinked || r.Resource == "*" || r.Action.lower == "kms:retiregrant" || strings.Contains(r.Resource, ":role/aws-service-role/") {
+	if r.Caller.ServiceLinked || r.facts().AWSManaged || r.Action.lower == retireGrant || strings.Contains(r.Resource, ":role/aws-service-role/") {
+		return
+	}
+	if r.Resource == "*" && !n.e.Readings.Has(cond.RCPWithoutResource) {
 		return
 	}
 	if s := n.e.RCPServices; s != nil && !s[r.Action.Service()] {
@@ -207,16 +206,19 @@ func (n *run) unresolved(s *Set, o *outcome) {
 }
 
 // resource evaluates the resource or trust policy, by the strength with which it names the caller.
-func (n *run) resource(layer Layer) (match, outcome) {
+func (n *run) resource(layer Layer, s *Set) (match, outcome) {
 	m, o := nobody, outcome{no, Ref{layer, 0, -1, -1}}
-	s := n.r.Policies.Resource
-	if s == nil || n.r.Resource == "*" {
+	if s == nil || n.r.Resource == "*" && n.r.ResourceAccount == "" {
 		return m, o
 	}
+	foreign := layer == Resource && n.foreignObject()
 	for d, p := range s.Policies {
 		for i := range p.Rules {
 			rule, ref := &p.Rules[i], Ref{layer, 0, int32(d), int32(i)}
 			found := n.statement(rule, ref)
+			if foreign && rule.Effect != policy.Deny {
+				found = found.and(n.opaque("whether the ACL of the object allows it, which belongs to account " + n.r.facts().ObjectOwner))
+			}
 			t := found.any()
 			if t.truth == cond.False {
 				continue
@@ -262,7 +264,7 @@ func (n *run) matchStatement(rule *policy.Rule, layer Layer) (m match, stopped s
 	}
 	m = match{yes, no, no}
 	if layer.namesPrincipals() {
-		m = n.principals(&rule.Principals, rule.Effect)
+		m = n.principals(&rule.Principals, rule.Effect, layer)
 	}
 	if m.any().truth == cond.False {
 		return nobody, "principal"
@@ -281,10 +283,7 @@ func (n *run) matchStatement(rule *policy.Rule, layer Layer) (m match, stopped s
 	if rest.truth == cond.Unknown {
 		stopped = "condition"
 	}
-	for g := range m {
-		m[g] = m[g].and(rest)
-	}
-	return m, stopped
+	return m.and(rest), stopped
 }
 
 // malformed is why a statement is none that a document of its layer may have (rule 17), "" where it is one. AWS refuses such
@@ -297,6 +296,8 @@ func (n *run) malformed(rule *policy.Rule, layer Layer) string {
 		return "the statement has no Principal, which this kind of policy must have"
 	case !named && rule.Principals.Present:
 		return "the statement has a Principal, which this kind of policy cannot have"
+	case layer == Session && rule.Resources.Short: // rule 86
+		return "the statement has a short ARN, which a session policy cannot have"
 	case rule.Resources.Present || layer == Trust || layer == Resource && n.r.Action.Service() == "ecr":
 		return ""
 	}
@@ -318,14 +319,14 @@ func (n *run) resources(e *policy.Resources) term {
 		v := &e.Values[i]
 		switch {
 		case v.Template == nil:
-			if v.Pattern.Match(n.r.Resource) {
+			if n.covers(&v.Pattern) {
 				result = yes
 			}
 		default:
-			truth := v.Template.MatchResource(n.ctx, n.r.Resource)
+			truth := v.Template.MatchResource(n.ctx, n.target)
 			t := term{truth: truth}
 			if truth == cond.Unknown {
-				t = n.opaque("whether " + v.Template.String() + " names " + n.r.Resource)
+				t = n.opaque("whether " + v.Template.String() + " names " + n.target)
 			}
 			result = result.or(t)
 		}
@@ -339,23 +340,28 @@ func (n *run) resources(e *policy.Resources) term {
 	return result
 }
 
+// covers is whether a pattern of a Resource element matches the resource.
+func (n *run) covers(p *arn.Pattern) bool {
+	return p.Match(n.target) && (!n.e.Readings.Has(cond.StarSpansColons) || p.MatchWithinColons(n.target))
+}
+
 // combine puts the layers together.
-func (n *run) combine(l *[layers]outcome, target Layer, g match) Decision {
+func (n *run) combine(l *[layers]outcome, target Layer, given grantees) Decision {
 	limits := l[Boundary].allow.and(l[Session].allow)
 	around := l[SCP].allow.and(l[Endpoint].allow)
-	same := n.sameAccount()
-	var access term
-	switch {
-	case !n.hasCallerSide() && !n.r.Policies.CallerAssumed:
-		access = g.any()
-	case same == cond.True:
-		access = n.within(l, target, g, limits)
-	case same == cond.False:
-		access = n.across(l, g, limits)
-	default:
-		possible := n.within(l, target, g, limits).and(n.opaque("the account of the resource is not known"))
-		access = n.across(l, g, limits).or(possible)
+	same, g := n.sameAccount(), given.resource
+	access := n.access(l, target, g, limits, same)
+	if point := n.r.facts().AccessPoint; point != nil { // rule 135: the bucket must let the access point's callers in
+		if same != cond.True || !n.hasCallerSide() {
+			access = g.any()
+		} else {
+			access = yes
+		}
+		g, same = given.accessPoint, cond.Of(point.Account == n.r.Caller.Account)
+		access = access.and(n.access(l, Point, g, limits, same))
+		target = Point
 	}
+	access = access.or(given.kms)
 	total := access.and(around).and(n.deny.not())
 
 	d := Decision{Identity: l[Identity].by, Resource: l[target].by, CallerAssumed: n.r.Policies.CallerAssumed}
@@ -382,6 +388,20 @@ func (n *run) combine(l *[layers]outcome, target Layer, g match) Decision {
 	return d
 }
 
+// access is what the policies of both sides allow, by the account in which the resource lies.
+func (n *run) access(l *[layers]outcome, target Layer, g match, limits term, same cond.Truth) term {
+	switch {
+	case !n.hasCallerSide() && !n.r.Policies.CallerAssumed:
+		return g.any()
+	case same == cond.True:
+		return n.within(l, target, g, limits)
+	case same == cond.False:
+		return n.across(l, g, limits)
+	}
+	possible := n.within(l, target, g, limits).and(n.opaque("the account of the resource is not known"))
+	return n.across(l, g, limits).or(possible)
+}
+
 func (n *run) denied(d Decision) Decision {
 	d.Verdict, d.LeftOver = Deny, cond.Never()
 	d.CallerAssumed = n.r.Policies.CallerAssumed
@@ -401,6 +421,9 @@ func (n *run) within(l *[layers]outcome, target Layer, g match, limits term) ter
 	byDirect := g[direct]
 	if target == Trust && n.r.Caller.Kind == User {
 		byDirect = byDirect.and(l[Boundary].allow) // rule 38
+		if n.e.Readings.Has(cond.UserInTrust) {
+			byDirect = byDirect.and(l[Identity].allow)
+		}
 	}
 	return byDirect.or(g[named].and(limits)).or(byIdentity)
 }
@@ -419,7 +442,7 @@ func (n *run) sameAccount() cond.Truth {
 		account = arn.Account(r.Resource)
 	}
 	switch {
-	case r.Resource == "*":
+	case r.Resource == "*" && account == "":
 		return cond.True
 	case c.Kind == AnyPrincipal:
 		return cond.False // the class is everybody: judged as the outsiders it contains

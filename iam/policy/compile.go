@@ -86,6 +86,7 @@ func (a *Actions) Match(lower string) bool {
 type Resources struct {
 	Present bool
 	Not     bool
+	Short   bool // some value is an ARN of less than six fields (rule 86)
 	Values  []ResourcePattern
 }
 
@@ -163,6 +164,7 @@ func compileResources(e *Element, variables bool) (r Resources, reason string) {
 	}
 	r = Resources{Present: true, Not: e.Not, Values: make([]ResourcePattern, 0, len(e.Values))}
 	for _, v := range e.Values {
+		r.Short = r.Short || strings.HasPrefix(v.Value, "arn:") && strings.Count(v.Value, ":") < 5
 		p, err := compileResource(v.Value, variables)
 		if err != nil {
 			if reason == "" {

@@ -21,3 +21,21 @@ func RCPServices() map[string]bool {
 	}
 	return m
 }
+
+// KMSAcrossAccountsFrom is the source of KMSAcrossAccounts.
+var KMSAcrossAccountsFrom = Dated{"KMS operations on keys of other accounts", "2026-11-23", "AWS KMS Developer Guide, Allowing users in other accounts to use a KMS key"}
+
+var kmsAcrossAccounts = []string{
+	"creategrant", "decrypt", "derivesharedsecret", "describekey", "encrypt", "generatedatakey", "generatedatakeypair",
+	"generatedatakeypairwithoutplaintext", "generatedatakeywithoutplaintext", "generatemac", "getkeyrotationstatus", "getpublickey",
+	"listgrants", "reencryptfrom", "reencryptto", "retiregrant", "revokegrant", "sign", "verify", "verifymac",
+}
+
+// KMSAcrossAccounts are the KMS actions, in lower case, that work on a key of another account (rule 48).
+func KMSAcrossAccounts() map[string]bool {
+	m := make(map[string]bool, len(kmsAcrossAccounts))
+	for _, a := range kmsAcrossAccounts {
+		m["kms:"+a] = true
+	}
+	return m
+}
