@@ -131,7 +131,7 @@ func scan(t *testing.T) []finding.Finding {
 	}
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	o := org.Build(snapshot)
-	graph := access.Build(o, access.Options{Now: now, RCPServices: ref.RCPServices()})
+	graph := access.Build(o, access.Options{Now: now, Engine: ref.Engine()})
 	return rule.Run(catalog.Rules(), &rule.Input{Graph: graph, Org: o, Vendors: vendors, Now: now})
 }
 
@@ -173,7 +173,7 @@ func TestScenarios(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		for _, r := range s.Judge(catalog.Rules(), ref.RCPServices()) {
+		for _, r := range s.Judge(catalog.Rules(), ref.Engine()) {
 			if r.Outcome != scenario.Held {
 				t.Errorf("%s: %s %s: %s; seen: %s", name, r.Kind, r.Name, r.Outcome, r.Seen)
 			}

@@ -17,8 +17,8 @@ import (
 
 // Options are what the graph is computed under.
 type Options struct {
-	// RCPServices are the service prefixes that RCPs reach; nil: every service (rule 95).
-	RCPServices map[string]bool
+	// Engine decides; its tables and readings hold for every question. Its trace is not used.
+	Engine eval.Evaluator
 	// Now, where not zero, is the time of the requests (aws:CurrentTime); zero: any time.
 	Now time.Time
 }
@@ -37,7 +37,7 @@ func Build(o *org.Org, options Options) *Graph {
 	g := &Graph{
 		Org:         o,
 		options:     options,
-		engine:      eval.Evaluator{RCPServices: options.RCPServices},
+		engine:      options.Engine,
 		rolesByName: map[roleName]*org.Principal{},
 		edgesTo:     map[string][]*Edge{},
 		trusting:    map[string][]*Edge{},

@@ -82,7 +82,7 @@ func runCase(r *rule.Rule, rules []*rule.Rule, kind, file string, cases fs.FS) [
 	if !concerns {
 		problems = append(problems, file+": the case expects nothing of "+r.ID)
 	}
-	for _, result := range s.Judge(rules, ref.RCPServices()) {
+	for _, result := range s.Judge(rules, ref.Engine()) {
 		if result.Outcome == scenario.Failed {
 			problems = append(problems, fmt.Sprintf("%s: %s %s: %s", file, result.Kind, result.Name, result.Seen))
 		}

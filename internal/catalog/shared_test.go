@@ -33,7 +33,7 @@ func TestSharedScenarios(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		for _, r := range s.Judge(Rules(), ref.RCPServices()) {
+		for _, r := range s.Judge(Rules(), ref.Engine()) {
 			switch r.Outcome {
 			case scenario.Held:
 				held++

@@ -71,7 +71,7 @@ func raised(t *testing.T, host string, condition any) []string {
 		t.Fatal(err)
 	}
 	o := org.Build(s.Snapshot)
-	g := access.Build(o, access.Options{RCPServices: ref.RCPServices(), Now: time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)})
+	g := access.Build(o, access.Options{Engine: ref.Engine(), Now: time.Date(2026, 1, 15, 0, 0, 0, 0, time.UTC)})
 	var ids []string
 	for _, f := range rule.Run(Rules(), &rule.Input{Graph: g, Org: o, Now: s.Now}) {
 		if f.Status == finding.Confirmed {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"drawbridge/iam/eval"
 	"drawbridge/iam/ref"
 	"drawbridge/internal/decision"
 )
@@ -35,7 +34,7 @@ func runEval(e *Env, file string) error {
 		return err
 	}
 	decisions, problems := decision.Read(data, file)
-	engine := eval.Evaluator{RCPServices: ref.RCPServices()}
+	engine := ref.Engine()
 	passed, failed := 0, 0
 	out := json.NewEncoder(e.Stdout)
 	out.SetEscapeHTML(false)

@@ -25,7 +25,7 @@ func (e *Env) openGraph(path string, now time.Time) (*access.Graph, error) {
 	}
 	done = e.progress(fmt.Sprintf("linking %d accounts and %d roles", len(s.Accounts), len(s.Roles)))
 	defer done()
-	return access.Build(org.Build(s), access.Options{Now: now, RCPServices: ref.RCPServices()}), nil
+	return access.Build(org.Build(s), access.Options{Now: now, Engine: ref.Engine()}), nil
 }
 
 // progress tells a person at a terminal what takes long. It prints nothing where the work is done within longWork, and

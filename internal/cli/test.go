@@ -74,7 +74,7 @@ func runTest(e *Env, files []string, format string) error {
 			continue
 		}
 		f := testFile{File: file, ID: s.ID, Title: s.Title}
-		for _, r := range s.Judge(catalog.Rules(), ref.RCPServices()) {
+		for _, r := range s.Judge(catalog.Rules(), ref.Engine()) {
 			switch r.Outcome {
 			case scenario.Held:
 				report.Passed++

@@ -19,7 +19,8 @@ func TestCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := &eval.Evaluator{RCPServices: ref.RCPServices()}
+	tables := ref.Engine()
+	engine := &tables
 	cases, rules := 0, map[int]bool{}
 	for _, file := range files {
 		data, err := os.ReadFile(file)

@@ -38,9 +38,9 @@ type Result struct {
 
 // Judge holds an organisation against what a scenario expects of it, each expectation by itself. Rules are those of this
 // version; what expects another rule is NotYet, never skipped.
-func (s *Scenario) Judge(rules []*rule.Rule, rcpServices map[string]bool) []Result {
+func (s *Scenario) Judge(rules []*rule.Rule, engine eval.Evaluator) []Result {
 	o := org.Build(s.Snapshot)
-	g := access.Build(o, access.Options{RCPServices: rcpServices, Now: s.Now})
+	g := access.Build(o, access.Options{Engine: engine, Now: s.Now})
 	j := judge{scenario: s, graph: g, known: map[string]bool{}}
 	for _, r := range rules {
 		j.known[r.ID] = true

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"drawbridge/iam/eval"
 	"drawbridge/internal/snapshot"
 )
 
@@ -78,7 +79,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if s, err := Parse(data, "f.json"); err == nil {
-			s.Judge(nil, nil)
+			s.Judge(nil, eval.Evaluator{})
 		}
 	})
 }
