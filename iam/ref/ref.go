@@ -11,5 +11,5 @@ type Dated struct {
 
 // Tables lists the tables with what they hold and of when they are.
 func Tables() []Dated {
-	return []Dated{RCPServicesFrom, KMSAcrossAccountsFrom, IssuersFrom, SourceKeysFrom, GlobalKeysFrom}
+	return []Dated{RCPServicesFrom, KMSAcrossAccountsFrom, IssuersFrom, SourceKeysFrom, GlobalKeysFrom, ActionsFrom()}
 }

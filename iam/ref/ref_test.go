@@ -64,12 +64,12 @@ func TestConditionKey(t *testing.T) {
 		"aws:CalledViaAWSMCP":     {true, ""},
 		"aws:SignInSessionArn":    {true, ""},
 		"sts:RoleAuthorizedByIdp": {true, ""},
-		"aws:RoleSessionName":     {false, "sts:rolesessionname"},
+		"aws:RoleSessionName":     {false, "sts:RoleSessionName"},
 		"sts:aud":                 {false, ""},
 		"aws:PrincipalTag/team":   {true, ""},
 		"s3:x-amz-acl":            {true, ""},
-		"aws:PrincipleOrgID":      {false, "aws:principalorgid"},
-		"sts:ExternalID2":         {false, "sts:externalid"},
+		"aws:PrincipleOrgID":      {false, "aws:PrincipalOrgID"},
+		"sts:ExternalID2":         {false, "sts:ExternalId"},
 		"aws:SomethingElseThere":  {false, ""},
 	} {
 		if known, nearest := ConditionKey(key); known != want.known || nearest != want.nearest {

@@ -1,0 +1,80 @@
+package ref
+
+import "strings"
+
+// NearestAction is the known action that an unknown one resembles: one of its service that is a few characters away, or the
+// one of that very name where its service is unknown and only one service has it. "" where none is close, and where the
+// action itself is known.
+func NearestAction(name string) string {
+	prefix, action, ok := strings.Cut(strings.ToLower(name), ":")
+	if _, known := LookupAction(name); !ok || known {
+		return ""
+	}
+	t := tables()
+	if s, ok := t.services[prefix]; ok {
+		return s.nearest(action)
+	}
+	service, best := "", mistakes(prefix)
+	found := ""
+	for _, other := range t.names {
+		full, has := find(t.services[other].actions, other+":"+action)
+		if !has {
+			continue
+		}
+		full, _, _ = strings.Cut(full, "\t")
+		// The service whose name is nearest wins; without one, the action must be of one service only.
+		switch d := distance(prefix, other); {
+		case d < best:
+			service, best, found = other, d, full
+		case service == "" && found == "":
+			found = full
+		case service == "":
+			found = ambiguous
+		}
+	}
+	if found == ambiguous {
+		return ""
+	}
+	return found
+}
+
+// ambiguous is the name of no action.
+const ambiguous = "*"
+
+// nearest finds the action that is the fewest mistakes away, the first of several.
+func (s *service) nearest(action string) string {
+	best, found := mistakes(action), ""
+	for _, line := range s.actions {
+		full, _, _ := strings.Cut(line, "\t")
+		_, other, _ := strings.Cut(full, ":")
+		if d := distance(strings.ToLower(other), action); d < best {
+			best, found = d, full
+		}
+	}
+	return found
+}
+
+// mistakes is how many characters of a name make it another name: in short names fewer.
+func mistakes(name string) int { return min(4, 1+len(name)/3) }
+
+// distance is the number of characters to insert, delete or replace (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			up := row[j]
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(up+1, row[j-1]+1, diagonal+cost)
+			diagonal = up
+		}
+	}
+	return row[len(b)]
+}
