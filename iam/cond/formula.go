@@ -60,9 +60,12 @@ func demand(key string, kind Kind, values []string) Formula {
 	return conjunction([]*Constraint{newConstraint(c)})
 }
 
-// IsAlways and IsNever tell the two constant formulas.
+// IsAlways reports whether f is the constant that holds in every context. A formula that holds always and is not seen to, for
+// example because part of it is not understood, is not.
 func (f Formula) IsAlways() bool { return len(f.terms) == 1 && len(f.terms[0]) == 0 }
-func (f Formula) IsNever() bool  { return len(f.terms) == 0 }
+
+// IsNever reports whether f is the constant that holds in no context.
+func (f Formula) IsNever() bool { return len(f.terms) == 0 }
 
 // Alternatives iterates over the conjunctions; each is a list of constraints in order of key, not to be changed.
 func (f Formula) Alternatives(yield func([]*Constraint) bool) {

@@ -37,7 +37,7 @@ func (k CallerKind) String() string {
 
 // Caller is who asks. Make one with NewCaller or one of the constructors; fields beside the name may then be set.
 type Caller struct {
-	Kind CallerKind
+	Kind CallerKind // what sort of caller it is
 	// ARN names the caller as aws:PrincipalArn does: the user's or role's ARN with its path, the root ARN. For WebIdentity
 	// and SAML it is the provider's ARN or the issuer's host; "" for the rest.
 	ARN string
@@ -46,8 +46,8 @@ type Caller struct {
 	Session string
 	// UniqueID is AIDA… or AROA…; "" where not known.
 	UniqueID  string
-	Account   string
-	Partition string
+	Account   string // 12 digits; "" for who belongs to none: services, federated subjects, anonymous callers, AnyPrincipal
+	Partition string // aws, aws-cn, aws-us-gov; "" where there is no account
 	Service   string // host of the service principal
 	// Management: the caller's account is the management account, which SCPs do not reach (rule 93).
 	Management bool

@@ -12,7 +12,7 @@ import (
 	"drawbridge/iam/cond"
 )
 
-// Holder is a user, role or other caller with everything that is attached to it.
+// Holder is a user, role or other caller with everything that is attached to it: Identity, Boundary and SCPs are as in Policies.
 type Holder struct {
 	Caller   *Caller
 	Tags     map[string]string // of the user or role itself
@@ -45,7 +45,7 @@ type Hop struct {
 	Context *cond.Context
 }
 
-// Chain is one question over several calls: assume A, then B, then act. Each call is made with the credentials of the one before,
+// Chain is one question over several calls: from Start over Hops, that is assume A, then B, then act. Each call is made with the credentials of the one before,
 // whose own permissions are given up (rules 124, 131); tags, source identity and the one-hour cap are carried along (rules 125,
 // 128, 129).
 type Chain struct {
@@ -79,7 +79,7 @@ type ChainStep struct {
 	Lasts time.Duration
 }
 
-// ActionDecision is the decision on one action.
+// ActionDecision is the decision on one action on one resource.
 type ActionDecision struct {
 	Action   string
 	Resource string

@@ -55,8 +55,8 @@ func EncryptionContext(pairs map[string]string, exact bool) cond.Block {
 type AccessPoint struct {
 	// Resource is the access point's ARN as the request names it: with /object/KEY for an object.
 	Resource string
-	Account  string
-	Policy   *Set // nil: it has none
+	Account  string // that owns the access point
+	Policy   *Set   // nil: it has none
 }
 
 // ShareStatement is the resource-side allow that a share of AWS RAM makes (rule 139): principals are account ids, ARNs of users and roles, ids of

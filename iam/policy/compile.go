@@ -12,7 +12,7 @@ import (
 // one Policy. Every Rule answers for the statement of the same index in Document.Statements.
 type Policy struct {
 	Document *Document
-	Rules    []Rule
+	Rules    []Rule // one for each statement, in order
 }
 
 // Rule is a compiled statement.
@@ -21,7 +21,7 @@ type Rule struct {
 	Principals Principals
 	Actions    Actions
 	Resources  Resources
-	Condition  cond.Block
+	Condition  cond.Block // every test must hold (rule 55)
 	// NotUnderstood is why the statement cannot be evaluated with certainty, "" where it can: an element that this engine
 	// does not know, or a value that it cannot read. Such a statement is Unknown for everybody whom it may concern; the
 	// element at fault is compiled so that it excludes nobody. A principal of UnknownForm does not count here: it is
@@ -31,14 +31,14 @@ type Rule struct {
 
 // Principals is a compiled Principal or NotPrincipal. Package eval matches it against a caller.
 type Principals struct {
-	Present bool
-	Not     bool
-	Values  []CompiledPrincipal
+	Present bool                // false: the statement has neither, as in a policy of the caller's side (rule 17)
+	Not     bool                // NotPrincipal
+	Values  []CompiledPrincipal // in the order written
 }
 
 // CompiledPrincipal is one principal value in the form in which a caller is compared with it.
 type CompiledPrincipal struct {
-	Type PrincipalType
+	Type PrincipalType // the key under which the value stands
 	Form PrincipalForm
 	// Account is the account that the value names or lies in, "" where none is known.
 	Account string
@@ -68,8 +68,8 @@ const (
 
 // Actions is a compiled Action or NotAction; patterns are in lower case (rule 80).
 type Actions struct {
-	Not   bool
-	Globs []arn.Glob
+	Not   bool       // NotAction: what no pattern matches
+	Globs []arn.Glob // in the order written
 }
 
 // Match reports whether the element covers an action given in lower case, for example "s3:getobject".
@@ -84,10 +84,10 @@ func (a *Actions) Match(lower string) bool {
 
 // Resources is a compiled Resource or NotResource.
 type Resources struct {
-	Present bool
-	Not     bool
-	Short   bool // some value is an ARN of less than six fields (rule 86)
-	Values  []ResourcePattern
+	Present bool              // false: the statement has neither
+	Not     bool              // NotResource: what no pattern matches
+	Short   bool              // some value is an ARN of less than six fields (rule 86)
+	Values  []ResourcePattern // in the order written
 }
 
 // ResourcePattern is one value of Resource. Where it carries variables, Template holds them and Pattern is unused.

@@ -19,16 +19,16 @@ type Position struct {
 
 // Text is a string of a document and the place of its first byte (the opening quote).
 type Text struct {
-	Value string
-	Pos   Position
+	Value string   // without quotes and escapes
+	Pos   Position // of its first byte
 }
 
 // Document is a policy as written: nothing normalised, nothing dropped, every element with its position.
 type Document struct {
-	Version    Text // empty where the document has none, which means 2008-10-17 (rule 15)
-	ID         Text
-	Statements []Statement
-	Pos        Position
+	Version    Text        // empty where the document has none, which means 2008-10-17 (rule 15)
+	ID         Text        // the element Id; empty where there is none
+	Statements []Statement // in the order written; a statement that stands without a list is a list of one
+	Pos        Position    // of its opening brace
 }
 
 // Variables reports whether ${…} is a variable in this document: only in version 2012-10-17 (rule 78).
@@ -56,10 +56,10 @@ func (e Effect) String() string {
 // Statement is one statement as written. Action and NotAction are one Element that says which of the two it was, and so
 // are Resource and NotResource, Principal and NotPrincipal.
 type Statement struct {
-	Pos       Position
-	Sid       Text
+	Pos       Position // of its opening brace
+	Sid       Text     // the statement's own name; empty where it has none
 	Effect    Effect
-	EffectPos Position
+	EffectPos Position // of the element's value
 	Principal PrincipalElement
 	Action    Element
 	Resource  Element
@@ -73,9 +73,9 @@ type Statement struct {
 
 // Element is Action, NotAction, Resource or NotResource.
 type Element struct {
-	Present bool // false: the statement has no such element
-	Not     bool // NotAction, NotResource
-	Values  []Text
+	Present bool     // false: the statement has no such element
+	Not     bool     // NotAction, NotResource
+	Values  []Text   // as written, in order
 	Pos     Position // of the key
 	// Incomplete: some value could not be read, or the statement has the opposite element too. The statement is then not
 	// understood, and nobody can say what the element covers.
@@ -84,10 +84,10 @@ type Element struct {
 
 // PrincipalElement is Principal or NotPrincipal.
 type PrincipalElement struct {
-	Present bool
-	Not     bool
-	Values  []PrincipalValue
-	Pos     Position
+	Present bool             // false: the statement has neither
+	Not     bool             // NotPrincipal
+	Values  []PrincipalValue // as written, in order
+	Pos     Position         // of the key
 	// Incomplete: as in Element.
 	Incomplete bool
 }
@@ -119,9 +119,9 @@ func (t PrincipalType) String() string {
 	return "no principal type"
 }
 
-// PrincipalValue is one principal of an element.
+// PrincipalValue is one principal of an element, with the key under which it stands.
 type PrincipalValue struct {
-	Type PrincipalType
+	Type PrincipalType // the key
 	Text
 }
 
@@ -129,8 +129,8 @@ type PrincipalValue struct {
 type Condition struct {
 	Operator Text // as written, for example ForAllValues:StringEqualsIfExists
 	Key      Text
-	Values   []Text // numbers and booleans as their JSON text
-	Pos      Position
+	Values   []Text   // numbers and booleans as their JSON text
+	Pos      Position // of the key
 	// Incomplete: as in Element; also where there is no value at all.
 	Incomplete bool
 }
@@ -153,9 +153,9 @@ const (
 
 // Problem is something wrong with a document: what, and where.
 type Problem struct {
-	Pos     Position
-	Message string // plain words, what was expected included
-	Fatal   bool   // the document cannot be evaluated; other problems leave a statement that counts as Unknown
+	Pos     Position // of what is wrong, or of the statement that lacks something
+	Message string   // plain words, what was expected included
+	Fatal   bool     // the document cannot be evaluated; other problems leave a statement that counts as Unknown
 }
 
 // String puts the place before the message.

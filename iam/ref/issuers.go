@@ -7,8 +7,8 @@ var IssuersFrom = Dated{"issuers of many tenants", "2026-11-23", "written down b
 
 // Issuer is an OIDC issuer that serves many tenants, so that its signature alone says nothing about whose token it is.
 type Issuer struct {
-	Host string
-	Name string
+	Host string // of its tokens' issuer, without scheme, as in condition keys
+	Name string // as people call the provider
 	// Subjects are the forms of the subject that carry the tenant. A subject test binds the tenant if it fits one of them
 	// with a literal tenant.
 	Subjects []SubjectForm
