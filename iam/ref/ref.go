@@ -6,7 +6,7 @@ package ref
 type Dated struct {
 	What   string // the table, in a few words
 	AsOf   string // day up to which the source was known when the table was made, YYYY-MM-DD
-	Source string
+	Source string // page, package or people that it is taken from
 }
 
 // Tables lists the tables with what they hold and of when they are.
