@@ -1,0 +1,275 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"drawbridge/iam/arn"
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+)
+
+// caller is one class of callers.
+type caller struct {
+	who     string // in words
+	subject *eval.Caller
+	// stands is what the class is of symbolically: a role or a user of the account; NoCaller where subject is one caller.
+	stands eval.CallerKind
+	own    bool // of the account that owns the resource
+	anyone bool // of an account that no policy names: stands for all such
+}
+
+// callersOf are the classes of callers that the statements tell apart, those that stand for most first.
+func (c *comparison) callersOf() []caller {
+	accounts := c.accounts()
+	stranger := fresh(accounts, c.o.Account)
+	var all []caller
+	if c.kind == policy.Identity {
+		if c.o.Account != "" {
+			return c.principals(nil, c.partition, c.o.Account, "the identity")
+		}
+		all = c.principals(all, c.partition, stranger, "the identity")
+		for _, a := range accounts {
+			all = c.principals(all, c.partition, a, "the identity, in account "+a)
+		}
+		return all
+	}
+	all = c.principals(all, c.partition, stranger, "anyone with an AWS account")
+	for i := range all {
+		all[i].anyone = true
+	}
+	if c.o.Account != "" && !slices.Contains(accounts, c.o.Account) {
+		accounts = append(accounts, c.o.Account)
+	}
+	for _, a := range accounts {
+		who := "principals of account " + a
+		if a == c.o.Account {
+			who = "principals of its own account"
+		}
+		all = c.principals(all, c.partition, a, who)
+	}
+	all = append(all, caller{who: "anonymous", subject: eval.AnonymousCaller()})
+	all = append(all, c.named()...)
+	all = append(all, caller{who: "AWS services that neither side names", subject: eval.ServiceCaller("unnamed.amazonaws.com")})
+	if c.kind == policy.Trust {
+		owner := c.owner()
+		all = append(all,
+			caller{who: "identity providers of its account that neither side names", subject: eval.FederatedCaller(eval.WebIdentity, "arn:"+c.partition+":iam::"+owner+":oidc-provider/unnamed.example.com")},
+			caller{who: "identity providers of its account that neither side names", subject: eval.FederatedCaller(eval.SAML, "arn:"+c.partition+":iam::"+owner+":saml-provider/unnamed")})
+	}
+	return all
+}
+
+// principals adds the principals of one account.
+func (c *comparison) principals(all []caller, partition, account, who string) []caller {
+	own := c.kind == policy.Identity || account == c.o.Account
+	all = append(all,
+		caller{who: who, subject: eval.SomePrincipal(partition, account), stands: eval.Role, own: own},
+		caller{who: who, subject: eval.SomePrincipal(partition, account), stands: eval.User, own: own})
+	if c.kind != policy.Identity {
+		if root, err := eval.NewCaller(arn.AccountRoot(partition, account)); err == nil {
+			all = append(all, caller{who: who, subject: root, own: own})
+		}
+	}
+	return all
+}
+
+// named are the callers that statements name and that are no part of a symbolic class: services, providers, federated users,
+// and, where NotPrincipal spares them, users and roles.
+func (c *comparison) named() []caller {
+	byName := map[string]caller{}
+	add := func(who string, s *eval.Caller) {
+		if _, seen := byName[who]; !seen {
+			byName[who] = caller{who: who, subject: s, own: s.Account != "" && s.Account == c.o.Account}
+		}
+	}
+	for rule := range c.rules(c.all) {
+		for _, v := range rule.Principals.Values {
+			switch v.Form {
+			case policy.ServiceForm:
+				add("the service "+v.Value, eval.ServiceCaller(v.Value))
+			case policy.ProviderForm, policy.IssuerForm:
+				kind := eval.WebIdentity
+				if strings.Contains(v.Value, ":saml-provider/") {
+					kind = eval.SAML
+				}
+				add("identities of "+v.Value, eval.FederatedCaller(kind, v.Value))
+			case policy.FederatedUser:
+				if s, err := eval.NewCaller(v.Value); err == nil {
+					add(v.Value, s)
+				}
+			case policy.UserForm, policy.RoleForm:
+				if s, err := eval.NewCaller(v.Value); err == nil && rule.Principals.Not {
+					add(v.Value, s)
+				}
+			case policy.UniqueIDForm:
+				if s, err := eval.NewCaller("arn:" + c.partition + ":iam::" + c.owner() + ":role/deleted"); err == nil {
+					s.UniqueID = v.Value
+					s.Update()
+					add("who has the unique id "+v.Value, s)
+				}
+			}
+		}
+	}
+	names := make([]string, 0, len(byName))
+	for n := range byName {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	all := make([]caller, len(names))
+	for i, n := range names {
+		all[i] = byName[n]
+	}
+	return all
+}
+
+// accounts are the account ids that statements name as principals or in conditions on who calls, sorted.
+func (c *comparison) accounts() []string {
+	var ids []string
+	add := func(id string) {
+		if arn.IsAccountID(id) {
+			ids = append(ids, id)
+		}
+	}
+	for rule := range c.rules(c.all) {
+		for _, v := range rule.Principals.Values {
+			add(v.Account)
+		}
+		for i := range rule.Condition {
+			if k := rule.Condition[i].Constraint(); isCallerKey(k.Key) {
+				for _, v := range k.Values() {
+					add(v)
+					add(arn.Account(v))
+				}
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func isCallerKey(key string) bool {
+	return strings.EqualFold(key, "aws:PrincipalAccount") || strings.EqualFold(key, "aws:PrincipalArn")
+}
+
+// owner is the account of the resource, or a made-up one.
+func (c *comparison) owner() string {
+	if c.o.Account != "" {
+		return c.o.Account
+	}
+	accounts := c.accounts()
+	return fresh(append(accounts, fresh(accounts, "")), "")
+}
+
+// fresh is an account id that is none of the known ones.
+func fresh(known []string, other string) string {
+	for d := 9; ; d-- {
+		for e := 8; e >= 0; e-- {
+			id := strings.Repeat(fmt.Sprint(d), 4) + strings.Repeat(fmt.Sprint(e), 4) + "7777"
+			if !slices.Contains(known, id) && id != other {
+				return id
+			}
+		}
+	}
+}
+
+// context is what is known of a request by the class: the caller's own keys, and nothing of the rest.
+func (c *caller) context() *cond.Context {
+	ctx := &cond.Context{Parent: c.subject.Context(), Rest: cond.Undetermined}
+	switch c.stands {
+	case eval.Role:
+		ctx.Set("aws:PrincipalType", "AssumedRole")
+		ctx.SetAbsent("aws:username")
+	case eval.User:
+		ctx.Set("aws:PrincipalType", "User")
+	}
+	return ctx
+}
+
+// demand is what every member of the class has: an ARN of its kind and account, and the keys that AWS always sends. Only keys
+// that the formula tests count.
+// Source: IAM User Guide, "AWS global condition context keys".
+func (c *caller) demand(f cond.Formula) cond.Formula {
+	all := cond.Always()
+	for _, key := range f.Tests() {
+		switch key {
+		case "aws:securetransport", "aws:currenttime", "aws:epochtime":
+			all = all.And(present(key))
+		case "aws:principalarn":
+			if c.stands != eval.NoCaller {
+				all = all.And(cond.DemandLike("aws:PrincipalArn", c.prefix()+"*").And(none("aws:PrincipalArn", c.prefix())))
+			}
+		case "aws:username":
+			if c.stands == eval.User {
+				all = all.And(present("aws:username"))
+			}
+		case "aws:userid":
+			switch c.stands {
+			case eval.Role:
+				all = all.And(cond.DemandLike("aws:userid", "AROA*:?*"))
+			case eval.User:
+				all = all.And(cond.DemandLike("aws:userid", "AIDA*"))
+			}
+		}
+	}
+	return all
+}
+
+// prefix is what the ARN of every member begins with.
+func (c *caller) prefix() string {
+	kind := "role/"
+	if c.stands == eval.User {
+		kind = "user/"
+	}
+	return "arn:" + c.subject.Partition + ":iam::" + c.subject.Account + ":" + kind
+}
+
+func present(key string) cond.Formula { return test("Null", key, "false") }
+
+// none demands that a key does not have a value.
+func none(key, value string) cond.Formula { return test("StringNotEquals", key, value) }
+
+func test(operator, key string, values ...string) cond.Formula {
+	return cond.Block{cond.CompileTest(operator, key, values, false)}.LeftOver(&cond.Context{Rest: cond.Undetermined})
+}
+
+// member is one caller of the class with the keys of a witness.
+func (c *comparison) member(k *caller, w *cond.Context) *eval.Caller {
+	if k.stands == eval.NoCaller {
+		return k.subject
+	}
+	name := k.prefix() + "example"
+	user := valueOf(w, "aws:username")
+	switch bound := valueOf(w, "aws:principalarn"); {
+	case bound != "":
+		name = bound
+	case user != "" && k.stands == eval.User:
+		name = k.prefix() + user
+	}
+	s, err := eval.NewCaller(name)
+	if err != nil {
+		return nil
+	}
+	id := valueOf(w, "aws:userid")
+	if k.stands != eval.Role || id == "" && !c.sessions {
+		return s
+	}
+	unique, session, found := strings.Cut(id, ":")
+	if !found {
+		session = "example"
+	}
+	s.UniqueID = unique
+	s.Session = "arn:" + s.Partition + ":sts::" + s.Account + ":assumed-role/" + s.ARN[strings.LastIndexByte(s.ARN, '/')+1:] + "/" + session
+	s.Update()
+	return s
+}
+
+// valueOf is the one value of a key, "" where it has none.
+func valueOf(ctx *cond.Context, lower string) string {
+	if state, values := ctx.Lookup(lower); state == cond.Present && len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}

@@ -1,0 +1,138 @@
+package compare
+
+import (
+	"slices"
+
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+)
+
+// search is one direction of a comparison: what does `to` allow that `from` does not?
+type search struct {
+	*comparison
+	from, to []*policy.Policy
+	asked    int
+	found    []Difference
+	open     []question
+}
+
+// question is one combination of classes. Reason is why it is undecided.
+type question struct {
+	class    *actionClass
+	resource string
+	caller   *caller
+	// able: the caller may do everything by its own policies; not able: nothing.
+	able   bool
+	reason string
+}
+
+// class asks about all resources and callers for one class of actions.
+func (s *search) class(class *actionClass) {
+	resources := s.resourcesOf(class)
+	if resources.incomplete != "" {
+		s.open = append(s.open, question{class: class, reason: resources.incomplete})
+	}
+	for _, r := range resources.list {
+		if !s.reaches(class, r.example) {
+			continue
+		}
+		for i := range s.callers {
+			c := &s.callers[i]
+			q := question{class: class, resource: r.example, caller: c, able: true}
+			s.ask(q)
+			if c.own && s.kind != policy.Identity && c.subject.Kind != eval.Root {
+				q.able = false
+				s.ask(q)
+			}
+			if s.asked > s.o.Questions {
+				return
+			}
+		}
+	}
+}
+
+// reaches reports whether a statement of `to` that is no Deny concerns a resource. Variables may stand for anything.
+func (s *search) reaches(class *actionClass, resource string) bool {
+	for rule := range s.rules(s.to) {
+		if rule.Effect == policy.Deny || !rule.Actions.Match(class.lower) {
+			continue
+		}
+		if !rule.Resources.Present || rule.Resources.Not && slices.ContainsFunc(rule.Resources.Values, hasVariable) {
+			return true
+		}
+		covered := slices.ContainsFunc(rule.Resources.Values, func(v policy.ResourcePattern) bool {
+			return !rule.Resources.Not && v.Template != nil || v.Template == nil && v.Pattern.Match(resource)
+		})
+		if covered != rule.Resources.Not {
+			return true
+		}
+	}
+	return false
+}
+
+func hasVariable(v policy.ResourcePattern) bool { return v.Template != nil }
+
+// ask decides one question, and records a difference or that it is undecided.
+func (s *search) ask(q question) {
+	s.asked++
+	ctx := q.caller.context()
+	truth, d, reason := s.differ(q, ctx)
+	if truth == cond.Unknown && len(s.variables) > 0 {
+		// With one value for each variable, a difference can at least be shown.
+		if t, shown, _ := s.differ(q, s.sampled(ctx)); t == cond.True {
+			truth, d = t, shown
+		}
+	}
+	switch truth {
+	case cond.True:
+		s.found = append(s.found, d)
+	case cond.Unknown:
+		q.reason = reason
+		s.open = append(s.open, q)
+	}
+}
+
+// differ compares the two decisions in a context: True with a confirmed difference, False where there is none, Unknown with
+// the reason.
+func (s *search) differ(q question, ctx *cond.Context) (cond.Truth, Difference, string) {
+	now := s.leftOver(q, s.to, ctx)
+	if now.IsNever() {
+		return cond.False, Difference{}, ""
+	}
+	before := s.leftOver(q, s.from, ctx)
+	if implied, _ := now.Implies(before); implied {
+		return cond.False, Difference{}, ""
+	}
+	more := now.And(before.Not())
+	truth, witness, reason := possible(more.And(q.caller.demand(more)), ctx)
+	if truth != cond.True {
+		return truth, Difference{}, reason
+	}
+	return s.confirm(q, more, witness)
+}
+
+// possible asks whether a formula can hold, and for the keys with which it does.
+func possible(f cond.Formula, known *cond.Context) (cond.Truth, *cond.Context, string) {
+	if f.IsNever() {
+		return cond.False, nil, ""
+	}
+	w := &cond.Context{Parent: known}
+	if f.Witness(w) {
+		return cond.True, w, ""
+	}
+	return cond.Unknown, nil, "it depends on " + f.String()
+}
+
+// leftOver is what must hold for one side to allow: Always, Never, or the conditions.
+func (s *search) leftOver(q question, side []*policy.Policy, ctx *cond.Context) cond.Formula {
+	r := s.request(q, side, q.caller.subject, ctx)
+	d := s.o.Engine.Decide(r)
+	switch d.Verdict {
+	case eval.Allow:
+		return cond.Always()
+	case eval.Deny:
+		return cond.Never()
+	}
+	return d.LeftOver
+}
