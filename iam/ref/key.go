@@ -77,9 +77,6 @@ func (t *table) addKey(k Key) {
 // sortKeys puts keys with a variable part in a list of their own, the longest first: events:Metadata/${…}/Matcher is tried
 // before events:Metadata/${…}.
 func (t *table) sortKeys() {
-	for _, k := range documented {
-		t.addKey(k)
-	}
 	for name, k := range t.keys {
 		t.sorted = append(t.sorted, k)
 		if prefix, rest, ok := strings.Cut(name, "${"); ok {

@@ -3,11 +3,20 @@ package ref
 import "strings"
 
 // GlobalKeysFrom is the source of the condition keys that are known besides those of the table of actions.
-var GlobalKeysFrom = Dated{"further global condition keys", "2026-11-23", "IAM User Guide, AWS global condition context keys"}
+var GlobalKeysFrom = Dated{
+	"further condition keys", "2026-11-23",
+	"IAM User Guide, AWS global condition context keys; AWS Transfer Family User Guide, Example session policy",
+}
 
-// documented are keys that AWS documents and the table of actions lacks.
+// documented are keys that AWS documents and the table of actions lacks, or knows less of.
 var documented = []Key{
 	{Name: "aws:SignInSessionArn", Type: ARN, Global: true},
+	{Name: "aws:SourceVpcArn", Type: ARN, Global: true}, // a string in the table
+	// Transfer Family fills these into the session policies of its users.
+	{Name: "transfer:HomeBucket", Type: String, Global: true},
+	{Name: "transfer:HomeDirectory", Type: String, Global: true},
+	{Name: "transfer:HomeFolder", Type: String, Global: true},
+	{Name: "transfer:UserName", Type: String, Global: true},
 }
 
 // ConditionKey says whether a condition key is documented. Keys whose prefix is neither aws nor a known service are taken
@@ -30,12 +39,12 @@ func ConditionKey(key string) (known bool, nearest string) {
 			continue
 		}
 		n, _, _ = strings.Cut(n, "/")
-		d := distance(n, head)
+		wrong := 0
 		if p != prefix {
-			d++ // the wrong prefix is one mistake
+			wrong = 1 // mistake
 		}
-		if d < best {
-			best, nearest = d, k.Name
+		if d, ok := within(n, head, best-wrong); ok {
+			best, nearest = d+wrong, k.Name
 		}
 	}
 	return false, nearest

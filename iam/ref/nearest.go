@@ -23,8 +23,8 @@ func NearestAction(name string) string {
 		}
 		full, _, _ = strings.Cut(full, "\t")
 		// The service whose name is nearest wins; without one, the action must be of one service only.
-		switch d := distance(prefix, other); {
-		case d < best:
+		switch d, ok := within(prefix, other, best); {
+		case ok:
 			service, best, found = other, d, full
 		case service == "" && found == "":
 			found = full
@@ -47,7 +47,7 @@ func (s *service) nearest(action string) string {
 	for _, line := range s.actions {
 		full, _, _ := strings.Cut(line, "\t")
 		_, other, _ := strings.Cut(full, ":")
-		if d := distance(strings.ToLower(other), action); d < best {
+		if d, ok := within(strings.ToLower(other), action, best); ok {
 			best, found = d, full
 		}
 	}
@@ -56,6 +56,16 @@ func (s *service) nearest(action string) string {
 
 // mistakes is how many characters of a name make it another name: in short names fewer.
 func mistakes(name string) int { return min(4, 1+len(name)/3) }
+
+// within gives the distance of two names if it is below a bound. Names whose lengths alone differ by more are not compared:
+// somebody else chose them, and they may be very long.
+func within(a, b string, bound int) (int, bool) {
+	if len(a)-len(b) >= bound || len(b)-len(a) >= bound {
+		return 0, false
+	}
+	d := distance(a, b)
+	return d, d < bound
+}
 
 // distance is the number of characters to insert, delete or replace (Levenshtein).
 func distance(a, b string) int {

@@ -67,6 +67,9 @@ func unpack(packed []byte) (*table, error) {
 // The resource types of an action are separated by semicolons; each is its name, "!" if it is required, ":" and its keys.
 func decode(text string) (*table, error) {
 	t := &table{services: map[string]*service{}, keys: map[string]Key{}}
+	for _, k := range documented {
+		t.addKey(k)
+	}
 	var s *service
 	number := 0
 	for line := range strings.Lines(text) {

@@ -12,7 +12,7 @@ import (
 
 // text is the table as lines of fields between tabs; the format is described where it is read, in table.go.
 func (s *source) text() (string, error) {
-	var w writer
+	w := writer{seen: map[string]key{}}
 	w.line("iam-data", "1", s.Name, s.Version, s.day())
 	w.line("rcp", strings.Join(sorted(s.rcp), ","))
 	for _, k := range sortedKeys(s.globals) {
@@ -28,7 +28,8 @@ func (s *source) text() (string, error) {
 // writer keeps the first thing it does not understand: what the table cannot say must not be left out in silence.
 type writer struct {
 	strings.Builder
-	err error
+	seen map[string]key // keys as first written, by lower case
+	err  error
 }
 
 func (w *writer) fail(format string, args ...any) {
@@ -125,7 +126,13 @@ func (w *writer) access(level string) string {
 	return ""
 }
 
+// key writes a key as it was spelt first: there is one name for it in the whole table.
 func (w *writer) key(k key) {
+	if first, ok := w.seen[strings.ToLower(k.Key)]; ok {
+		k.Key = first.Key
+	} else {
+		w.seen[strings.ToLower(k.Key)] = k
+	}
 	element, many := strings.CutPrefix(k.Type, "ArrayOf")
 	if !slices.Contains([]string{"String", "ARN", "Bool", "Date", "Numeric", "IPAddress", "Binary"}, element) {
 		w.fail("key %s of type %q", k.Key, k.Type)
@@ -158,7 +165,7 @@ func sortedKeys(keys []key) []key {
 	return keys
 }
 
-var variable = regexp.MustCompile(`\$\{[^}]*\}`)
+var variable = regexp.MustCompile(`\$?\{[^}]*\}`) // one has no dollar
 
 // pattern turns the variables of an ARN into stars.
 func pattern(arn string) string {
