@@ -2,9 +2,9 @@ package ref
 
 import "strings"
 
-// NearestAction is the known action that an unknown one resembles: one of its service that is a few characters away, or the
-// one of that very name where its service is unknown and only one service has it. "" where none is close, and where the
-// action itself is known.
+// NearestAction is the known action that an unknown one resembles: one of its service that is a few characters away; where
+// its service is unknown, the action of that very name of the service that is a few characters away, or of the only service
+// that has it. "" where none is close, and where the action itself is known.
 func NearestAction(name string) string {
 	prefix, action, ok := strings.Cut(strings.ToLower(name), ":")
 	if _, known := LookupAction(name); !ok || known {
@@ -14,32 +14,24 @@ func NearestAction(name string) string {
 	if s, ok := t.services[prefix]; ok {
 		return s.nearest(action)
 	}
-	service, best := "", mistakes(prefix)
-	found := ""
-	for _, other := range t.names {
-		full, has := find(t.services[other].actions, other+":"+action)
-		if !has {
+	var same []string // actions of that very name
+	best, found := mistakes(prefix), ""
+	for _, service := range t.names {
+		line, ok := find(t.services[service].actions, service+":"+action)
+		if !ok {
 			continue
 		}
-		full, _, _ = strings.Cut(full, "\t")
-		// The service whose name is nearest wins; without one, the action must be of one service only.
-		switch d, ok := within(prefix, other, best); {
-		case ok:
-			service, best, found = other, d, full
-		case service == "" && found == "":
-			found = full
-		case service == "":
-			found = ambiguous
+		full, _, _ := strings.Cut(line, "\t")
+		same = append(same, full)
+		if d, ok := within(service, prefix, best); ok {
+			best, found = d, full
 		}
 	}
-	if found == ambiguous {
-		return ""
+	if found == "" && len(same) == 1 {
+		return same[0]
 	}
 	return found
 }
-
-// ambiguous is the name of no action.
-const ambiguous = "*"
 
 // nearest finds the action that is the fewest mistakes away, the first of several.
 func (s *service) nearest(action string) string {
