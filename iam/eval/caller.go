@@ -60,8 +60,8 @@ type Caller struct {
 	token, mfa bool // the session is one of GetSessionToken; it was made with MFA (Credentials)
 }
 
-// NewCaller makes a caller from a name: the ARN of a user, role, role session, federated user or account root, the host
-// name of a service, or "anonymous".
+// NewCaller makes a caller from a name: the ARN of a user, role, role session, federated user, account root or identity provider
+// (a subject of it, see WithClaims), the host name of a service, or "anonymous".
 func NewCaller(name string) (*Caller, error) {
 	if name == "anonymous" {
 		return AnonymousCaller(), nil
@@ -75,6 +75,14 @@ func NewCaller(name string) (*Caller, error) {
 	a, err := arn.Parse(name)
 	if err != nil {
 		return nil, fmt.Errorf("principal: %w", err)
+	}
+	if a.Service == "iam" {
+		switch a.ResourceType() {
+		case "oidc-provider":
+			return FederatedCaller(WebIdentity, name), nil
+		case "saml-provider":
+			return FederatedCaller(SAML, name), nil
+		}
 	}
 	if !arn.IsAccountID(a.Account) {
 		return nil, fmt.Errorf("principal %q has no 12-digit account id", name)

@@ -51,6 +51,8 @@ type Hop struct {
 type Chain struct {
 	Start Holder
 	With  Credentials // how Start's credentials came to be
+	// Session are the policies of Start's own session, nil where it carries none.
+	Session *Set
 	Hops  []Hop
 	// Act is the request at the end. Its Caller is set by the chain, and of its Policies the caller's side. nil asks only whether
 	// the last role can be assumed.
@@ -107,7 +109,7 @@ var (
 
 // Follow answers a chain.
 func (e *Evaluator) Follow(c *Chain) Outcome {
-	f := follower{e: e, holder: c.Start, with: c.With}
+	f := follower{e: e, holder: c.Start, with: c.With, session: c.Session}
 	if f.with.PrincipalTags == nil {
 		f.with.PrincipalTags = c.Start.Tags
 	}

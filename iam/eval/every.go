@@ -3,8 +3,8 @@ package eval
 import "drawbridge/iam/cond"
 
 // DecideEvery answers a request that touches several resources (rule 89): every one must be allowed, each by whichever statement
-// does. The requests share caller, action and context. The decision is the
-// one of the first resource that is not allowed for certain, and at is its place; what is left over is left over of all.
+// does. The requests share caller, action and context. The decision is that of the first resource that is not allowed for
+// certain, and at is its place; what is left over is left over of all.
 func (e *Evaluator) DecideEvery(requests []Request) (whole Decision, at int) {
 	whole = Decision{Verdict: Allow, By: NoRef, Identity: NoRef, Resource: NoRef, LeftOver: cond.Always()}
 	for i := range requests {

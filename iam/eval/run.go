@@ -352,13 +352,15 @@ func (n *run) combine(l *[layers]outcome, target Layer, given grantees) Decision
 	same, g := n.sameAccount(), given.resource
 	access := n.access(l, target, g, limits, same)
 	if point := n.r.facts().AccessPoint; point != nil { // rule 135: the bucket must let the access point's callers in
+		bucket := yes
 		if same != cond.True || !n.hasCallerSide() {
-			access = g.any()
-		} else {
-			access = yes
+			bucket = g.any()
+		}
+		if bucket.truth == cond.False && n.deny.truth != cond.True {
+			return n.denied(Decision{By: Ref{target, 0, -1, -1}})
 		}
 		g, same = given.accessPoint, cond.Of(point.Account == n.r.Caller.Account)
-		access = access.and(n.access(l, Point, g, limits, same))
+		access = bucket.and(n.access(l, Point, g, limits, same))
 		target = Point
 	}
 	access = access.or(given.kms)

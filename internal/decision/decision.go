@@ -2,6 +2,8 @@
 // the notation of `drawbridge eval`. The format is documented in docs/eval.md.
 package decision
 
+//go:generate go run ./gen
+
 import (
 	"bytes"
 	"encoding/json"
@@ -37,7 +39,9 @@ type item struct {
 	Endpoint         documents                  `json:"endpoint"`
 	Expect           string                     `json:"expect"`
 	Note             string                     `json:"note"`
-	Rules            []int                      `json:"rules"` // numbers of docs/reference/semantics.md that the case is about
+	Rules            []int                      `json:"rules"`  // numbers of docs/reference/semantics.md that the case is about
+	Source           string                     `json:"source"` // where AWS says so
+	situation
 }
 
 // documents is a list of policy documents; one document may stand without its list.
@@ -59,12 +63,24 @@ func (d *documents) UnmarshalJSON(text []byte) error {
 
 // Decision is one decision, read and compiled.
 type Decision struct {
-	Name    string
-	Expect  string // "" where nothing is expected
+	Name   string
+	Expect string // "" where nothing is expected
+	// Stops is the step at which a chain is expected to stop, nil where nothing is expected.
+	Stops   *int
 	Rules   []int
+	Source  string
 	Request eval.Request
-	names   map[eval.Layer][][]string // what documents are called in the input, by layer and level
+	// Also are the requests on the other resources that the same call touches (rule 89).
+	Also []eval.Request
+	// Chain is set where roles are assumed before the request is made. Its end is Request.
+	Chain    *eval.Chain
+	Readings cond.Readings
+	names    names
+	hopNames []names
 }
+
+// names are what documents are called in the input, by layer and level.
+type names map[eval.Layer][][]string
 
 // Problem is an item, or a part of the input, that could not be used.
 type Problem struct {
@@ -191,7 +207,7 @@ func (r *reader) item(raw []byte, offset int) {
 		r.problem(at, nameOf(raw), err)
 		return
 	}
-	b := builder{in: &in, raw: raw, decision: Decision{Name: in.Name, Expect: in.Expect, Rules: in.Rules, names: map[eval.Layer][][]string{}}}
+	b := builder{in: &in, raw: raw, decision: Decision{Name: in.Name, Expect: in.Expect, Stops: in.Stops, Rules: in.Rules, Source: in.Source, names: names{}}}
 	if err := b.build(); err != nil {
 		at := offset
 		var broken documentError
@@ -238,106 +254,138 @@ func (b *builder) build() error {
 	if in.Expect != "" && !slices.Contains(Expectations, in.Expect) {
 		return fmt.Errorf("expect %q is none of %s", in.Expect, strings.Join(Expectations, ", "))
 	}
-	caller, err := eval.NewCaller(in.Principal)
-	if err != nil {
+	var err error
+	if b.decision.Readings, err = readingsOf(in.Readings); err != nil {
 		return err
 	}
-	if in.PrincipalRole != "" {
-		caller.ARN = in.PrincipalRole
-		caller.Update()
-	}
-	if in.PrincipalAccount != "" && caller.Account != "" && in.PrincipalAccount != caller.Account {
-		return fmt.Errorf("principalAccount %s is not the account of the principal", in.PrincipalAccount)
+	caller, err := in.caller()
+	if err != nil {
+		return err
 	}
 	action, err := eval.ActionOf(in.Action)
 	if err != nil {
 		return err
 	}
-	if in.Resource != "*" {
-		if _, err := arn.Parse(in.Resource); err != nil {
-			return fmt.Errorf("resource: %w", err)
-		}
+	if err := resourceName(in.Resource); err != nil {
+		return err
 	}
-	ctx := &cond.Context{Parent: caller.Context()}
+	if err := b.layers(); err != nil {
+		return err
+	}
+	ctx, err := in.context(caller.Context())
+	if err != nil {
+		return err
+	}
+	facts, err := b.facts(b.decision.names)
+	if err != nil {
+		return err
+	}
+	b.policies.Gateway = in.Gateway
+	b.decision.Request = eval.Request{Caller: caller, Action: action, Resource: in.Resource, ResourceAccount: in.ResourceAccount, Context: ctx, Policies: &b.policies, Facts: facts}
+	if err := b.also(); err != nil {
+		return err
+	}
+	return b.chain()
+}
+
+func resourceName(name string) error {
+	if name == "*" {
+		return nil
+	}
+	if _, err := arn.Parse(name); err != nil {
+		return fmt.Errorf("resource: %w", err)
+	}
+	return nil
+}
+
+// context is the keys of the request over those of the caller.
+func (in *item) context(parent *cond.Context) (*cond.Context, error) {
+	if in.Arrival != nil {
+		parent = eval.Arrival{SourceIP: in.Arrival.SourceIP, Endpoint: in.Arrival.Endpoint, VPC: in.Arrival.VPC, PrivateIP: in.Arrival.PrivateIP,
+			CalledVia: in.Arrival.CalledVia}.Context(parent)
+	}
+	ctx := &cond.Context{Parent: parent}
 	for key, text := range in.Context {
 		values, err := ContextValue(text)
 		if err != nil {
-			return fmt.Errorf("context key %s: %w", key, err)
+			return nil, fmt.Errorf("context key %s: %w", key, err)
 		}
 		ctx.Set(key, values...)
 	}
 	for _, key := range in.Unknown {
 		ctx.SetUnknown(key)
 	}
-	if err := b.layers(); err != nil {
-		return err
-	}
-	b.decision.Request = eval.Request{Caller: caller, Action: action, Resource: in.Resource, ResourceAccount: in.ResourceAccount, Context: ctx, Policies: &b.policies}
-	return nil
+	return ctx, nil
 }
 
 // layers reads the documents of every layer. What is not given does not apply.
 func (b *builder) layers() error {
-	optional := func(layer eval.Layer, name string, d documents) (*eval.Set, error) {
-		if d == nil {
-			return nil, nil
-		}
-		s, err := b.set(layer, name, d)
-		return &s, err
-	}
+	in, n := b.in, b.decision.names
 	var err error
-	if b.policies.Identity, err = b.set(eval.Identity, "identity", b.in.Identity); err != nil {
+	if b.policies.Identity, err = b.set(n, eval.Identity, "identity", in.Identity); err != nil {
 		return err
 	}
-	for _, l := range []struct {
-		layer eval.Layer
-		name  string
-		from  documents
-		to    **eval.Set
-	}{
-		{eval.Resource, "resourcePolicy", b.in.ResourcePolicy, &b.policies.Resource},
-		{eval.Boundary, "boundary", b.in.Boundary, &b.policies.Boundary},
-		{eval.Session, "session", b.in.Session, &b.policies.Session},
-		{eval.Endpoint, "endpoint", b.in.Endpoint, &b.policies.Endpoint},
-	} {
-		if *l.to, err = optional(l.layer, l.name, l.from); err != nil {
-			return err
-		}
+	if b.policies.Resource, err = b.optional(n, eval.Resource, "resourcePolicy", in.ResourcePolicy); err != nil {
+		return err
 	}
-	b.decision.names[eval.Trust] = b.decision.names[eval.Resource]
-	for i, level := range b.in.SCPs {
-		s, err := b.set(eval.SCP, fmt.Sprintf("scps[%d]", i), level)
-		if err != nil {
-			return err
-		}
-		b.policies.SCPs = append(b.policies.SCPs, s)
+	if b.policies.Boundary, err = b.optional(n, eval.Boundary, "boundary", in.Boundary); err != nil {
+		return err
 	}
-	for i, level := range b.in.RCPs {
-		s, err := b.set(eval.RCP, fmt.Sprintf("rcps[%d]", i), level)
-		if err != nil {
-			return err
-		}
-		b.policies.RCPs = append(b.policies.RCPs, s)
+	if b.policies.Session, err = b.optional(n, eval.Session, "session", in.Session); err != nil {
+		return err
 	}
+	if b.policies.Endpoint, err = b.optional(n, eval.Endpoint, "endpoint", in.Endpoint); err != nil {
+		return err
+	}
+	if b.policies.SCPs, err = b.levels(n, eval.SCP, "scps", in.SCPs); err != nil {
+		return err
+	}
+	if b.policies.RCPs, err = b.levels(n, eval.RCP, "rcps", in.RCPs); err != nil {
+		return err
+	}
+	b.shares()
+	n[eval.Trust] = n[eval.Resource]
 	return nil
 }
 
-func (b *builder) set(layer eval.Layer, name string, list documents) (eval.Set, error) {
-	var s eval.Set
-	var names []string
-	for i, raw := range list {
-		called := name
-		if len(list) > 1 || layer == eval.Identity || layer == eval.SCP || layer == eval.RCP {
-			called = fmt.Sprintf("%s[%d]", name, i)
+// optional reads the documents of a layer that need not apply.
+func (b *builder) optional(n names, layer eval.Layer, name string, d documents) (*eval.Set, error) {
+	if d == nil {
+		return nil, nil
+	}
+	s, err := b.set(n, layer, name, d)
+	return &s, err
+}
+
+// levels reads SCPs or RCPs.
+func (b *builder) levels(n names, layer eval.Layer, name string, list []documents) ([]eval.Set, error) {
+	var sets []eval.Set
+	for i, level := range list {
+		s, err := b.set(n, layer, fmt.Sprintf("%s[%d]", name, i), level)
+		if err != nil {
+			return nil, err
 		}
-		p, err := b.document(called, raw)
+		sets = append(sets, s)
+	}
+	return sets, nil
+}
+
+func (b *builder) set(n names, layer eval.Layer, name string, list documents) (eval.Set, error) {
+	var s eval.Set
+	var called []string
+	for i, raw := range list {
+		one := name
+		if len(list) > 1 || layer == eval.Identity || layer == eval.SCP || layer == eval.RCP {
+			one = fmt.Sprintf("%s[%d]", name, i)
+		}
+		p, err := b.document(one, raw)
 		if err != nil {
 			return s, err
 		}
 		s.Policies = append(s.Policies, p)
-		names = append(names, called)
+		called = append(called, one)
 	}
-	b.decision.names[layer] = append(b.decision.names[layer], names)
+	n[layer] = append(n[layer], called)
 	return s, nil
 }
 
@@ -357,7 +405,7 @@ func (b *builder) document(name string, raw json.RawMessage) (*policy.Policy, er
 			return nil, documentError{offset, name, p.Message}
 		}
 	}
-	return policy.Compile(d), nil
+	return policy.CompileUnder(d, b.decision.Readings), nil
 }
 
 // ContextValue reads one value of a request context as the outside formats write it: a string, a number, a boolean, or a
