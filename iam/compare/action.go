@@ -67,13 +67,14 @@ func familiar(names []string) string {
 	return names[0]
 }
 
-// signature is which statements an action is in; concerned, whether some statement that is no Deny is among them.
+// signature is which statements an action is in. Concerned: a difference about it can be, because some statement allows it, or
+// denies what an identity policy of the resource's account may allow.
 func (c *comparison) signature(lower string) (signature string, concerned bool) {
 	var b []byte
 	for rule := range c.rules(c.all) {
 		if rule.Actions.Match(lower) {
 			b = append(b, '1')
-			concerned = concerned || rule.Effect != policy.Deny
+			concerned = concerned || rule.Effect != policy.Deny || c.kind == policy.Resource
 		} else {
 			b = append(b, '0')
 		}

@@ -24,7 +24,7 @@ type caller struct {
 // callersOf are the classes of callers that the statements tell apart, those that stand for most first.
 func (c *comparison) callersOf() []caller {
 	accounts := c.accounts()
-	stranger := fresh(accounts, c.o.Account)
+	stranger := fresh(accounts, c.owner)
 	var all []caller
 	if c.kind == policy.Identity {
 		if c.o.Account != "" {
@@ -40,12 +40,12 @@ func (c *comparison) callersOf() []caller {
 	for i := range all {
 		all[i].anyone = true
 	}
-	if c.o.Account != "" && !slices.Contains(accounts, c.o.Account) {
-		accounts = append(accounts, c.o.Account)
+	if !slices.Contains(accounts, c.owner) {
+		accounts = append(accounts, c.owner)
 	}
 	for _, a := range accounts {
 		who := "principals of account " + a
-		if a == c.o.Account {
+		if a == c.owner {
 			who = "principals of its own account"
 		}
 		all = c.principals(all, c.partition, a, who)
@@ -54,7 +54,7 @@ func (c *comparison) callersOf() []caller {
 	all = append(all, c.named()...)
 	all = append(all, caller{who: "AWS services that neither side names", subject: eval.ServiceCaller("unnamed.amazonaws.com")})
 	if c.kind == policy.Trust {
-		owner := c.owner()
+		owner := c.owner
 		all = append(all,
 			caller{who: "identity providers of its account that neither side names", subject: eval.FederatedCaller(eval.WebIdentity, "arn:"+c.partition+":iam::"+owner+":oidc-provider/unnamed.example.com")},
 			caller{who: "identity providers of its account that neither side names", subject: eval.FederatedCaller(eval.SAML, "arn:"+c.partition+":iam::"+owner+":saml-provider/unnamed")})
@@ -64,7 +64,7 @@ func (c *comparison) callersOf() []caller {
 
 // principals adds the principals of one account.
 func (c *comparison) principals(all []caller, partition, account, who string) []caller {
-	own := c.kind == policy.Identity || account == c.o.Account
+	own := c.kind == policy.Identity || account == c.owner
 	all = append(all,
 		caller{who: who, subject: eval.SomePrincipal(partition, account), stands: eval.Role, own: own},
 		caller{who: who, subject: eval.SomePrincipal(partition, account), stands: eval.User, own: own})
@@ -82,7 +82,7 @@ func (c *comparison) named() []caller {
 	byName := map[string]caller{}
 	add := func(who string, s *eval.Caller) {
 		if _, seen := byName[who]; !seen {
-			byName[who] = caller{who: who, subject: s, own: s.Account != "" && s.Account == c.o.Account}
+			byName[who] = caller{who: who, subject: s, own: s.Account == c.owner}
 		}
 	}
 	for rule := range c.rules(c.all) {
@@ -105,7 +105,7 @@ func (c *comparison) named() []caller {
 					add(v.Value, s)
 				}
 			case policy.UniqueIDForm:
-				if s, err := eval.NewCaller("arn:" + c.partition + ":iam::" + c.owner() + ":role/deleted"); err == nil {
+				if s, err := eval.NewCaller("arn:" + c.partition + ":iam::" + c.owner + ":role/deleted"); err == nil {
 					s.UniqueID = v.Value
 					s.Update()
 					add("who has the unique id "+v.Value, s)
@@ -154,13 +154,13 @@ func isCallerKey(key string) bool {
 	return strings.EqualFold(key, "aws:PrincipalAccount") || strings.EqualFold(key, "aws:PrincipalArn")
 }
 
-// owner is the account of the resource, or a made-up one.
-func (c *comparison) owner() string {
+// ownerOf is the account of the resource, or a made-up one.
+func (c *comparison) ownerOf() string {
 	if c.o.Account != "" {
 		return c.o.Account
 	}
 	accounts := c.accounts()
-	return fresh(append(accounts, fresh(accounts, "")), "")
+	return fresh(accounts, fresh(accounts, ""))
 }
 
 // fresh is an account id that is none of the known ones.

@@ -145,6 +145,7 @@ type comparison struct {
 	o         Options
 	all       []*policy.Policy // of both sides
 	partition string
+	owner     string // account of the resource, made up where it is not known
 	callers   []caller
 	variables []string // keys of the variables in Resource elements
 	sessions  bool     // some statement tells sessions of a role apart
@@ -166,6 +167,7 @@ func newComparison(kind policy.Kind, all []*policy.Policy, o Options) *compariso
 	}
 	slices.Sort(c.variables)
 	c.variables = slices.Compact(c.variables)
+	c.owner = c.ownerOf()
 	c.callers = c.callersOf()
 	c.classes = c.actionClasses()
 	return c
@@ -188,27 +190,13 @@ func (c *comparison) rules(side []*policy.Policy) func(func(*policy.Rule) bool) 
 func (c *comparison) direction(from, to []*policy.Policy) ([]Difference, []string) {
 	s := search{comparison: c, from: from, to: to}
 	for i := range c.classes {
-		class := &c.classes[i]
-		if !c.mayAllow(to, class) {
-			continue
-		}
-		s.class(class)
+		s.class(&c.classes[i])
 		if s.asked > c.o.Questions {
 			s.open = append(s.open, question{reason: "more combinations of actions, resources and callers than are worked out"})
 			break
 		}
 	}
 	return merge(s.found), describe(s.open)
-}
-
-// mayAllow reports whether some statement of the side that is no Deny concerns the class.
-func (c *comparison) mayAllow(side []*policy.Policy, class *actionClass) bool {
-	for rule := range c.rules(side) {
-		if rule.Effect != policy.Deny && rule.Actions.Match(class.lower) {
-			return true
-		}
-	}
-	return false
 }
 
 // partitionOf is the partition that the documents name first, aws where they name none.

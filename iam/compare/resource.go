@@ -26,7 +26,7 @@ type resourceClasses struct {
 // resourcesOf cuts the resources into classes for one class of actions.
 func (c *comparison) resourcesOf(class *actionClass) resourceClasses {
 	if c.kind == policy.Trust {
-		return resourceClasses{list: []resourceClass{{example: "arn:" + c.partition + ":iam::" + c.owner() + ":role/example"}}}
+		return resourceClasses{list: []resourceClass{{example: "arn:" + c.partition + ":iam::" + c.owner + ":role/example"}}}
 	}
 	patterns := c.patterns(class)
 	key := strings.Join(patterns, "\n")

@@ -34,14 +34,16 @@ func (s *search) class(class *actionClass) {
 		s.open = append(s.open, question{class: class, reason: resources.incomplete})
 	}
 	for _, r := range resources.list {
-		if !s.reaches(class, r.example) {
-			continue
-		}
+		allowed := s.reached(s.to, class, r.example, policy.Allow)
+		spared := s.kind == policy.Resource && s.reached(s.from, class, r.example, policy.Deny)
 		for i := range s.callers {
 			c := &s.callers[i]
+			if !allowed && !(spared && c.own) {
+				continue
+			}
 			q := question{class: class, resource: r.example, caller: c, able: true}
 			s.ask(q)
-			if c.own && s.kind != policy.Identity && c.subject.Kind != eval.Root {
+			if allowed && c.own && s.kind != policy.Identity && c.subject.Kind != eval.Root {
 				q.able = false
 				s.ask(q)
 			}
@@ -52,17 +54,18 @@ func (s *search) class(class *actionClass) {
 	}
 }
 
-// reaches reports whether a statement of `to` that is no Deny concerns a resource. Variables may stand for anything.
-func (s *search) reaches(class *actionClass, resource string) bool {
-	for rule := range s.rules(s.to) {
-		if rule.Effect == policy.Deny || !rule.Actions.Match(class.lower) {
+// reached reports whether a statement of a side with the effect, or with none that can be read, concerns a resource. Variables
+// may stand for anything.
+func (s *search) reached(side []*policy.Policy, class *actionClass, resource string, effect policy.Effect) bool {
+	for rule := range s.rules(side) {
+		if rule.Effect != effect && rule.Effect != policy.NoEffect || !rule.Actions.Match(class.lower) {
 			continue
 		}
 		if !rule.Resources.Present || rule.Resources.Not && slices.ContainsFunc(rule.Resources.Values, hasVariable) {
 			return true
 		}
 		covered := slices.ContainsFunc(rule.Resources.Values, func(v policy.ResourcePattern) bool {
-			return !rule.Resources.Not && v.Template != nil || v.Template == nil && v.Pattern.Match(resource)
+			return v.Template != nil || v.Pattern.Match(resource)
 		})
 		if covered != rule.Resources.Not {
 			return true

@@ -47,7 +47,7 @@ func (c *comparison) request(q question, side []*policy.Policy, subject *eval.Ca
 		return r
 	}
 	p.Resource = &eval.Set{Policies: side}
-	r.ResourceAccount = c.owner()
+	r.ResourceAccount = c.owner
 	if q.able && subject.Account != "" && subject.Kind != eval.Root {
 		p.Identity.Policies = everything
 	}
