@@ -100,26 +100,24 @@ func (r *Request) facts() *Facts {
 
 var noFacts Facts
 
-// granted is what KMS grants allow the caller (rule 49). A grant needs nothing beside it, in any account, and no policy can take
-// it away but by Deny. Retiring is for the retiring principal, for a grantee whose grant says so, for the key's account, and for
+// granted is what KMS grants allow the caller (rule 49), by the strength with which they name it. A grant needs nothing beside it,
+// in any account, and no policy can take it away but by Deny; one to an account is for those whom that account's policies allow. Retiring is for the retiring principal, for a grantee whose grant says so, for the key's account, and for
 // those to whom that account's policies delegate it.
 // Source: AWS KMS Developer Guide, "Grants in AWS KMS"; AWS KMS API Reference, "RetireGrant".
-func (n *run) granted() term {
-	result := no
+func (n *run) granted() match {
+	result := nobody
 	grants := n.r.facts().Grants
 	for i := range grants {
 		g := &grants[i]
-		t := no
 		if n.operates(g) {
-			t = n.holder(g.Grantee).and(n.condition(g.Condition))
+			n.hold(&result, g.Grantee, n.condition(g.Condition))
 		}
 		if n.r.Action.lower == retireGrant && g.Retiring != "" {
-			t = t.or(n.holder(g.Retiring))
+			n.hold(&result, g.Retiring, yes)
 		}
-		result = result.or(t)
 	}
 	if n.r.Action.lower == retireGrant && n.r.Caller.Kind == Root && n.sameAccount() == cond.True {
-		return yes
+		result.add(direct, yes)
 	}
 	return result
 }
@@ -135,16 +133,18 @@ func (n *run) operates(g *KMSGrant) bool {
 	return false
 }
 
-// holder is whether the caller is the principal that a grant names: a user, a role with all its sessions, one session, a service,
-// or the account with its root user.
-func (n *run) holder(name string) term {
+// hold adds whether the caller is the principal that a grant names: a user, a role with all its sessions, one session, an account, a
+// service.
+func (n *run) hold(result *match, name string, condition term) {
 	v := policy.CompilePrincipal(policy.AWS, name)
-	if !strings.HasPrefix(name, "arn:") {
+	if !strings.HasPrefix(name, "arn:") && !arn.IsAccountID(name) {
 		v = policy.CompilePrincipal(policy.Service, name)
 	}
 	m := nobody
 	n.principal(&v, &m)
-	return m[direct].or(m[named])
+	for g, t := range m {
+		result.add(grant(g), t.and(condition))
+	}
 }
 
 // restricted: S3 lets nobody from outside the bucket's account use a public bucket policy where public buckets are restricted;

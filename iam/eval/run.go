@@ -71,15 +71,14 @@ func (n *run) decide() Decision {
 	if len(facts.Grants) > 0 || r.Action.lower == retireGrant {
 		g.kms = n.granted()
 	} else {
-		g.kms = no
+		g.kms = nobody
 	}
 	return n.combine(&l, target, g)
 }
 
 // grantees is how strongly each of the resource's policies names the caller, and what KMS grants allow it.
 type grantees struct {
-	resource, accessPoint match
-	kms                   term
+	resource, accessPoint, kms match
 }
 
 // assumesRole reports whether the request is decided by a role's trust policy.
@@ -363,7 +362,8 @@ func (n *run) combine(l *[layers]outcome, target Layer, given grantees) Decision
 		access = bucket.and(n.access(l, Point, g, limits, same))
 		target = Point
 	}
-	access = access.or(given.kms)
+	byGrant := given.kms[delegate].and(l[Identity].allow).and(limits)
+	access = access.or(given.kms[direct]).or(given.kms[named]).or(byGrant)
 	total := access.and(around).and(n.deny.not())
 
 	d := Decision{Identity: l[Identity].by, Resource: l[target].by, CallerAssumed: n.r.Policies.CallerAssumed}

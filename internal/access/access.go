@@ -31,6 +31,7 @@ type Graph struct {
 	edgesTo     map[string][]*Edge            // by target ARN
 	trusting    map[string][]*Edge            // trusts of roles by grantee: principal ARN, account id, host, "*"
 	raw         map[*policy.Rule]cond.Formula // what a statement's own conditions demand
+	facts       map[string]*eval.Facts        // what is known of a resource beside its policies, by ARN
 	out, in     [][]*Edge                     // crossings by Principal.Index
 }
 

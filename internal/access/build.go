@@ -49,6 +49,7 @@ func Build(o *org.Org, options Options) *Graph {
 		}
 	}
 	g.indexRawConditions()
+	g.indexFacts()
 	perRole := make([][]*Edge, len(o.Principals))
 	parallel(len(o.Principals), func(i int) {
 		if p := o.Principals[i]; p.Role != nil {

@@ -237,7 +237,7 @@ func (g *Graph) decide(c *eval.Caller, p *org.Principal, action eval.Action, res
 		ctx.Parent = known
 		known = ctx
 	}
-	return g.engine.Decide(&eval.Request{Caller: c, Action: action, Resource: resource, ResourceAccount: t.Account, Context: known, Policies: &policies})
+	return g.engine.Decide(&eval.Request{Caller: c, Action: action, Resource: resource, ResourceAccount: t.Account, Context: known, Policies: &policies, Facts: g.factsOf(&t)})
 }
 
 // targetOf finds what a resource ARN names.

@@ -77,7 +77,7 @@ func (g *Graph) ask(c *eval.Caller, p *org.Principal, q probe, t *Target, ctx *c
 	case t.Resource != nil:
 		policies.Resource = t.Resource.Policy
 	}
-	request := eval.Request{Caller: c, Action: q.action, Resource: q.resource, ResourceAccount: t.Account, Context: child(ctx, c), Policies: &policies}
+	request := eval.Request{Caller: c, Action: q.action, Resource: q.resource, ResourceAccount: t.Account, Context: child(ctx, c), Policies: &policies, Facts: g.factsOf(t)}
 	d := g.engine.Decide(&request)
 	if t.Role == nil || d.Verdict != eval.Unknown {
 		return d

@@ -242,8 +242,6 @@ func (g *Graph) kmsGrantEdges() []*Edge {
 			Grantee:   g.namedGrantee(kg.Grantee, target.Account),
 			Mechanism: KMSGrantGiven,
 			Target:    target,
-			Verdict:   eval.Allow,
-			LeftOver:  cond.Always(),
 			By:        Evidence{Subject: kg.Key, Document: "grant " + kg.ID, Statement: -1, Source: kg.Source},
 		}
 		e.CrossAccount = e.Grantee.Account != target.Account
@@ -251,12 +249,44 @@ func (g *Graph) kmsGrantEdges() []*Edge {
 			e.Actions = append(e.Actions, "kms:"+operation)
 		}
 		slices.Sort(e.Actions)
-		if kg.Constraints != nil {
-			e.Verdict, e.LeftOver = eval.Unknown, cond.NotUnderstood("the encryption context must meet the grant's constraints")
-		}
+		g.settleKMSGrant(e, kg)
 		edges = append(edges, e)
 	}
 	return edges
+}
+
+// settleKMSGrant decides what a KMS grant gives by itself: the grantee's own policies, its SCPs and the RCPs of the key's account may
+// deny it.
+func (g *Graph) settleKMSGrant(e *Edge, kg *snapshot.KMSGrant) {
+	c, p := g.callerOf(&e.Grantee, &e.Target, e.Mechanism)
+	if c == nil { // a principal that does not exist any more
+		e.Verdict, e.LeftOver, e.Denied = eval.Deny, cond.Never(), eval.Resource
+		return
+	}
+	policies := g.callerPolicies(c, p)
+	if home := g.homeOf(&e.Target); home != nil {
+		policies.RCPs = home.RCPs
+	}
+	known := &cond.Context{Rest: cond.Undetermined}
+	if e.Target.Resource != nil {
+		known = g.resourceContext(e.Target.Resource)
+	}
+	facts := &eval.Facts{Grants: []eval.KMSGrant{grantOf(kg)}}
+	e.Verdict, e.LeftOver = eval.Deny, cond.Never()
+	for _, name := range e.Actions {
+		action, err := eval.ActionOf(name)
+		if err != nil {
+			continue // a grant of an operation without a name gives none
+		}
+		d := g.engine.Decide(&eval.Request{Caller: c, Action: action, Resource: kg.Key, ResourceAccount: e.Target.Account,
+			Context: child(known, c), Policies: &policies, Facts: facts})
+		switch {
+		case d.Verdict == eval.Deny && e.Verdict == eval.Deny:
+			e.Denied, e.Explicit = d.By.Layer, d.Explicit
+		case d.Verdict == eval.Allow || d.Verdict == eval.Unknown && e.Verdict == eval.Deny:
+			e.Verdict, e.LeftOver, e.CallerAssumed = d.Verdict, d.LeftOver, d.CallerAssumed
+		}
+	}
 }
 
 // shareEdges are the trusts that RAM shares and image and snapshot permissions give (rule 139).
