@@ -53,7 +53,7 @@ type Chain struct {
 	With  Credentials // how Start's credentials came to be
 	// Session are the policies of Start's own session, nil where it carries none.
 	Session *Set
-	Hops  []Hop
+	Hops    []Hop
 	// Act is the request at the end. Its Caller is set by the chain, and of its Policies the caller's side. nil asks only whether
 	// the last role can be assumed.
 	Act *Request
