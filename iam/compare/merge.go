@@ -86,8 +86,8 @@ func describe(open []question) []string {
 			break
 		}
 		q, line := s.first, ""
-		if q.class != nil {
-			line = q.class.action.String()
+		if q.action.String() != "" {
+			line = q.action.String()
 			if q.resource != "" {
 				line += " on " + q.resource
 			}

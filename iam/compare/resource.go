@@ -15,6 +15,7 @@ import (
 type resourceClass struct {
 	in, out []string
 	example string
+	action  eval.Action // the one that the example is for
 }
 
 // resourceClasses are the classes that have a member. Incomplete says why some may be missing, "" where none is.
@@ -26,7 +27,7 @@ type resourceClasses struct {
 // resourcesOf cuts the resources into classes for one class of actions.
 func (c *comparison) resourcesOf(class *actionClass) resourceClasses {
 	if c.kind == policy.Trust {
-		return resourceClasses{list: []resourceClass{{example: "arn:" + c.partition + ":iam::" + c.owner + ":role/example"}}}
+		return resourceClasses{list: []resourceClass{{example: "arn:" + c.partition + ":iam::" + c.owner + ":role/example", action: class.action}}}
 	}
 	patterns := c.patterns(class)
 	key := strings.Join(patterns, "\n")
@@ -37,34 +38,75 @@ func (c *comparison) resourcesOf(class *actionClass) resourceClasses {
 		classes = resourceClasses{t.found, t.incomplete}
 		c.resources[key] = classes
 	}
-	// The examples are those of the action's own types where they can be.
 	shown := resourceClasses{incomplete: classes.incomplete}
 	for _, r := range classes.list {
-		for _, own := range c.typical(class.action) {
-			if s, found, _ := example(append(slices.Clone(r.in), own), r.out); found {
-				r.example = s
-				break
-			}
-		}
-		shown.list = append(shown.list, r)
+		shown.list = append(shown.list, c.familiar(class, r))
 	}
 	if c.kind == policy.Identity {
-		var everything resourceClass // a request without a resource
-		for _, p := range patterns {
-			if matches(p, "*") {
-				everything.in = append(everything.in, p)
-			} else {
-				everything.out = append(everything.out, p)
-			}
-		}
-		everything.example = "*"
-		if usual(class.action, "*") {
-			shown.list = slices.Insert(shown.list, 0, everything)
+		none := resourceClass{example: "*", action: class.action} // a request without a resource
+		if at := slices.IndexFunc(class.names, func(n string) bool { return usual(eval.MustAction(n), "*") }); at >= 0 {
+			none.action = eval.MustAction(class.names[at])
+			shown.list = slices.Insert(shown.list, 0, none)
 		} else {
-			shown.list = append(shown.list, everything)
+			shown.list = append(shown.list, none)
 		}
 	}
 	return shown
+}
+
+// maxTried is how many actions of a class are held against AWS's tables.
+const maxTried = 200
+
+// familiar gives a class of resources an example of a type that some action of the class takes, where there is one.
+func (c *comparison) familiar(class *actionClass, r resourceClass) resourceClass {
+	r.action = class.action
+	tried := []string{class.action.String()}
+	if a, err := arn.Parse(r.example); err == nil {
+		for _, n := range class.names {
+			if strings.HasPrefix(n, a.Service+":") && len(tried) < maxTried {
+				tried = append(tried, n)
+			}
+		}
+	}
+	for _, name := range tried {
+		action := eval.MustAction(name)
+		if s, found := c.typical(action, r); found {
+			r.example, r.action = s, action
+			return r
+		}
+	}
+	return r
+}
+
+// typical is a resource of the class that an action takes, as far as AWS's tables say.
+func (c *comparison) typical(action eval.Action, r resourceClass) (s string, found bool) {
+	for _, p := range c.types(action) {
+		if s, found, _ = example(append(slices.Clone(r.in), p), r.out); found {
+			return s, true
+		}
+	}
+	return "", false
+}
+
+// taking are the actions of a class that take resources of a class, all where none is known to, or where they are too many to ask.
+func (c *comparison) taking(class *actionClass, r resourceClass) []string {
+	if len(class.names) > maxTried || c.kind == policy.Trust {
+		return class.names
+	}
+	var some []string
+	for _, n := range class.names {
+		_, found := c.typical(eval.MustAction(n), r)
+		if r.example == "*" {
+			found = usual(eval.MustAction(n), "*")
+		}
+		if found {
+			some = append(some, n)
+		}
+	}
+	if some == nil {
+		return class.names
+	}
+	return some
 }
 
 // patterns are those of the statements that concern a class of actions, sorted. A variable has its sample value in them.
@@ -145,10 +187,13 @@ func (t *tree) grow(in, out []string) {
 	t.found = append(t.found, resourceClass{in: in, out: out, example: s})
 }
 
-// typical are patterns of resources that an action takes, the required ones first.
-func (c *comparison) typical(action eval.Action) []string {
+// types are patterns of the resources that an action takes, the required ones first.
+func (c *comparison) types(action eval.Action) []string {
 	var first, rest []string
-	known, _ := ref.LookupAction(action.String())
+	known, ok := ref.LookupAction(action.String())
+	if !ok {
+		return []string{"arn:" + c.partition + ":" + action.Service() + ":*:*:*"}
+	}
 	for _, r := range known.Resources {
 		t, _ := ref.LookupResourceType(action.Service(), r.Type)
 		for _, p := range t.ARNs {
@@ -159,7 +204,7 @@ func (c *comparison) typical(action eval.Action) []string {
 			}
 		}
 	}
-	return append(slices.Concat(first, rest), "arn:"+c.partition+":"+action.Service()+":*:*:*", "arn:"+c.partition+":*:*:*:*")
+	return slices.Concat(first, rest)
 }
 
 // usual reports whether an action takes such a resource, as far as AWS's tables say.

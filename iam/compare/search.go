@@ -20,6 +20,8 @@ type search struct {
 // question is one combination of classes. Reason is why it is undecided.
 type question struct {
 	class    *actionClass
+	within   resourceClass
+	action   eval.Action // of the class, and a resource of the other class
 	resource string
 	caller   *caller
 	// able: the caller may do everything by its own policies; not able: nothing.
@@ -31,7 +33,7 @@ type question struct {
 func (s *search) class(class *actionClass) {
 	resources := s.resourcesOf(class)
 	if resources.incomplete != "" {
-		s.open = append(s.open, question{class: class, reason: resources.incomplete})
+		s.open = append(s.open, question{action: class.action, reason: resources.incomplete})
 	}
 	for _, r := range resources.list {
 		allowed := s.reached(s.to, class, r.example, policy.Allow)
@@ -41,7 +43,7 @@ func (s *search) class(class *actionClass) {
 			if !allowed && !(spared && c.own) {
 				continue
 			}
-			q := question{class: class, resource: r.example, caller: c, able: true}
+			q := question{class: class, within: r, action: r.action, resource: r.example, caller: c, able: true}
 			s.ask(q)
 			if allowed && c.own && s.kind != policy.Identity && c.subject.Kind != eval.Root {
 				q.able = false

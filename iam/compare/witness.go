@@ -35,7 +35,7 @@ func (w *Witness) Request(p *eval.Policies) *eval.Request {
 // request puts one side into the place that its kind has in a request, and takes the other layers as open as they can be.
 func (c *comparison) request(q question, side []*policy.Policy, subject *eval.Caller, ctx *cond.Context) *eval.Request {
 	p := &eval.Policies{}
-	r := &eval.Request{Caller: subject, Action: q.class.action, Resource: q.resource, Context: ctx, Policies: p}
+	r := &eval.Request{Caller: subject, Action: q.action, Resource: q.resource, Context: ctx, Policies: p}
 	if c.kind == policy.Identity {
 		p.Identity.Policies = side
 		if q.resource != "*" {
@@ -73,7 +73,7 @@ func allow(who policy.PrincipalElement) *policy.Policy {
 // confirm makes a concrete request of the keys under which a difference can hold, and asks the evaluator about it.
 func (s *search) confirm(q question, more cond.Formula, found *cond.Context) (cond.Truth, Difference, string) {
 	unconfirmed := "no request was found that shows whether it can be that " + more.String()
-	w := Witness{Caller: s.member(q.caller, found), Action: q.class.action, Resource: q.resource}
+	w := Witness{Caller: s.member(q.caller, found), Action: q.action, Resource: q.resource}
 	if w.Caller == nil {
 		return cond.Unknown, Difference{}, unconfirmed
 	}
@@ -92,7 +92,7 @@ func (s *search) confirm(q question, more cond.Formula, found *cond.Context) (co
 		return cond.Unknown, Difference{}, unconfirmed
 	}
 	d := Difference{
-		Allows: nowhere, Denies: nowhere, Actions: q.class.names, Resource: q.resource, Unusual: !usual(q.class.action, q.resource),
+		Allows: nowhere, Denies: nowhere, Actions: s.taking(q.class, q.within), Resource: q.resource, Unusual: !usual(q.action, q.resource),
 		Who: []string{q.caller.who}, Conditions: more, Witness: w, anyone: q.caller.anyone,
 	}
 	by := yes.Resource

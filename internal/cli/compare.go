@@ -172,7 +172,7 @@ func kindOf(asked string, old, current *policyFile) (policy.Kind, error) {
 	case b == policy.AnyKind:
 		return a, nil
 	}
-	return policy.AnyKind, usagef("%s looks like a %s policy and %s like a %s policy: say what they are with --type", old.name, kindNames[a], current.name, kindNames[b])
+	return policy.AnyKind, usagef("%s and %s look like policies of two types: %s and %s; say what they are with --type", old.name, current.name, kindNames[a], kindNames[b])
 }
 
 // kind is what the documents look like: who has a Principal and no Resource, and is about assuming roles alone, is a trust policy.
