@@ -1,6 +1,12 @@
 // Package arn reads and matches the names of AWS: Amazon Resource Names, account ids, partitions,
 // and the wildcards ("*" any run of characters, "?" exactly one) that policies use in them.
 //
+//	bucket := arn.CompilePattern("arn:aws:s3:::reports-*")
+//	bucket.Match("arn:aws:s3:::reports-2026") // true, and costs no memory
+//
+// Parse takes an ARN apart, CompilePattern and CompileGlob prepare patterns for matching, and Intersects and Covers compare two
+// patterns as the sets of names that they match. An ARN pattern is compared field by field, a Glob as one string.
+//
 // It promises to accept what IAM accepts in a policy and to say no to the rest with a reason; it refuses to guess a
 // partition, a region or an account that the text does not carry. Nothing here knows a particular service's
 // resource syntax: what follows the fifth colon is one opaque field.

@@ -1,5 +1,10 @@
 // Package cond holds the conditions of AWS policies as values.
 //
+//	block := cond.Block{cond.CompileTest("StringEquals", "sts:ExternalId", []string{"watchtower"}, true)}
+//	ctx := &cond.Context{Rest: cond.Undetermined} // nothing is known of the request
+//	block.Eval(ctx)     // Unknown
+//	block.LeftOver(ctx) // sts:ExternalId = watchtower
+//
 // It answers two questions about a condition block. Eval: does it hold in a context in which each key is known, known to
 // be absent, or unknown? The answer is one of three, and costs no allocation. LeftOver: what must still be true, when
 // the answer is unknown? The answer is a Formula in normal form: constants folded, contradictions gone, duplicates

@@ -1,6 +1,15 @@
 // Package eval decides AWS requests: identity, resource, trust, boundary, session, SCP, RCP and endpoint policies against
 // one request, by the numbered rules of docs/reference/semantics.md.
 //
+//	caller, err := eval.NewCaller("arn:aws:iam::111122223333:role/reader")
+//	action, err := eval.ActionOf("s3:GetObject")
+//	engine := ref.Engine() // or new(eval.Evaluator), without the dated tables of package ref
+//	d := engine.Decide(&eval.Request{
+//		Caller: caller, Action: action, Resource: "arn:aws:s3:::reports/2026.pdf", ResourceAccount: "111122223333",
+//		Policies: &eval.Policies{Identity: eval.Set{Policies: []*policy.Policy{compiled}}},
+//	})
+//	fmt.Println(d.Verdict, d.By.Layer, d.LeftOver)
+//
 // There is one evaluator. A concrete question (every context key known), a conditional one (some keys unknown), a
 // symbolic one (the caller is "some principal of account X" or "anyone") and a traced one differ in what they put into
 // the Request and the Evaluator, not in the code that answers. The answer is Allow, Deny or Unknown; Unknown comes

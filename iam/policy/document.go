@@ -1,5 +1,11 @@
 // Package policy reads, prints and compiles AWS policy documents.
 //
+//	document, problems := policy.Parse(text)
+//	for _, p := range problems {
+//		fmt.Println(p) // line 5, column 16: Effect: expected "Allow" or "Deny", found "allow"
+//	}
+//	compiled := policy.Compile(document) // unless some problem is Fatal
+//
 // Parse accepts what AWS accepts (a scalar where a list may stand, one statement without its list, any order of keys,
 // versions 2008-10-17 and 2012-10-17, a byte order mark, the URL-encoded form in which IAM returns documents), keeps
 // the position of every element, and reports every problem it finds instead of the first. Compile turns a document into

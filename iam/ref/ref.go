@@ -1,5 +1,12 @@
 // Package ref holds reference tables about AWS: facts that age. Each table names its source and its date, and is
 // passed to the engine and the rules as an argument; nothing here decides.
+//
+//	engine := ref.Engine()                      // an evaluator with the tables that it needs
+//	ref.Expand("s3:Get*Acl")                    // the actions that a pattern covers
+//	ref.ConditionKey("aws:PrincipleOrgID")      // not documented; aws:PrincipalOrgID is nearest
+//	issuer, shared := ref.SharedIssuer(provider) // whether an OIDC issuer serves many tenants
+//
+// What a table does not hold may exist all the same: Tables says of which day each one is.
 package ref
 
 // Dated is where a table comes from.
