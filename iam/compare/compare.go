@@ -83,8 +83,8 @@ type Result struct {
 // none.
 type Place struct {
 	Document, Statement int
-	Sid                 string
-	Pos                 policy.Position
+	Sid                 string          // of the statement; "" where it has none
+	Pos                 policy.Position // of the statement
 }
 
 var nowhere = Place{Document: -1, Statement: -1}

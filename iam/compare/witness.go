@@ -15,8 +15,8 @@ import (
 type Witness struct {
 	Caller          *eval.Caller
 	Action          eval.Action
-	Resource        string
-	ResourceAccount string
+	Resource        string // as in eval.Request
+	ResourceAccount string // as in eval.Request
 	Context         map[string][]string
 	// Allowing and Denying are all policies of the request by the one side and by the other. Beside the compared policies
 	// they hold what the other layers were taken for.
