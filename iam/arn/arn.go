@@ -35,7 +35,7 @@ type ARN struct {
 }
 
 // Parse splits s into the six fields of an ARN. It checks the shape only: a pattern such as
-// arn:aws:iam::*:role/ci is an ARN too.
+// arn:aws:iam::*:role/ci is an ARN too. Errors wrap ErrInvalid and say what is missing.
 func Parse(s string) (ARN, error) {
 	fields := strings.SplitN(s, ":", 6)
 	if len(fields) < 6 {

@@ -6,7 +6,7 @@ import (
 )
 
 // UnmarshalJSON reads the normal form that MarshalJSON writes, so that formulas of an earlier report can be compared. Text
-// like ${aws:username} in a value is read as a variable.
+// like ${aws:username} in a value is read as a variable. An error says what is no JSON, no known operator or no value of it.
 func (f *Formula) UnmarshalJSON(data []byte) error {
 	var alternatives [][]constraintJSON
 	if err := json.Unmarshal(data, &alternatives); err != nil {

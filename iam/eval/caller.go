@@ -61,7 +61,8 @@ type Caller struct {
 }
 
 // NewCaller makes a caller from a name: the ARN of a user, role, role session, federated user, account root or identity provider
-// (a subject of it, see WithClaims), the host name of a service, or "anonymous".
+// (a subject of it, see WithClaims), the host name of a service, or "anonymous". The error says what the name is none of; a user
+// or role in it is not looked up.
 func NewCaller(name string) (*Caller, error) {
 	if name == "anonymous" {
 		return AnonymousCaller(), nil

@@ -28,7 +28,7 @@ func (d *Document) Canonical() []byte {
 	return w.out
 }
 
-// MarshalJSON prints the canonical form.
+// MarshalJSON prints the canonical form. There is no error.
 func (d *Document) MarshalJSON() ([]byte, error) { return d.Canonical(), nil }
 
 // Key identifies what the document says: equal keys, equal documents.

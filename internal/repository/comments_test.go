@@ -63,7 +63,7 @@ func documentation(t *testing.T, pkg string) *doc.Package {
 }
 
 // undocumented lists the exported names of a package that say nothing about themselves: no comment above them, none above
-// their group, none behind them. Fields count, and so do methods, but for those whose meaning the language gives.
+// their group, none behind them; and the functions with an error of which their comment does not speak. Fields count, and so do methods, but for those whose meaning the language gives.
 func undocumented(p *doc.Package) []string {
 	var found []string
 	report := func(name, comment string) {
@@ -88,6 +88,9 @@ func undocumented(p *doc.Package) []string {
 			if !slices.Contains([]string{"String", "Error", "MarshalJSON", "UnmarshalJSON"}, f.Name) {
 				report(receiver+f.Name, f.Doc)
 			}
+			if f.Doc != "" && fails(f.Decl) && f.Name != "MarshalJSON" && !strings.Contains(strings.ToLower(f.Doc), "error") {
+				found = append(found, receiver+f.Name+" (its errors)")
+			}
 		}
 	}
 	values(p.Consts)
@@ -104,6 +107,11 @@ func undocumented(p *doc.Package) []string {
 		}
 	}
 	return found
+}
+
+// fails reports whether a function returns an error, of which its comment must then speak.
+func fails(f *ast.FuncDecl) bool {
+	return f.Type.Results != nil && slices.ContainsFunc(f.Type.Results.List, func(r *ast.Field) bool { return types.ExprString(r.Type) == "error" })
 }
 
 // enumeration reports the constants of a type. One that reads as its own name needs no words: the type's comment says what all
@@ -174,6 +182,12 @@ func Made() {}
 
 func Silent() {}
 
+// Failing says what it does, and not how it fails.
+func Failing() error { return nil }
+
+// Honest has an error where it cannot.
+func Honest() (int, error) { return 0, nil }
+
 func (Said) String() string { return "" }
 
 func (Said) Quiet() {}
@@ -194,7 +208,7 @@ var (
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"Alone", "Silent", "Kind", "the constants of Kind", "Said.Quiet", "Said.Bare"}
+	want := []string{"Alone", "Failing (its errors)", "Silent", "Kind", "the constants of Kind", "Said.Quiet", "Said.Bare"}
 	if got := undocumented(p); !slices.Equal(got, want) {
 		t.Errorf("without comment: %q, want %q", got, want)
 	}
