@@ -3,7 +3,7 @@
 //	block := cond.Block{cond.CompileTest("StringEquals", "sts:ExternalId", []string{"watchtower"}, true)}
 //	ctx := &cond.Context{Rest: cond.Undetermined} // nothing is known of the request
 //	block.Eval(ctx)     // Unknown
-//	block.LeftOver(ctx) // sts:ExternalId = watchtower
+//	block.LeftOver(ctx) // sts:ExternalId is "watchtower"
 //
 // It answers two questions about a condition block. Eval: does it hold in a context in which each key is known, known to
 // be absent, or unknown? The answer is one of three, and costs no allocation. LeftOver: what must still be true, when

@@ -37,7 +37,7 @@ func ExampleBlock_LeftOver() {
 	ctx.Set("aws:username", "ada")
 	fmt.Println(block.LeftOver(&ctx))
 	// Output:
-	// aws:SourceIp in 203.0.113.0/24 and s3:prefix like home/ada/*
+	// from 203.0.113.0/24, s3:prefix matches "home/ada/*"
 }
 
 // Formulas are closed under And, Or and Not, and stay in normal form: contradictions and repetitions are gone, and equal formulas
@@ -53,8 +53,8 @@ func ExampleFormula() {
 	fmt.Println(ours.Or(ours.Not()))
 	fmt.Println(ours.And(office).Or(ours).Equal(ours))
 	// Output:
-	// aws:PrincipalArn like arn:aws:iam::111122223333:role/office-* and aws:PrincipalOrgID = o-a1b2c3d4e5
-	// aws:PrincipalArn not like arn:aws:iam::111122223333:role/office-* and aws:PrincipalOrgID != o-a1b2c3d4e5
+	// aws:PrincipalArn matches "arn:aws:iam::111122223333:role/office-*", aws:PrincipalOrgID is "o-a1b2c3d4e5"
+	// aws:PrincipalArn does not match "arn:aws:iam::111122223333:role/office-*", aws:PrincipalOrgID is not "o-a1b2c3d4e5"
 	// never
 	// always
 	// true
@@ -99,7 +99,7 @@ func ExampleFormula_MarshalJSON() {
 	fmt.Println(json.Unmarshal(text, &back), back)
 	// Output:
 	// [[{"key":"sts:ExternalId","operator":"StringNotEquals","values":["watchtower"],"absent":true}]] <nil>
-	// <nil> sts:ExternalId != watchtower
+	// <nil> sts:ExternalId is not "watchtower"
 }
 
 // An outsider's organisation is not known, and yet it is not ours.

@@ -235,7 +235,7 @@ func TestUnknownVariableIsDemanded(t *testing.T) {
 	if got := block.Eval(c); got != Unknown {
 		t.Errorf("got %v, want unknown", got)
 	}
-	if got, want := block.LeftOver(c).String(), "aws:Key != ${aws:username} and aws:username present"; got != want {
+	if got, want := block.LeftOver(c).String(), `aws:Key is not "${aws:username}", aws:username is present`; got != want {
 		t.Errorf("left over %q, want %q", got, want)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// String prints the formula in one line: "sts:ExternalId = x and aws:SourceIp in 203.0.113.0/24", alternatives joined by
-// "or", "always" and "never" for the constants.
+// String prints the formula for people, in one line: `sts:ExternalId is "x", from 203.0.113.0/24, with MFA`. Alternatives are
+// joined by "or"; the constants are "always" and "never".
 func (f Formula) String() string {
 	switch {
 	case f.IsNever():
@@ -19,87 +19,142 @@ func (f Formula) String() string {
 		if i > 0 {
 			b.WriteString(" or ")
 		}
-		if len(f.terms) > 1 && len(t) > 1 {
+		group := len(f.terms) > 1 && len(t) > 1
+		if group {
 			b.WriteByte('(')
 		}
 		for j, c := range t {
 			if j > 0 {
-				b.WriteString(" and ")
+				b.WriteString(", ")
 			}
 			b.WriteString(c.String())
 		}
-		if len(f.terms) > 1 && len(t) > 1 {
+		if group {
 			b.WriteByte(')')
 		}
 	}
 	return b.String()
 }
 
-// String prints one constraint: "aws:TagKeys only approval", "sts:ExternalId = a or b, or absent".
+// String prints one constraint for people: `every aws:TagKeys is "approval"`, `sts:ExternalId is "a" or "b"`.
 func (c *Constraint) String() string {
-	values := strings.Join(c.Values(), " or ")
 	switch {
 	case c.Kind == Opaque && c.Key == "":
-		return values
+		return c.list(" or ", false)
 	case c.Kind == Opaque:
-		return c.Key + " (not understood: " + values + ")"
-	case c.Kind == Anything && c.Negated && c.Absent:
-		return c.Key + " absent"
-	case c.Kind == Anything && !c.Negated && !c.Absent:
-		return c.Key + " present"
+		return c.Key + " (not understood: " + c.list(" or ", false) + ")"
+	case c.Kind == Anything && c.Negated:
+		return c.Key + " is absent"
+	case c.Kind == Anything:
+		return c.Key + " is present"
 	}
-	verb := c.verb()
+	if phrase := c.phrase(); phrase != "" {
+		return phrase
+	}
+	name := c.Key
 	switch c.Quantifier {
 	case Any:
-		verb = "has a value " + verb
-		if !c.Negated && verb == "has a value =" {
-			verb = "has"
-		}
+		name = "some " + name
 	case All:
-		verb = "only " + verb
-		if verb == "only =" {
-			verb = "only"
-		}
+		name = "every " + name
 	}
-	if len(c.values) == 0 {
-		values = "nothing"
-	}
-	if c.Negated {
-		values = strings.ReplaceAll(values, " or ", " nor ")
-	}
-	text := c.Key + " " + verb + " " + values
+	text := name + " " + c.verb() + " " + c.operand()
 	if c.Quantifier == One {
 		switch {
 		case c.Absent && !c.Negated:
-			text += ", or absent"
+			text += ", or is absent"
 		case !c.Absent && c.Negated:
-			text += ", and present"
+			text += ", and is present"
 		}
 	}
 	return text
 }
 
-// verb is the relation in words or signs.
+// operand is the values: quoted where they are text.
+func (c *Constraint) operand() string {
+	if len(c.values) == 0 {
+		return "one of no values"
+	}
+	joint := " or "
+	if c.Negated {
+		joint = " nor "
+	}
+	return c.list(joint, c.Kind == String || c.Kind == StringFold || c.Kind == Like || c.Kind == ARN || c.Kind == Binary)
+}
+
+func (c *Constraint) list(joint string, quoted bool) string {
+	texts := c.Values()
+	if quoted {
+		for i, t := range texts {
+			texts[i] = `"` + t + `"`
+		}
+	}
+	return strings.Join(texts, joint)
+}
+
+// phrase says in words what some keys are about; "" for the others, and where absence makes the words wrong.
+func (c *Constraint) phrase() string {
+	if c.Quantifier != One || len(c.values) == 0 {
+		return ""
+	}
+	strict := c.Absent == c.Negated
+	on := c.Kind == Bool && len(c.values) == 1 && strict && !c.Negated
+	switch c.lower {
+	case "aws:multifactorauthpresent":
+		if on && c.values[0].text == "true" {
+			return "with MFA"
+		}
+	case "aws:securetransport":
+		if on && c.values[0].text == "true" {
+			return "over TLS"
+		}
+	case "aws:sourceip":
+		if c.Kind == IP && strict && !c.Negated {
+			return "from " + c.operand()
+		}
+		if c.Kind == IP && strict {
+			return "not from " + c.operand()
+		}
+	case "aws:currenttime":
+		if c.Kind == Date && strict && !c.Negated && c.Comparison != Equal {
+			return c.when() + " " + c.operand()
+		}
+	}
+	return ""
+}
+
+// verb is the relation in words.
 func (c *Constraint) verb() string {
-	positive, negative := "=", "!="
+	positive, negative := "is", "is not"
 	switch c.Kind {
 	case StringFold:
-		positive, negative = "= (any case)", "!= (any case)"
+		positive, negative = "is (in any case)", "is not (in any case)"
 	case Like, ARN:
-		positive, negative = "like", "not like"
-		if c.Kind == ARN && c.literalARNs() {
-			positive, negative = "=", "!="
+		if c.Kind == Like || !c.literalARNs() {
+			positive, negative = "matches", "matches neither"
+			if len(c.values) == 1 {
+				negative = "does not match"
+			}
 		}
 	case IP:
-		positive, negative = "in", "not in"
-	case Date, Numeric:
-		positive = [...]string{"=", "<", "<=", ">", ">="}[c.Comparison]
-		negative = [...]string{"!=", ">=", ">", "<=", "<"}[c.Comparison]
+		positive, negative = "is in", "is not in"
+	case Date:
+		if c.Comparison != Equal {
+			positive, negative = "is "+c.when(), "is not "+c.when()
+		}
+	case Numeric:
+		positive = [...]string{"is", "<", "<=", ">", ">="}[c.Comparison]
+		negative = [...]string{"is not", "not <", "not <=", "not >", "not >="}[c.Comparison]
 	}
 	if c.Negated {
 		return negative
 	}
 	return positive
+}
+
+// when is the relation of two times.
+func (c *Constraint) when() string {
+	return [...]string{"at", "before", "not after", "after", "not before"}[c.Comparison]
 }
 
 func (c *Constraint) literalARNs() bool {

@@ -52,7 +52,7 @@ func ExampleEvaluator_Decide() {
 	fmt.Printf("%v by statement %d of the layer %v\n", d.Verdict, d.By.Statement, d.By.Layer)
 
 	// Output:
-	// Unknown if sts:ExternalId = watchtower-5f1d2c9e7a
+	// Unknown if sts:ExternalId is "watchtower-5f1d2c9e7a"
 	// Deny by the layer trust
 	// Allow by statement 0 of the layer trust
 }
@@ -132,7 +132,7 @@ func ExampleDecision_leftOver() {
 	}
 
 	// Output:
-	// Unknown if aws:PrincipalOrgID = o-a1b2c3d4e5 and aws:SecureTransport != false
+	// Unknown if aws:PrincipalOrgID is "o-a1b2c3d4e5", aws:SecureTransport is not false
 	// by a witness: Allow
 }
 

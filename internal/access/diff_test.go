@@ -26,7 +26,7 @@ func TestDiffTrusts(t *testing.T) {
 		what string
 	}{
 		{"a value more", with(func(n *Terms) { n.Condition = cond.Demand("sts:ExternalId", "a", "b") }), Wider, "conditions"},
-		{"no condition", with(func(n *Terms) { n.Condition = cond.Always() }), Wider, "conditions: sts:ExternalId = a → always"},
+		{"no condition", with(func(n *Terms) { n.Condition = cond.Always() }), Wider, "conditions: sts:ExternalId is \"a\" → always"},
 		{"one demand more", with(func(n *Terms) { n.Condition = n.Condition.And(cond.Demand("aws:SourceAccount", "1")) }), Narrower, "conditions"},
 		{"denied now", with(func(n *Terms) { n.Condition = cond.Never() }), Narrower, "never"},
 		{"another value", with(func(n *Terms) { n.Condition = cond.Demand("sts:ExternalId", "b") }), Changed, "conditions"},

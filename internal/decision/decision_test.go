@@ -61,7 +61,7 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"name":"x","verdict":"Unknown","leftOver":{"text":"sts:ExternalId = e","normal":[[{"key":"sts:ExternalId","operator":"StringEquals","values":["e"],"absent":false}]]},` +
+	want := `{"name":"x","verdict":"Unknown","leftOver":{"text":"sts:ExternalId is \"e\"","normal":[[{"key":"sts:ExternalId","operator":"StringEquals","values":["e"],"absent":false}]]},` +
 		`"decidedBy":{"layer":"trust","document":"resourcePolicy","statement":0},"passed":false,"expect":"Allowed"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -178,7 +178,7 @@ func conditionsOf(p *access.Path) []string {
 	for _, f := range p.LeftOver {
 		f.Alternatives(func(constraints []*cond.Constraint) bool {
 			for _, c := range constraints {
-				texts = append(texts, c.String())
+				texts = append(texts, c.Notation())
 			}
 			return true
 		})
