@@ -171,7 +171,7 @@ func (t *tree) grow(in, out []string) {
 		t.incomplete = "the statements tell more classes of resources apart than are worked out"
 		return
 	}
-	s, found, exhausted := example(append(slices.Clone(in), "arn:*:*:*:*:*"), out)
+	s, found, exhausted := example(append(slices.Clone(in), domain), out)
 	if !found {
 		if exhausted {
 			t.incomplete = "whether some resource matches these patterns and not those needs a longer search than is made"
@@ -231,3 +231,6 @@ func matches(pattern, s string) bool {
 	p := arn.CompilePattern(pattern)
 	return p.Match(s)
 }
+
+// domain is what an ARN looks like: it has a partition, a service and a resource.
+const domain = "arn:?*:?*:*:*:?*"
