@@ -211,3 +211,62 @@ func ExampleEvaluator_DependsOn() {
 	// Allow
 	// as long as a trust policy that names a user of its own account needs no allow in the user's identity policies
 }
+
+// Who of many callers can do one thing: what follows from the action and the resource alone is looked at once.
+func ExampleEvaluator_Query() {
+	readers := read(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::reports/*"}}`)
+	writers := read(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:Put*", "Resource": "arn:aws:s3:::reports/*"}}`)
+	var engine eval.Evaluator
+	action, resource := eval.MustAction("s3:GetObject"), "arn:aws:s3:::reports/2026.pdf"
+	query := engine.Query(action, resource)
+	for name, identity := range map[string]eval.Set{"auditor": readers, "importer": writers, "backup": readers} {
+		caller, err := eval.NewCaller("arn:aws:iam::111122223333:role/" + name)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		d := query.Decide(&eval.Request{
+			Caller: caller, Action: action, Resource: resource, ResourceAccount: "111122223333", Policies: &eval.Policies{Identity: identity},
+		})
+		fmt.Println(name, d.Verdict)
+	}
+
+	// Unordered output:
+	// auditor Allow
+	// backup Allow
+	// importer Deny
+}
+
+// Assume one role, and from there another: the second call is made with the first role's credentials, and lasts an hour at most.
+func ExampleEvaluator_Follow() {
+	caller := func(arn string) *eval.Caller {
+		c, err := eval.NewCaller(arn)
+		if err != nil {
+			fmt.Println(err)
+		}
+		return c
+	}
+	mayAssume := read(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}`)
+	trusts := func(principal string) *eval.Set {
+		s := read(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "` + principal + `"}}}`)
+		return &s
+	}
+	hub, target := "arn:aws:iam::111122223333:role/hub", "arn:aws:iam::444455556666:role/target"
+	var engine eval.Evaluator
+	o := engine.Follow(&eval.Chain{
+		Start: eval.Holder{Caller: caller("arn:aws:iam::111122223333:user/ada"), Identity: mayAssume},
+		Hops: []eval.Hop{
+			{Role: eval.Holder{Caller: caller(hub), Identity: mayAssume}, Trust: trusts("111122223333"), SessionName: "one"},
+			{Role: eval.Holder{Caller: caller(target)}, Trust: trusts(hub), SessionName: "two"},
+		},
+	})
+	fmt.Println(o.Verdict, o.Stopped)
+	for _, step := range o.Steps {
+		fmt.Println(step.Decisions[0].Action, step.Decisions[0].Resource, step.Decisions[0].Verdict, step.Lasts)
+	}
+
+	// Output:
+	// Allow -1
+	// sts:AssumeRole arn:aws:iam::111122223333:role/hub Allow 1h0m0s
+	// sts:AssumeRole arn:aws:iam::444455556666:role/target Allow 1h0m0s
+}
