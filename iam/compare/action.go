@@ -82,41 +82,35 @@ func (c *comparison) signature(lower string) (signature string, concerned bool) 
 	return string(b), concerned
 }
 
-// actionNames are the actions to be told apart, sorted.
+// actionNames are the actions to be told apart, sorted: those that AWS documents, and made-up ones for patterns that fit none of them,
+// one for each combination of such patterns.
 func (c *comparison) actionNames() []string {
 	if c.kind == policy.Trust {
 		return assuming
 	}
 	names := ref.Expand("*")
-	seen := map[string]bool{}
+	var unknown []string
 	for _, p := range c.all {
 		for i := range p.Document.Statements {
 			for _, v := range p.Document.Statements[i].Action.Values {
-				glob := strings.ToLower(v.Value)
-				if seen[glob] {
-					continue
-				}
-				seen[glob] = true
 				if len(ref.Expand(v.Value)) == 0 {
-					names = append(names, madeUp(v.Value))
+					unknown = append(unknown, strings.ToLower(v.Value))
 				}
 			}
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(strings.ToLower(a), strings.ToLower(b)), cmp.Compare(a, b))
-	})
+	if len(unknown) == 0 {
+		return names
+	}
+	slices.Sort(unknown)
+	t := tree{domain: "?*:?*", patterns: slices.Compact(unknown)}
+	t.grow(nil, nil)
+	c.incomplete = t.incomplete
+	for _, class := range t.found {
+		if len(class.in) > 0 {
+			names = append(names, class.example)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	return slices.CompactFunc(names, strings.EqualFold)
-}
-
-// madeUp is an action that a pattern fits.
-func madeUp(pattern string) string {
-	if pattern == "*" {
-		return "example:Example"
-	}
-	service, action, found := strings.Cut(pattern, ":")
-	if !found {
-		action = "Example"
-	}
-	return strings.NewReplacer("*", "example", "?", "x").Replace(service) + ":" + strings.NewReplacer("*", "Example", "?", "x").Replace(action)
 }

@@ -19,13 +19,19 @@ type caller struct {
 	stands eval.CallerKind
 	own    bool // of the account that owns the resource
 	anyone bool // of an account that no policy names: stands for all such
+	// net: the class is everybody, and a difference about it is not one of a single account. It catches what the accounts that
+	// are asked about may leave out, and decides nothing but that there is no difference.
+	net bool
 }
 
 // callersOf are the classes of callers that the statements tell apart, those that stand for most first.
 func (c *comparison) callersOf() []caller {
-	accounts := c.accounts()
+	accounts, patterns := c.accounts()
 	stranger := fresh(accounts, c.owner)
 	var all []caller
+	if patterns {
+		all = append(all, caller{who: "principals of accounts that a condition names by a pattern", subject: eval.AnyonesPrincipal(), net: true})
+	}
 	if c.kind == policy.Identity {
 		if c.o.Account != "" {
 			return c.principals(nil, c.partition, c.o.Account, "the identity")
@@ -125,10 +131,16 @@ func (c *comparison) named() []caller {
 	return all
 }
 
-// accounts are the account ids that statements name as principals or in conditions on who calls, sorted.
-func (c *comparison) accounts() []string {
-	var ids []string
+// accounts are the account ids that statements name as principals or in conditions on who calls, sorted. Patterns: some condition
+// names accounts by a part of their numbers; one account of each such pattern is among them.
+func (c *comparison) accounts() (ids []string, patterns bool) {
 	add := func(id string) {
+		if strings.Trim(id, "*") != "" && strings.ContainsAny(id, "*?") && !strings.Contains(id, ":") {
+			patterns = true
+			id = strings.ReplaceAll(id, "?", "1")
+			before, after, _ := strings.Cut(id, "*")
+			id = before + strings.Repeat("1", max(0, 12-len(before)-len(after))) + after
+		}
 		if arn.IsAccountID(id) {
 			ids = append(ids, id)
 		}
@@ -147,7 +159,7 @@ func (c *comparison) accounts() []string {
 		}
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids)
+	return slices.Compact(ids), patterns
 }
 
 func isCallerKey(key string) bool {
@@ -159,7 +171,7 @@ func (c *comparison) ownerOf() string {
 	if c.o.Account != "" {
 		return c.o.Account
 	}
-	accounts := c.accounts()
+	accounts, _ := c.accounts()
 	return fresh(accounts, fresh(accounts, ""))
 }
 
@@ -175,15 +187,22 @@ func fresh(known []string, other string) string {
 	}
 }
 
-// context is what is known of a request by the class: the caller's own keys, and nothing of the rest.
-func (c *caller) context() *cond.Context {
-	ctx := &cond.Context{Parent: c.subject.Context(), Rest: cond.Undetermined}
-	switch c.stands {
+// context is what is known of a request by the class: the caller's own keys, whose the resource is, and nothing of the rest.
+func (c *comparison) context(k *caller, resource string) *cond.Context {
+	ctx := &cond.Context{Parent: k.subject.Context(), Rest: cond.Undetermined}
+	switch k.stands {
 	case eval.Role:
 		ctx.Set("aws:PrincipalType", "AssumedRole")
 		ctx.SetAbsent("aws:username")
 	case eval.User:
 		ctx.Set("aws:PrincipalType", "User")
+	}
+	if c.ownerKey && resource != "*" {
+		if owner := arn.Account(resource); arn.IsAccountID(owner) {
+			ctx.Set("aws:ResourceAccount", owner)
+		} else if c.kind != policy.Identity && c.o.Account != "" {
+			ctx.Set("aws:ResourceAccount", c.o.Account)
+		}
 	}
 	return ctx
 }

@@ -25,6 +25,7 @@ package compare
 
 import (
 	"slices"
+	"strings"
 
 	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
@@ -127,13 +128,11 @@ func Policies(kind policy.Kind, old, new []*policy.Policy, o Options) Result {
 	switch more, less := len(gained) > 0, len(lost) > 0; {
 	case more && less:
 		r.Relation = Incomparable
-	case len(closed) > 0 || len(open) > 0:
-		r.Relation = Undecided
-	case more:
+	case more && len(closed) == 0:
 		r.Relation = Wider
-	case less:
+	case less && len(open) == 0:
 		r.Relation = Narrower
-	default:
+	case !more && !less && len(open)+len(closed) == 0:
 		r.Relation = Equal
 	}
 	return r
@@ -151,6 +150,9 @@ type comparison struct {
 	sessions  bool     // some statement tells sessions of a role apart
 	classes   []actionClass
 	resources map[string]resourceClasses // by the patterns that tell them apart
+
+	incomplete string // why some actions may be missing, "" where none is
+	ownerKey   bool   // some condition tests aws:ResourceAccount
 }
 
 func newComparison(kind policy.Kind, all []*policy.Policy, o Options) *comparison {
@@ -160,6 +162,9 @@ func newComparison(kind policy.Kind, all []*policy.Policy, o Options) *compariso
 			if t := rule.Resources.Values[i].Template; t != nil {
 				c.variables = append(c.variables, variablesOf(t.String())...)
 			}
+		}
+		for i := range rule.Condition {
+			c.ownerKey = c.ownerKey || mentions(rule.Condition[i].Constraint(), "aws:ResourceAccount")
 		}
 		for _, v := range rule.Principals.Values {
 			c.sessions = c.sessions || v.Form == policy.SessionForm
@@ -189,6 +194,9 @@ func (c *comparison) rules(side []*policy.Policy) func(func(*policy.Rule) bool) 
 // direction lists what the side `to` allows and `from` does not, and what of it is undecided.
 func (c *comparison) direction(from, to []*policy.Policy) ([]Difference, []string) {
 	s := search{comparison: c, from: from, to: to}
+	if c.incomplete != "" {
+		s.open = append(s.open, question{reason: c.incomplete})
+	}
 	for i := range c.classes {
 		s.class(&c.classes[i])
 		if s.asked > c.o.Questions {
@@ -197,6 +205,13 @@ func (c *comparison) direction(from, to []*policy.Policy) ([]Difference, []strin
 		}
 	}
 	return merge(s.found), describe(s.open)
+}
+
+// mentions reports whether a constraint tests a key, or uses it as a variable.
+func mentions(k *cond.Constraint, key string) bool {
+	return strings.EqualFold(k.Key, key) || slices.ContainsFunc(k.Values(), func(v string) bool {
+		return slices.Contains(variablesOf(v), strings.ToLower(key))
+	})
 }
 
 // partitionOf is the partition that the documents name first, aws where they name none.

@@ -33,7 +33,7 @@ func (c *comparison) resourcesOf(class *actionClass) resourceClasses {
 	key := strings.Join(patterns, "\n")
 	classes, seen := c.resources[key]
 	if !seen {
-		t := tree{patterns: patterns}
+		t := tree{domain: resources, patterns: patterns}
 		t.grow(nil, nil)
 		classes = resourceClasses{t.found, t.incomplete}
 		c.resources[key] = classes
@@ -159,8 +159,9 @@ func variablesOf(text string) []string {
 	}
 }
 
-// tree decides pattern by pattern whether the resource matches it, and gives up a branch that no resource can be in.
+// tree decides pattern by pattern whether a text matches it, and gives up a branch that no text can be in.
 type tree struct {
+	domain     string // a pattern that all members match
 	patterns   []string
 	found      []resourceClass
 	incomplete string
@@ -168,13 +169,13 @@ type tree struct {
 
 func (t *tree) grow(in, out []string) {
 	if len(t.found) >= maxResources {
-		t.incomplete = "the statements tell more classes of resources apart than are worked out"
+		t.incomplete = "the statements tell more combinations of patterns apart than are worked out"
 		return
 	}
-	s, found, exhausted := example(append(slices.Clone(in), domain), out)
+	s, found, exhausted := example(append(slices.Clone(in), t.domain), out)
 	if !found {
 		if exhausted {
-			t.incomplete = "whether some resource matches these patterns and not those needs a longer search than is made"
+			t.incomplete = "whether something matches these patterns and not those needs a longer search than is made"
 		}
 		return
 	}
@@ -232,5 +233,5 @@ func matches(pattern, s string) bool {
 	return p.Match(s)
 }
 
-// domain is what an ARN looks like: it has a partition, a service and a resource.
-const domain = "arn:?*:?*:*:*:?*"
+// resources is what an ARN looks like: it has a partition, a service and a resource.
+const resources = "arn:?*:?*:*:*:?*"

@@ -81,7 +81,7 @@ func hasVariable(v policy.ResourcePattern) bool { return v.Template != nil }
 // ask decides one question, and records a difference or that it is undecided.
 func (s *search) ask(q question) {
 	s.asked++
-	ctx := q.caller.context()
+	ctx := s.context(q.caller, q.resource)
 	truth, d, reason := s.differ(q, ctx)
 	if truth == cond.Unknown && len(s.variables) > 0 {
 		// With one value for each variable, a difference can at least be shown.
@@ -111,7 +111,10 @@ func (s *search) differ(q question, ctx *cond.Context) (cond.Truth, Difference, 
 	}
 	more := now.And(before.Not())
 	truth, witness, reason := possible(more.And(q.caller.demand(more)), ctx)
-	if truth != cond.True {
+	switch {
+	case truth == cond.True && q.caller.net:
+		return cond.Unknown, Difference{}, "accounts are compared by the numbers that are written out, and a pattern stands for others"
+	case truth != cond.True:
 		return truth, Difference{}, reason
 	}
 	return s.confirm(q, more, witness)

@@ -48,6 +48,7 @@ func (c *comparison) request(q question, side []*policy.Policy, subject *eval.Ca
 	}
 	p.Resource = &eval.Set{Policies: side}
 	r.ResourceAccount = c.owner
+	p.CallerAssumed = q.able && subject.Kind == eval.AnyPrincipal
 	if q.able && subject.Account != "" && subject.Kind != eval.Root {
 		p.Identity.Policies = everything
 	}
