@@ -213,31 +213,50 @@ func (g *Graph) Can(p *org.Principal, action eval.Action, resource string) eval.
 
 // decide asks any question: ctx, where given, has the keys that the asker knows, and its Rest.
 func (g *Graph) decide(c *eval.Caller, p *org.Principal, action eval.Action, resource, account string, ctx *cond.Context) eval.Decision {
-	t := g.targetOf(resource, account)
-	policies := g.callerPolicies(c, p)
+	return g.engine.Decide(g.request(c, p, action, g.sideOf(g.targetOf(resource, account)), ctx))
+}
+
+// side is the resource's side of a question: what is the same whoever asks.
+type side struct {
+	target Target
+	known  *cond.Context // what is known of every request to the target
+	rcps   []eval.Set
+	// policy is the policy of a resource, and trust that of a role, which decides actions of STS only.
+	policy, trust *eval.Set
+}
+
+func (g *Graph) sideOf(t Target) *side {
+	s := &side{target: t, known: &cond.Context{Rest: cond.Undetermined}}
 	if home := g.homeOf(&t); home != nil {
-		policies.RCPs = home.RCPs
+		s.rcps = home.RCPs
 	}
-	known := &cond.Context{Rest: cond.Undetermined}
 	switch {
 	case t.Role != nil:
-		known = g.trustContext(&t)
-		if strings.HasPrefix(action.Lower(), "sts:") {
-			policies.Resource = t.Role.Trust
-		}
+		s.known = g.trustContext(&t)
+		s.trust = t.Role.Trust
 	case t.Resource != nil:
-		known = g.resourceContext(t.Resource)
-		policies.Resource = t.Resource.Policy
+		s.known = g.resourceContext(t.Resource)
+		s.policy = t.Resource.Policy
 	case t.Account != "":
-		g.describeTarget(known, t.Account)
-		setRegion(known, resource)
+		g.describeTarget(s.known, t.Account)
+		setRegion(s.known, t.ARN)
 	}
-	known.Parent = c.Context()
+	return s
+}
+
+// request puts a caller before the resource's side.
+func (g *Graph) request(c *eval.Caller, p *org.Principal, action eval.Action, s *side, ctx *cond.Context) *eval.Request {
+	policies := g.callerPolicies(c, p)
+	policies.RCPs, policies.Resource = s.rcps, s.policy
+	if s.trust != nil && strings.HasPrefix(action.Lower(), "sts:") {
+		policies.Resource = s.trust
+	}
+	known := child(s.known, c)
 	if ctx != nil {
 		ctx.Parent = known
 		known = ctx
 	}
-	return g.engine.Decide(&eval.Request{Caller: c, Action: action, Resource: resource, ResourceAccount: t.Account, Context: known, Policies: &policies, Facts: g.factsOf(&t)})
+	return &eval.Request{Caller: c, Action: action, Resource: s.target.ARN, ResourceAccount: s.target.Account, Context: known, Policies: &policies}
 }
 
 // targetOf finds what a resource ARN names.

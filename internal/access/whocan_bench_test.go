@@ -62,19 +62,23 @@ func BenchmarkLoadGraph(b *testing.B) {
 	}
 }
 
-// BenchmarkWhoCan asks who of 20,000 roles can do what with one bucket that has a policy, with its key, and with a role.
+// whoCanQuestions are questions about the synthetic organisation: a bucket with a policy, an object of it, an object of a bucket
+// that nobody knows, a key, a role.
+var whoCanQuestions = []struct{ name, action, resource string }{
+	{"bucket", "s3:ListBucket", "arn:aws:s3:::data-100000000007"},
+	{"object", "s3:GetObject", "arn:aws:s3:::data-100000000007/report"},
+	{"shared", "s3:PutObject", "arn:aws:s3:::shared-07/report"},
+	{"key", "kms:Decrypt", "arn:aws:kms:eu-west-1:100000000007:key/0"},
+	{"role", "sts:AssumeRole", "arn:aws:iam::100000000007:role/own-19"},
+}
+
+// BenchmarkWhoCan asks who of 20,000 roles can do what, after loading.
 func BenchmarkWhoCan(b *testing.B) {
 	g := syntheticGraph()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	for _, q := range []struct{ name, action, resource string }{
-		{"bucket", "s3:ListBucket", "arn:aws:s3:::data-100000000007"},
-		{"object", "s3:GetObject", "arn:aws:s3:::data-100000000007/report"},
-		{"shared", "s3:PutObject", "arn:aws:s3:::shared-07/report"},
-		{"key", "kms:Decrypt", "arn:aws:kms:eu-west-1:100000000007:key/0"},
-		{"role", "sts:AssumeRole", "arn:aws:iam::100000000007:role/own-19"},
-	} {
+	for _, q := range whoCanQuestions {
 		b.Run(q.name, func(b *testing.B) {
 			b.ReportAllocs()
 			var n int

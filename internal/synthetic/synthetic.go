@@ -83,13 +83,16 @@ func organization(ids []string) object {
 		})
 	}
 	units := []object{{"path": "r-root", "name": "Root"}}
+	everywhere := append([]string{"r-root"}, ids...) // AWS attaches FullAWSAccess to the root, to every unit and to every account
 	for i := range 10 {
-		units = append(units, object{"path": fmt.Sprintf("r-root/ou-%02d", i), "name": fmt.Sprintf("unit-%02d", i)})
+		path := fmt.Sprintf("r-root/ou-%02d", i)
+		units = append(units, object{"path": path, "name": fmt.Sprintf("unit-%02d", i)})
+		everywhere = append(everywhere, path)
 	}
 	return object{
 		"version": 1, "id": organizationID, "managementAccount": management, "accounts": accounts, "ous": units,
 		"scps": []object{
-			{"name": "FullAWSAccess", "targets": []string{"r-root"}, "document": policy(allow("*", "*"))},
+			{"name": "FullAWSAccess", "targets": everywhere, "document": policy(allow("*", "*"))},
 			{"name": "protect-audit", "targets": []string{"r-root"}, "document": policy(object{
 				"Effect": "Deny", "Action": list{"cloudtrail:StopLogging", "iam:DeleteRole"}, "Resource": "*",
 				"Condition": object{"ArnNotLike": object{"aws:PrincipalArn": "arn:aws:iam::*:role/audit"}},
