@@ -172,7 +172,7 @@ func (n *run) sessionPrincipal(v *policy.CompiledPrincipal, m *match) {
 	case c.Kind == Role && c.Account == v.Account && c.Partition == v.Partition && roleName(c.ARN) == role:
 		m.add(direct, n.demand(cond.DemandLike("aws:userid", "*:"+session)))
 	case c.Kind == AnyPrincipal, c.Kind == AccountPrincipal && c.Account == v.Account && c.Partition == v.Partition:
-		ofRole := cond.DemandLike("aws:PrincipalArn", arnOfRole(v.Value, role))
+		ofRole := cond.DemandLike("aws:PrincipalArn", arnsOfRole(v.Value, role)...)
 		m.add(direct, n.demand(ofRole.And(cond.DemandLike("aws:userid", "*:"+session))))
 	}
 }
@@ -184,13 +184,14 @@ func cutSession(session string) (role, name string) {
 	return role, name
 }
 
-// arnOfRole is the pattern of the role behind a session ARN: any path.
-func arnOfRole(session, role string) string {
+// arnsOfRole are the patterns of the role behind a session ARN: without a path, and with any.
+func arnsOfRole(session, role string) []string {
 	a, err := arn.Parse(session)
 	if err != nil {
-		return "*"
+		return []string{"*"}
 	}
-	return "arn:" + a.Partition + ":iam::" + a.Account + ":role/*" + role
+	roles := "arn:" + a.Partition + ":iam::" + a.Account + ":role/"
+	return []string{roles + role, roles + "*/" + role}
 }
 
 func roleName(role string) string { return role[strings.LastIndexByte(role, '/')+1:] }
