@@ -1,5 +1,6 @@
-// Command measure scans synthetic organisations and prints how long it took and how much memory it needed, at its peak. Each
-// scan is a process of its own, so that none inherits the memory of another.
+// Command measure scans synthetic organisations, asks who can do something in them, and prints how long it took and how much
+// memory it needed, at its peak. Each scan and each question is a process of its own, so that none inherits the memory of
+// another.
 //
 //	go run ./internal/synthetic/measure
 package main
@@ -27,13 +28,17 @@ import (
 
 func main() {
 	dir := flag.String("scan", "", "scan this `DIRECTORY` in this process")
-	profile := flag.String("cpuprofile", "", "with -scan: write a CPU profile to this `FILE`")
+	asked := flag.String("who-can", "", "ask who can read a bucket of this `DIRECTORY` in this process")
+	profile := flag.String("cpuprofile", "", "with -scan or -who-can: write a CPU profile to this `FILE`")
 	roles := flag.Int("roles", 100, "roles in each account")
 	flag.Parse()
 	var err error
-	if *dir != "" {
+	switch {
+	case *dir != "":
 		err = profiled(*profile, func() error { return scan(*dir) })
-	} else {
+	case *asked != "":
+		err = profiled(*profile, func() error { return whoCan(*asked) })
+	default:
 		err = measure([]int{50, 200}, *roles)
 	}
 	if err != nil {
@@ -42,7 +47,7 @@ func main() {
 	}
 }
 
-// measure makes an organisation of each size and scans it in a new process.
+// measure makes an organisation of each size, and scans it and asks about it in new processes.
 func measure(sizes []int, roles int) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -58,10 +63,12 @@ func measure(sizes []int, roles int) error {
 			return err
 		}
 		fmt.Printf("%d accounts with %d roles each: ", accounts, roles)
-		command := exec.Command(self, "-scan", dir)
-		command.Stdout, command.Stderr = os.Stdout, os.Stderr
-		if err := command.Run(); err != nil {
-			return err
+		for _, mode := range []string{"-scan", "-who-can"} {
+			command := exec.Command(self, mode, dir)
+			command.Stdout, command.Stderr = os.Stdout, os.Stderr
+			if err := command.Run(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -122,6 +129,27 @@ func scan(dir string) error {
 	done("report")
 	fmt.Printf("%.2f s (%s), %s, %d edges, %d findings\n",
 		time.Since(begin).Seconds(), strings.Join(steps, ", "), peakMemory(), len(graph.Edges), len(findings))
+	return nil
+}
+
+// whoCan does what drawbridge who-can does, for a bucket with a policy and for one of which nothing is known.
+func whoCan(dir string) error {
+	begin := time.Now()
+	s, err := ingest.Open(dir)
+	if err != nil {
+		return err
+	}
+	graph := access.Build(org.Build(s), access.Options{})
+	fmt.Printf("  who-can: loaded in %.2f s", time.Since(begin).Seconds())
+	for _, resource := range []string{"arn:aws:s3:::data-100000000007/report", "arn:aws:s3:::shared-07/report"} {
+		begin = time.Now()
+		edges, err := graph.WhoCan("s3:GetObject", resource)
+		if err != nil {
+			return err
+		}
+		fmt.Printf(", %d of %d principals in %.3f s", len(edges), len(graph.Org.Principals), time.Since(begin).Seconds())
+	}
+	fmt.Println(",", peakMemory())
 	return nil
 }
 
