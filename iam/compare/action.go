@@ -57,11 +57,17 @@ func (c *comparison) actionClasses() []actionClass {
 	return classes
 }
 
-// familiar is the action that most readers know: the first of a well-known service, or else the first.
+// familiarActions are those that most readers know. They stand for their class.
+var familiarActions = []string{
+	"s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject", "sqs:SendMessage", "sqs:ReceiveMessage", "sns:Publish",
+	"dynamodb:GetItem", "dynamodb:PutItem", "lambda:InvokeFunction", "secretsmanager:GetSecretValue", "ec2:RunInstances", "ec2:DescribeInstances",
+}
+
+// familiar is the action that stands for a class.
 func familiar(names []string) string {
-	for _, service := range [...]string{"s3:", "dynamodb:", "sqs:", "ec2:", "lambda:"} {
-		if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, service) }); i >= 0 {
-			return names[i]
+	for _, n := range familiarActions {
+		if slices.Contains(names, n) {
+			return n
 		}
 	}
 	return names[0]

@@ -9,6 +9,7 @@ import (
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
+	"drawbridge/iam/ref"
 )
 
 // caller is one class of callers.
@@ -207,34 +208,39 @@ func (c *comparison) context(k *caller, resource string) *cond.Context {
 	return ctx
 }
 
-// demand is what every member of the class has: an ARN of its kind and account, and the keys that AWS always sends. Only keys
-// that the formula tests count.
+// demand is what every member of the class has: an ARN of its kind and account, the keys that AWS always sends, and truth
+// values where AWS sends such. Only keys that the formula tests count.
 // Source: IAM User Guide, "AWS global condition context keys".
 func (c *caller) demand(f cond.Formula) cond.Formula {
 	all := cond.Always()
-	for _, key := range f.Tests() {
-		switch key {
-		case "aws:securetransport", "aws:currenttime", "aws:epochtime":
-			all = all.And(present(key))
-		case "aws:principalarn":
-			if c.stands != eval.NoCaller {
-				all = all.And(cond.DemandLike("aws:PrincipalArn", c.prefix()+"*").And(none("aws:PrincipalArn", c.prefix())))
+	for _, lower := range f.Tests() {
+		key, _ := ref.LookupKey(lower)
+		if key.Type == ref.Bool {
+			operator := "BoolIfExists"
+			if always[lower] {
+				operator = "Bool"
 			}
-		case "aws:username":
-			if c.stands == eval.User {
-				all = all.And(present("aws:username"))
-			}
-		case "aws:userid":
-			switch c.stands {
-			case eval.Role:
-				all = all.And(cond.DemandLike("aws:userid", "AROA*:?*"))
-			case eval.User:
-				all = all.And(cond.DemandLike("aws:userid", "AIDA*"))
-			}
+			all = all.And(test(operator, key.Name, "true", "false"))
+			continue
+		}
+		switch {
+		case always[lower]:
+			all = all.And(present(key.Name))
+		case lower == "aws:principalarn" && c.stands != eval.NoCaller:
+			all = all.And(cond.DemandLike(key.Name, c.prefix()+"?*"))
+		case lower == "aws:username" && c.stands == eval.User:
+			all = all.And(present(key.Name))
+		case lower == "aws:userid" && c.stands == eval.Role:
+			all = all.And(cond.DemandLike(key.Name, "AROA*:?*"))
+		case lower == "aws:userid" && c.stands == eval.User:
+			all = all.And(cond.DemandLike(key.Name, "AIDA*"))
 		}
 	}
 	return all
 }
+
+// always are the keys that every request has.
+var always = map[string]bool{"aws:securetransport": true, "aws:currenttime": true, "aws:epochtime": true}
 
 // prefix is what the ARN of every member begins with.
 func (c *caller) prefix() string {
@@ -246,9 +252,6 @@ func (c *caller) prefix() string {
 }
 
 func present(key string) cond.Formula { return test("Null", key, "false") }
-
-// none demands that a key does not have a value.
-func none(key, value string) cond.Formula { return test("StringNotEquals", key, value) }
 
 func test(operator, key string, values ...string) cond.Formula {
 	return cond.Block{cond.CompileTest(operator, key, values, false)}.LeftOver(&cond.Context{Rest: cond.Undetermined})

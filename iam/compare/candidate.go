@@ -16,12 +16,12 @@ func example(in, out []string) (s string, found, exhausted bool) {
 	ordered := slices.Clone(in)
 	slices.SortStableFunc(ordered, func(a, b string) int { return len(b) - len(a) })
 	for _, p := range ordered {
+		if s := cond.Example(p); fits(s) {
+			return s, true, false
+		}
 		for _, fill := range []string{"x", "example", "x/x", ""} {
 			s := strings.ReplaceAll(cond.Example(strings.ReplaceAll(p, "*", "\x03")), "\x03", fill)
 			if fits(s) {
-				return s, true, false
-			}
-			if s = cond.Example(p); fits(s) {
 				return s, true, false
 			}
 		}

@@ -59,7 +59,14 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
+// comparePlaces orders statements; what is by none comes last.
 func comparePlaces(a, b Place) int {
+	switch {
+	case a.Found() && !b.Found():
+		return -1
+	case !a.Found() && b.Found():
+		return 1
+	}
 	return cmp.Or(cmp.Compare(a.Document, b.Document), cmp.Compare(a.Statement, b.Statement))
 }
 

@@ -60,7 +60,13 @@ const maxTried = 200
 // familiar gives a class of resources an example of a type that some action of the class takes, where there is one.
 func (c *comparison) familiar(class *actionClass, r resourceClass) resourceClass {
 	r.action = class.action
-	tried := []string{class.action.String()}
+	var tried []string
+	for _, n := range familiarActions {
+		if slices.Contains(class.names, n) {
+			tried = append(tried, n)
+		}
+	}
+	tried = append(tried, class.action.String())
 	if a, err := arn.Parse(r.example); err == nil {
 		for _, n := range class.names {
 			if strings.HasPrefix(n, a.Service+":") && len(tried) < maxTried {
@@ -198,7 +204,7 @@ func (c *comparison) types(action eval.Action) []string {
 	for _, r := range known.Resources {
 		t, _ := ref.LookupResourceType(action.Service(), r.Type)
 		for _, p := range t.ARNs {
-			if p = strings.Replace(p, "arn:*:", "arn:"+c.partition+":", 1); r.Required {
+			if p = c.located(p); r.Required {
 				first = append(first, p)
 			} else {
 				rest = append(rest, p)
@@ -206,6 +212,18 @@ func (c *comparison) types(action eval.Action) []string {
 		}
 	}
 	return slices.Concat(first, rest)
+}
+
+// located puts the partition into a pattern of AWS's tables, and the account where it is known.
+func (c *comparison) located(pattern string) string {
+	fields := strings.SplitN(pattern, ":", 6)
+	if len(fields) == 6 && fields[1] == "*" {
+		fields[1] = c.partition
+	}
+	if len(fields) == 6 && fields[4] == "*" && c.kind == policy.Resource {
+		fields[4] = c.owner
+	}
+	return strings.Join(fields, ":")
 }
 
 // usual reports whether an action takes such a resource, as far as AWS's tables say.
