@@ -4,11 +4,15 @@ TOOLS := $(CURDIR)/.tools
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := $(TOOLS)/staticcheck-$(STATICCHECK_VERSION)
 FUZZTIME ?= 10s
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
+BENCHSTAT := $(TOOLS)/benchstat-$(BENCHSTAT_VERSION)
+BENCHCOUNT ?= 6
+BASELINE := testdata/bench/baseline.txt
 
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz bench generate refdata fresh ci
+.PHONY: test race lint fuzz bench bench-baseline generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -37,10 +41,22 @@ fuzz:
 		grep -q elapsed "$$log" || { echo "$$package $$function did not run"; exit 1; }; \
 	done
 
-bench:
-	$(GO) test ./iam/eval -run '^$$' -bench Decide -benchmem
-	$(GO) test ./iam/policy -run '^$$' -bench . -benchmem
+# Measures on one processor and prints the ratios to the stored baseline. They say something on the machine that made the
+# baseline, and little on another: no time is a failure.
+bench: $(BENCHSTAT)
+	$(GO) test ./iam/eval ./iam/policy ./internal/access -run '^$$' -bench . -benchmem -cpu 1 -count $(BENCHCOUNT) >$(TOOLS)/bench.txt
+	$(BENCHSTAT) $(BASELINE) $(TOOLS)/bench.txt
 	$(GO) run ./internal/synthetic/measure
+
+bench-baseline:
+	@mkdir -p $(TOOLS) $(dir $(BASELINE))
+	$(GO) test ./iam/eval ./iam/policy ./internal/access -run '^$$' -bench . -benchmem -cpu 1 -count 6 >$(TOOLS)/bench.txt
+	mv $(TOOLS)/bench.txt $(BASELINE)
+
+$(BENCHSTAT):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
+	@mv $(TOOLS)/benchstat $@
 
 generate:
 	$(GO) generate ./...
