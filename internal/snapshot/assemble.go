@@ -189,16 +189,18 @@ func (s *Snapshot) order() {
 	}
 }
 
-// firstOf sorts by name and keeps the first of equal names; facts without a name are all kept.
+// firstOf sorts by name and keeps the first of equal names; facts without a name are all kept. The places are sorted and not the
+// facts, which are large.
 func firstOf[T any](s *Snapshot, all []T, of func(*T) (name, account string, at Source)) []T {
-	slices.SortStableFunc(all, func(a, b T) int {
-		x, _, _ := of(&a)
-		y, _, _ := of(&b)
-		return cmp.Compare(x, y)
-	})
-	kept := all[:0]
-	last := ""
+	names, places := make([]string, len(all)), make([]int, len(all))
 	for i := range all {
+		names[i], _, _ = of(&all[i])
+		places[i] = i
+	}
+	slices.SortFunc(places, func(a, b int) int { return cmp.Or(cmp.Compare(names[a], names[b]), cmp.Compare(a, b)) })
+	kept := slices.Grow([]T(nil), len(all))
+	last := ""
+	for _, i := range places {
 		name, account, at := of(&all[i])
 		if name != "" && name == last {
 			s.gap(Gap{Kind: GapFile, Subject: name, Account: account, Reason: comesTwice, Source: at})
@@ -207,7 +209,6 @@ func firstOf[T any](s *Snapshot, all []T, of func(*T) (name, account string, at 
 		last = name
 		kept = append(kept, all[i])
 	}
-	clear(all[len(kept):])
 	return kept
 }
 
