@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
@@ -27,11 +28,7 @@ var assuming = []string{
 func (c *comparison) actionClasses() []actionClass {
 	at := map[string]int{}
 	var classes []actionClass
-	for _, name := range c.actionNames() {
-		action, err := eval.ActionOf(name)
-		if err != nil {
-			continue
-		}
+	for _, action := range c.actions() {
 		key, concerned := c.signature(action.Lower())
 		if !concerned {
 			continue
@@ -48,7 +45,7 @@ func (c *comparison) actionClasses() []actionClass {
 			at[key] = i
 			classes = append(classes, actionClass{})
 		}
-		classes[i].names = append(classes[i].names, name)
+		classes[i].names = append(classes[i].names, action.String())
 	}
 	for i := range classes {
 		action := eval.MustAction(familiar(classes[i].names))
@@ -88,35 +85,49 @@ func (c *comparison) signature(lower string) (signature string, concerned bool) 
 	return string(b), concerned
 }
 
-// actionNames are the actions to be told apart, sorted: those that AWS documents, and made-up ones for patterns that fit none of them,
-// one for each combination of such patterns.
-func (c *comparison) actionNames() []string {
-	if c.kind == policy.Trust {
-		return assuming
+// known are the actions that AWS documents, sorted.
+var known = sync.OnceValue(func() []eval.Action { return actionsOf(ref.Expand("*")) })
+
+func actionsOf(names []string) []eval.Action {
+	all := make([]eval.Action, 0, len(names))
+	for _, n := range names {
+		if a, err := eval.ActionOf(n); err == nil {
+			all = append(all, a)
+		}
 	}
-	names := ref.Expand("*")
+	return all
+}
+
+// actions are those to be told apart, sorted: those that AWS documents, and made-up ones for patterns that fit none of them, one for
+// each combination of such patterns.
+func (c *comparison) actions() []eval.Action {
+	if c.kind == policy.Trust {
+		return actionsOf(assuming)
+	}
 	var unknown []string
 	for _, p := range c.all {
 		for i := range p.Document.Statements {
 			for _, v := range p.Document.Statements[i].Action.Values {
-				if len(ref.Expand(v.Value)) == 0 {
+				if v.Value != "*" && len(ref.Expand(v.Value)) == 0 {
 					unknown = append(unknown, strings.ToLower(v.Value))
 				}
 			}
 		}
 	}
 	if len(unknown) == 0 {
-		return names
+		return known()
 	}
 	slices.Sort(unknown)
 	t := tree{domain: "?*:?*", patterns: slices.Compact(unknown)}
-	t.grow(nil, nil)
+	t.grow()
 	c.incomplete = t.incomplete
+	var names []string
 	for _, class := range t.found {
 		if len(class.in) > 0 {
 			names = append(names, class.example)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
-	return slices.CompactFunc(names, strings.EqualFold)
+	all := slices.Concat(known(), actionsOf(names))
+	slices.SortStableFunc(all, func(a, b eval.Action) int { return cmp.Compare(a.Lower(), b.Lower()) })
+	return slices.CompactFunc(all, func(a, b eval.Action) bool { return a.Lower() == b.Lower() })
 }

@@ -34,7 +34,7 @@ func (c *comparison) resourcesOf(class *actionClass) resourceClasses {
 	classes, seen := c.resources[key]
 	if !seen {
 		t := tree{domain: resources, patterns: patterns}
-		t.grow(nil, nil)
+		t.grow()
 		classes = resourceClasses{t.found, t.incomplete}
 		c.resources[key] = classes
 	}
@@ -167,41 +167,70 @@ func variablesOf(text string) []string {
 
 // tree decides pattern by pattern whether a text matches it, and gives up a branch that no text can be in.
 type tree struct {
-	domain     string // a pattern that all members match
+	domain     string // a pattern that all texts match
 	patterns   []string
 	found      []resourceClass
 	incomplete string
 }
 
-func (t *tree) grow(in, out []string) {
-	if len(t.found) >= maxResources {
+// grow makes the classes.
+func (t *tree) grow() {
+	if s, found := t.search(nil, nil); found {
+		t.branch(nil, nil, s)
+	}
+}
+
+// branch goes on from a branch with a member. The member is one of the next branch on its side too, so that only the other side is
+// searched.
+func (t *tree) branch(in, out []string, member string) {
+	next := len(in) + len(out)
+	switch {
+	case next == len(t.patterns):
+		t.found = append(t.found, resourceClass{in: in, out: out, example: member})
+		return
+	case len(t.found) >= maxResources:
 		t.incomplete = "the statements tell more combinations of patterns apart than are worked out"
 		return
 	}
-	s, found, exhausted := example(append(slices.Clone(in), t.domain), out)
-	if !found {
-		if exhausted {
-			t.incomplete = "whether something matches these patterns and not those needs a longer search than is made"
+	p := t.patterns[next]
+	with, without := append(slices.Clone(in), p), append(slices.Clone(out), p)
+	if matches(p, member) {
+		t.branch(with, out, member)
+		if s, found := t.search(in, without); found {
+			t.branch(in, without, s)
 		}
 		return
 	}
-	if next := len(in) + len(out); next < len(t.patterns) {
-		p := t.patterns[next]
-		t.grow(append(slices.Clone(in), p), out)
-		t.grow(in, append(slices.Clone(out), p))
-		return
+	if !slices.ContainsFunc(in, func(q string) bool { return apart(p, q) }) {
+		if s, found := t.search(with, out); found {
+			t.branch(with, out, s)
+		}
 	}
-	t.found = append(t.found, resourceClass{in: in, out: out, example: s})
+	t.branch(in, without, member)
+}
+
+func (t *tree) search(in, out []string) (string, bool) {
+	s, found, exhausted := example(append(slices.Clone(in), t.domain), out)
+	if exhausted {
+		t.incomplete = "whether something matches these patterns and not those needs a longer search than is made"
+	}
+	return s, found
+}
+
+// apart reports whether nothing matches two patterns.
+func apart(p, q string) bool {
+	a, b := arn.CompilePattern(p), arn.CompilePattern(q)
+	return !a.Intersects(&b)
 }
 
 // types are patterns of the resources that an action takes, the required ones first.
 func (c *comparison) types(action eval.Action) []string {
 	var first, rest []string
-	known, ok := ref.LookupAction(action.String())
+	entry, ok := ref.LookupAction(action.String())
 	if !ok {
 		return []string{"arn:" + c.partition + ":" + action.Service() + ":*:*:*"}
 	}
-	for _, r := range known.Resources {
+	for _, r := range entry.Resources {
 		t, _ := ref.LookupResourceType(action.Service(), r.Type)
 		for _, p := range t.ARNs {
 			if p = c.located(p); r.Required {
@@ -228,12 +257,12 @@ func (c *comparison) located(pattern string) string {
 
 // usual reports whether an action takes such a resource, as far as AWS's tables say.
 func usual(action eval.Action, resource string) bool {
-	known, ok := ref.LookupAction(action.String())
+	entry, ok := ref.LookupAction(action.String())
 	if !ok {
 		return true
 	}
 	required := false
-	for _, r := range known.Resources {
+	for _, r := range entry.Resources {
 		required = required || r.Required
 		t, found := ref.LookupResourceType(action.Service(), r.Type)
 		if !found {
@@ -253,3 +282,19 @@ func matches(pattern, s string) bool {
 
 // resources is what an ARN looks like: it has a partition, a service and a resource.
 const resources = "arn:?*:?*:*:*:?*"
+
+// maxStates bounds the search for one string.
+const maxStates = 20_000
+
+// example finds a string that matches all of some patterns and none of others. Exhausted: the search was given up.
+func example(in, out []string) (s string, found, exhausted bool) {
+	return arn.Example(matchers(in), matchers(out), maxStates)
+}
+
+func matchers(patterns []string) []arn.Matcher {
+	all := make([]arn.Matcher, len(patterns))
+	for i := range patterns {
+		all[i] = arn.PatternMatcher(patterns[i])
+	}
+	return all
+}
