@@ -125,15 +125,14 @@ func ExampleDecision_leftOver() {
 	d := engine.Decide(&request)
 	fmt.Println(d.Verdict, "if", d.LeftOver)
 
-	witness := cond.Context{Parent: anyone.Context()}
-	if d.LeftOver.Witness(&witness) {
-		request.Context = &witness
-		fmt.Println("by a witness:", engine.Decide(&request).Verdict)
+	if witness, found := engine.Witness(&request); found {
+		_, organisation := witness.Context.Lookup("aws:principalorgid")
+		fmt.Println("for example from", organisation, engine.Decide(witness).Verdict)
 	}
 
 	// Output:
 	// Unknown if aws:PrincipalOrgID is "o-a1b2c3d4e5", aws:SecureTransport is not false
-	// by a witness: Allow
+	// for example from [o-a1b2c3d4e5] Allow
 }
 
 // Many questions share the compiled policies and the caller; each has keys of its own over the caller's.
