@@ -36,6 +36,17 @@ func (q *Query) Decide(r *Request) Decision {
 	return q.decide(r)
 }
 
+// Concerns reports whether some statement of a set of the caller's side may match the question, for some caller in some context.
+// What could not be read may.
+func (q *Query) Concerns(s *Set) bool {
+	for _, p := range s.Policies {
+		if len(q.narrow(p, false).policy.Rules) > 0 {
+			return true
+		}
+	}
+	return len(s.Unresolved) > 0
+}
+
 // mayCover reports whether a Resource or NotResource element may match for some context: without variables it is known.
 func (n *run) mayCover(e *policy.Resources) bool {
 	variables := false

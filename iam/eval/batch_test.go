@@ -136,6 +136,9 @@ func TestQueryAnswersAsDecide(t *testing.T) {
 			if want, got := shown(e.Decide(r)), shown(query.Decide(r)); want != got {
 				t.Fatalf("%s by %v:\nquery  %s\ndecide %s", r.Action, r.Caller.Kind, got, want)
 			}
+			if d := e.Decide(r); r.Resource == resource && r.Facts == nil && d.Identity.Layer == eval.Identity && d.Identity.Statement >= 0 && !query.Concerns(&r.Policies.Identity) {
+				t.Fatalf("statement %v allows by policies that do not concern the question", d.Identity)
+			}
 		}
 	})
 }

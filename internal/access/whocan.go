@@ -25,7 +25,11 @@ func (g *Graph) WhoCan(actionName, resource string) ([]*Edge, error) {
 	found := make([]*Edge, len(g.Org.Principals))
 	parallel(len(g.Org.Principals), func(i int) {
 		p := g.Org.Principals[i]
-		d := query.Decide(g.request(p.Caller, p, action, sides(p.Account), nil))
+		s := sides(p.Account)
+		if needsIdentity(p, action, s) && !query.Concerns(&p.Identity) {
+			return
+		}
+		d := query.Decide(g.request(p.Caller, p, action, s, nil))
 		if d.Verdict == eval.Deny {
 			return
 		}
@@ -42,6 +46,16 @@ func (g *Graph) WhoCan(actionName, resource string) ([]*Edge, error) {
 	}
 	slices.SortFunc(found, compareGrantees)
 	return found, nil
+}
+
+// needsIdentity reports whether a principal can do nothing without its own policies: in another account than its own (rules 30 to
+// 33), and where the resource's side has no policy that could allow by itself (rule 19). Most principals of an organisation are
+// passed over by this.
+func needsIdentity(p *org.Principal, action eval.Action, s *side) bool {
+	if action.Lower() == "sts:getcalleridentity" { // rule 105: needs nothing at all
+		return false
+	}
+	return s.policy == nil && s.trust == nil || s.target.Account != "" && s.target.Account != p.Account
 }
 
 // sidesOf finds the resource's side for callers of an account. There is one for all, but where nobody knows whose the resource

@@ -24,6 +24,7 @@ func TestWhoCanAgainstFullScan(t *testing.T) {
 			{"s3:GetObject", "arn:aws:s3:::bucket-0/key"}, {"s3:ListBucket", "arn:aws:s3:::bucket-0"}, {"s3:PutObject", "arn:aws:s3:::bucket-1/*"},
 			{"s3:GetObject", "arn:aws:s3:::nobody-knows-whose/key"}, {"s3:ListAllMyBuckets", "*"}, {"ec2:RunInstances", "arn:aws:ec2:eu-west-1:222222222222:instance/*"},
 			{"sts:AssumeRole", "arn:aws:iam::222222222222:role/r1"}, {"sts:SetSourceIdentity", "arn:aws:iam::111111111111:role/r0"}, {"iam:PassRole", "arn:aws:iam::222222222222:role/r1"},
+			{"sts:GetCallerIdentity", "*"}, {"sts:GetCallerIdentity", "arn:aws:iam::222222222222:role/r1"}, {"kms:Decrypt", "arn:aws:kms:eu-west-1:111111111111:key/k"},
 		} {
 			compareWithScan(t, g, q[0], q[1], found)
 		}
