@@ -101,6 +101,7 @@ var changes = []change{
 	{"anybody", policy.Trust, trust(`{"AWS": "777788889999"}`, ""), trust(`"*"`, ""), Wider},
 	{"anybody of one account", policy.Trust, trust(`{"AWS": "777788889999"}`, ""), trust(`{"AWS": "*"}`, `{"StringEquals": {"aws:PrincipalAccount": "777788889999"}}`), Equal},
 	{"accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "777*"}}`), Wider},
+	{"fewer accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), Narrower},
 	{"the same accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), Equal},
 	{"a service more", policy.Trust, trust(`{"Service": "ec2.amazonaws.com"}`, ""), trust(`{"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}`, ""), Wider},
 	{"a session of the role", policy.Trust, trust(`{"AWS": "arn:aws:sts::777788889999:assumed-role/ci/build"}`, ""), trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), Undecided},

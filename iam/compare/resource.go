@@ -87,7 +87,7 @@ func (c *comparison) familiar(class *actionClass, r resourceClass) resourceClass
 // typical is a resource of the class that an action takes, as far as AWS's tables say.
 func (c *comparison) typical(action eval.Action, r resourceClass) (s string, found bool) {
 	for _, p := range c.types(action) {
-		if s, found, _ = example(append(slices.Clone(r.in), p), r.out); found {
+		if s, found, _ = example(append(slices.Clone(r.in), p), r.out, fewStates); found {
 			return s, true
 		}
 	}
@@ -210,7 +210,11 @@ func (t *tree) branch(in, out []string, member string) {
 }
 
 func (t *tree) search(in, out []string) (string, bool) {
-	s, found, exhausted := example(append(slices.Clone(in), t.domain), out)
+	budget := maxStates
+	if t.incomplete != "" {
+		budget = fewStates // the answer is open already: only what is quickly found is worth it
+	}
+	s, found, exhausted := example(append(slices.Clone(in), t.domain), out, budget)
 	if exhausted {
 		t.incomplete = "whether something matches these patterns and not those needs a longer search than is made"
 	}
@@ -283,12 +287,15 @@ func matches(pattern, s string) bool {
 // resources is what an ARN looks like: it has a partition, a service and a resource.
 const resources = "arn:?*:?*:*:*:?*"
 
-// maxStates bounds the search for one string.
-const maxStates = 20_000
+// The bounds of the search for one text: where the answer depends on it, and where it only reads better.
+const (
+	maxStates = 10_000
+	fewStates = 300
+)
 
 // example finds a string that matches all of some patterns and none of others. Exhausted: the search was given up.
-func example(in, out []string) (s string, found, exhausted bool) {
-	return arn.Example(matchers(in), matchers(out), maxStates)
+func example(in, out []string, budget int) (s string, found, exhausted bool) {
+	return arn.Example(matchers(in), matchers(out), budget)
 }
 
 func matchers(patterns []string) []arn.Matcher {
