@@ -16,8 +16,8 @@
 //
 // One layer is compared, and the others are taken as open as they can be: the resource of an identity policy delegates to
 // the caller's account, and the callers of a resource policy may do everything by their own policies. In the resource's own
-// account a caller is asked about twice, with everything and with nothing of its own, because there the policy both grants by
-// itself and limits what identity policies grant.
+// account the policy both grants by itself and limits what identity policies grant; there a caller is asked about with everything,
+// with nothing, and with a permissions boundary that allows nothing.
 //
 // What is neither proven nor shown is Undecided, with the reason, and never silently equal: statements that are not
 // understood, variables that stand for anything, and questions beyond the stated budgets.

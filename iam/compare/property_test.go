@@ -112,8 +112,8 @@ func universe(kind policy.Kind, old, new []*policy.Policy, try func(old, new *ev
 	for _, a := range actions {
 		for _, r := range resources {
 			for _, s := range subjects {
-				for _, able := range []bool{true, false} {
-					if !able && (kind == policy.Identity || s.Account != home) {
+				for _, side := range []side{able, bare, bounded} {
+					if side != able && (kind == policy.Identity || s.Account != home) {
 						continue
 					}
 					for _, k := range keys {
@@ -125,7 +125,7 @@ func universe(kind policy.Kind, old, new []*policy.Policy, try func(old, new *ev
 							if m.key != "" {
 								ctx.Set(m.key, m.value)
 							}
-							q := question{action: eval.MustAction(a), resource: r, able: able}
+							q := question{action: eval.MustAction(a), resource: r, side: side}
 							if !try(c.request(q, old, s, ctx), c.request(q, new, s, ctx)) {
 								return
 							}

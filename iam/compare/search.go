@@ -24,9 +24,27 @@ type question struct {
 	action   eval.Action // of the class, and a resource of the other class
 	resource string
 	caller   *caller
-	// able: the caller may do everything by its own policies; not able: nothing.
-	able   bool
-	reason string
+	side     side
+	reason   string
+}
+
+// side is what the caller's own policies are taken for.
+type side uint8
+
+const (
+	able    side = iota // they allow everything
+	bare                // they allow nothing: the resource's policy grants by itself, or not at all
+	bounded             // they allow everything, and a permissions boundary nothing
+)
+
+// sides are those that are asked about. In another account, the caller's own policies must allow whatever the resource's say; in the
+// resource's own they make a difference, and so does the boundary by the strength with which a statement names the caller (rules
+// 20 to 28).
+func (s *search) sides(k *caller, allowed bool) []side {
+	if !allowed || !k.own || s.kind == policy.Identity || k.subject.Kind == eval.Root {
+		return []side{able}
+	}
+	return []side{able, bare, bounded}
 }
 
 // class asks about all resources and callers for one class of actions.
@@ -43,11 +61,8 @@ func (s *search) class(class *actionClass) {
 			if !allowed && !(spared && c.own) {
 				continue
 			}
-			q := question{class: class, within: r, action: r.action, resource: r.example, caller: c, able: true}
-			s.ask(q)
-			if allowed && c.own && s.kind != policy.Identity && c.subject.Kind != eval.Root {
-				q.able = false
-				s.ask(q)
+			for _, side := range s.sides(c, allowed) {
+				s.ask(question{class: class, within: r, action: r.action, resource: r.example, caller: c, side: side})
 			}
 			if s.asked > s.o.Questions {
 				return

@@ -48,9 +48,15 @@ func (c *comparison) request(q question, side []*policy.Policy, subject *eval.Ca
 	}
 	p.Resource = &eval.Set{Policies: side}
 	r.ResourceAccount = c.owner
-	p.CallerAssumed = q.able && subject.Kind == eval.AnyPrincipal
-	if q.able && subject.Account != "" && subject.Kind != eval.Root {
+	p.CallerAssumed = subject.Kind == eval.AnyPrincipal
+	if subject.Account == "" || subject.Kind == eval.Root {
+		return r
+	}
+	if q.side != bare {
 		p.Identity.Policies = everything
+	}
+	if q.side == bounded {
+		p.Boundary = &eval.Set{}
 	}
 	return r
 }

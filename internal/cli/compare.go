@@ -253,6 +253,7 @@ type requestAnswer struct {
 	Context         map[string]any     `json:"context,omitempty"`
 	Identity        []*policy.Document `json:"identity,omitempty"`
 	ResourcePolicy  []*policy.Document `json:"resourcePolicy,omitempty"`
+	Boundary        []*policy.Document `json:"boundary,omitzero"` // an empty list is a boundary that allows nothing
 	Expect          string             `json:"expect"`
 }
 
@@ -291,6 +292,9 @@ func requestOf(w *compare.Witness, p *eval.Policies, name string) *requestAnswer
 	}
 	if p.Resource != nil {
 		r.ResourcePolicy = documentsOf(p.Resource.Policies)
+	}
+	if p.Boundary != nil {
+		r.Boundary = append([]*policy.Document{}, documentsOf(p.Boundary.Policies)...)
 	}
 	for key, values := range w.Context {
 		if r.Context == nil {
