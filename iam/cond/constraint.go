@@ -110,6 +110,9 @@ func (c *Constraint) Eval(ctx *Context) Truth {
 		return Of(c.Absent)
 	}
 	if c.Quantifier == One {
+		if c.Kind == Anything {
+			return Of(!c.Negated) // presence is no comparison, however many values there are
+		}
 		if len(got) > 1 && c.several {
 			return c.matchSome(got, ctx)
 		}
@@ -338,6 +341,9 @@ func (c *Constraint) implies(d *Constraint) bool {
 	}
 	if c.Kind == Anything && c.Negated || d.Kind == Anything && !d.Negated {
 		return true
+	}
+	if (c.several || d.several) && c.Negated != d.Negated {
+		return false // one value that passes says nothing of the others
 	}
 	if values, ok := c.finite(); ok && c.enumerates(d) {
 		for i := range values {

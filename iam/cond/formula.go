@@ -193,7 +193,7 @@ func simplifyKey(group term) (term, bool) {
 	}
 	var single, rest term
 	for _, c := range group {
-		if c.Quantifier == One && c.Kind != Opaque {
+		if c.Quantifier == One && c.Kind != Opaque && !c.several {
 			single = append(single, c)
 		} else {
 			rest = append(rest, c)
@@ -210,9 +210,33 @@ func simplifyKey(group term) (term, bool) {
 	if !ok {
 		return nil, false
 	}
-	out := slices.Concat(single, rest)
+	out, ok := slices.Concat(single, rest).searched()
+	if !ok {
+		return nil, false
+	}
 	slices.SortFunc(out, func(a, b *Constraint) int { return strings.Compare(a.id, b.id) })
 	return out, true
+}
+
+// searched is group, constraints on one key, after a search for a value that passes them all: what pairs of constraints do not
+// show, three may. Only where something is asked of a present value can there be none.
+func (group term) searched() (term, bool) {
+	if len(group) < 2 || !slices.ContainsFunc(group, func(c *Constraint) bool { return !c.Negated && c.Kind != Opaque }) {
+		return group, true
+	}
+	p := search{group: group.understood().without(unknown), ctx: unknown, states: normalStates}
+	absent := p.absent()
+	exact := len(p.group) == len(group) && !slices.ContainsFunc(p.group, func(c *Constraint) bool { return c.Quantifier != One || !c.fixed() })
+	if absent && !exact {
+		return group, true
+	}
+	switch _, truth := p.present(); {
+	case truth != False:
+		return group, true
+	case absent:
+		return term{newConstraint(Constraint{Key: group[0].Key, Absent: true, Negated: true})}, true
+	}
+	return nil, false
 }
 
 // simplifySingle merges constraints on one key with one value.

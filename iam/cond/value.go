@@ -97,7 +97,7 @@ func (v *value) match(kind Kind, compare Comparison, got string, ctx *Context) T
 	case Binary:
 		b, err := base64.StdEncoding.DecodeString(got)
 		return Of(err == nil && base64.StdEncoding.EncodeToString(b) == v.text)
-	case IP:
+	case IP: // a block as a request's value is its every address; Possible looks for addresses only
 		p, err := parsePrefix(got)
 		return Of(err == nil && p.Bits() >= v.prefix.Bits() && v.prefix.Contains(p.Addr()))
 	}
