@@ -168,29 +168,28 @@ func registeredPaths(p *rule.Pass, judge func(source, target string, needs time.
 		p.NotAssessed(organizationName(p), "no registry was given, and so no registered callers")
 		return
 	}
-	for i := range p.Registry.Entries {
-		e := &p.Registry.Entries[i]
+	for _, e := range p.Registry.Pairs() {
 		from, known := p.Org.Principal(e.Source)
 		to, ok := p.Org.Principal(e.Target)
 		if known && ok {
 			if way := p.Graph.ShortestWay(from, to); way != nil {
-				judge(e.Source, e.Target, e.Session, way)
+				judge(e.Source, e.Target, e.Entry.Use.Needs, way)
 			}
 			continue
 		}
 		if _, resource := p.Org.Resource(e.Target); !ok && !resource {
-			p.NotAssessed(e.Target, "the target of the registered trust "+e.Name+" is not in the input")
+			p.NotAssessed(e.Target, "the target of the registered trust "+e.Entry.Name+" is not in the input")
 			continue
 		}
 		if !known && !strings.HasPrefix(e.Source, "oidc:") {
-			p.NotAssessed(e.Target, e.Source+", the source of the registered trust "+e.Name+", is not in the input")
+			p.NotAssessed(e.Target, e.Source+", the source of the registered trust "+e.Entry.Name+", is not in the input")
 			continue
 		}
 		// A subject has no principal, and a resource no role to end on: the search for paths knows both. A path ends with the
 		// step onto the resource, which is no role hop.
 		paths, err := p.Graph.Paths(e.Source, e.Target, access.PathOptions{Limit: 1})
 		if err != nil {
-			p.NotAssessed(e.Target, "the registered trust "+e.Name+": "+err.Error())
+			p.NotAssessed(e.Target, "the registered trust "+e.Entry.Name+": "+err.Error())
 			continue
 		}
 		if len(paths) == 0 {
@@ -201,7 +200,7 @@ func registeredPaths(p *rule.Pass, judge func(source, target string, needs time.
 			way = way[:len(way)-1]
 		}
 		if len(way) > 0 {
-			judge(e.Source, e.Target, e.Session, way)
+			judge(e.Source, e.Target, e.Entry.Use.Needs, way)
 		}
 	}
 }

@@ -343,12 +343,8 @@ func judgeOwner(p *rule.Pass, e *access.Edge) {
 
 // registered reports whether an entry of the registry names the account as a source.
 func registered(p *rule.Pass, account string) bool {
-	if p.Registry == nil {
-		return false
-	}
-	for i := range p.Registry.Entries {
-		source := p.Registry.Entries[i].Source
-		if source == account || arn.Account(source) == account {
+	for _, e := range p.Registry.Pairs() {
+		if e.Source == account || arn.Account(e.Source) == account {
 			return true
 		}
 	}

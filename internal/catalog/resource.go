@@ -168,8 +168,8 @@ func openToNamedOutsider(p *rule.Pass, e *access.Edge) {
 func nameUnlessIn(p *rule.Pass, e *access.Edge) string { return accountName(p, e.Grantee.Account) }
 
 func entryFor(p *rule.Pass, target string) bool {
-	for i := range p.Registry.Entries {
-		if p.Registry.Entries[i].Target == target {
+	for _, e := range p.Registry.Pairs() {
+		if e.Target == target {
 			return true
 		}
 	}

@@ -442,15 +442,57 @@ func (p *parser) entries(raws []json.RawMessage) (*registry.Registry, error) {
 		if err := p.strict(raw, base, &e); err != nil {
 			return nil, err
 		}
-		declared := registry.Entry{Name: e.ID, Source: e.Source, Target: e.Target, Owner: e.Owner, Purpose: e.Purpose, Session: time.Duration(e.SessionSeconds) * time.Second}
-		var err error
-		if declared.Expires, err = p.date(raw, base, "expires", e.Expires); err != nil {
+		declared, err := p.declared(raw, base, &e)
+		if err != nil {
 			return nil, err
 		}
 		r.Entries = append(r.Entries, declared)
 	}
 	p.at = 0
 	return r, nil
+}
+
+// declared is an entry in short form.
+func (p *parser) declared(raw json.RawMessage, base int, e *entry) (registry.Entry, error) {
+	const day = 24 * time.Hour
+	d := registry.Entry{
+		Name: e.ID, Owner: e.Owner, Purpose: e.Purpose, Category: registry.Category(e.Kind), Vendor: e.Vendor,
+		Use:         registry.Use{Needs: time.Duration(e.SessionSeconds) * time.Second, Every: time.Duration(e.CadenceDays) * day, Grace: time.Duration(e.GraceDays) * day},
+		RequestedBy: e.RequestedBy, ApprovedBy: e.ApprovedBy, OwnerLeft: e.OwnerStatus == "left", Identity: e.IdentityClass,
+	}
+	switch {
+	case strings.HasPrefix(e.Source, "oidc:"):
+		host, subject, _ := strings.Cut(strings.TrimPrefix(e.Source, "oidc:"), ":")
+		d.From.OIDC = &registry.OIDC{Issuer: "https://" + host, Claims: map[string]string{"sub": subject}}
+	case strings.HasSuffix(e.Source, ".amazonaws.com"):
+		d.From.Services = []string{e.Source}
+	case e.Source != "":
+		d.From.Principals = []string{e.Source}
+	}
+	if strings.Contains(e.Target, ":role/") {
+		d.To.Role = e.Target
+	} else if e.Target != "" {
+		d.To.Resources = []string{e.Target}
+	}
+	d.BreakGlass = e.Kind == "break-glass"
+	for _, f := range []struct {
+		name, text string
+		into       *registry.Day
+	}{{"expires", e.Expires, &d.Expires}, {"reviewed", e.Reviewed, &d.Review.Last}, {"lastDrill", e.LastDrill, &d.LastDrill}} {
+		t, err := p.date(raw, base, f.name, f.text)
+		if err != nil {
+			return d, err
+		}
+		f.into.Time = t
+	}
+	if e.TrustApproved != nil {
+		text, err := json.Marshal(e.TrustApproved)
+		if err != nil {
+			return d, err
+		}
+		d.ApprovedTrust = text
+	}
+	return d, nil
 }
 
 func parameters(s settings) rule.Parameters {
