@@ -104,7 +104,7 @@ var changes = []change{
 	{"fewer accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), Narrower},
 	{"the same accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), Equal},
 	{"a service more", policy.Trust, trust(`{"Service": "ec2.amazonaws.com"}`, ""), trust(`{"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}`, ""), Wider},
-	{"a session of the role", policy.Trust, trust(`{"AWS": "arn:aws:sts::777788889999:assumed-role/ci/build"}`, ""), trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), Undecided},
+	{"a session of the role", policy.Trust, trust(`{"AWS": "arn:aws:sts::777788889999:assumed-role/ci/build"}`, ""), trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), Incomparable},
 	{"subject widened", policy.Trust,
 		`{"Effect": "Allow", "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.example.com"}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringEquals": {"token.example.com:sub": "repo:acme/shop:ref:refs/heads/main"}}}`,
 		`{"Effect": "Allow", "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.example.com"}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringLike": {"token.example.com:sub": "repo:acme/shop:*"}}}`, Wider},

@@ -14,7 +14,7 @@ func merge(found []Difference) []Difference {
 		return fmt.Sprint(d.Allows, d.Denies) + d.Conditions.String()
 	}
 	who := func(d *Difference) string { return strings.Join(d.Who, "\n") }
-	what := func(d *Difference) string { return strings.Join(d.Actions, "\n") }
+	what := func(d *Difference) string { return fmt.Sprint(&d.Actions[0], len(d.Actions)) } // callers share the list
 	found = group(found, func(d *Difference) string { return where(d) + what(d) + d.Resource })
 	found = group(found, func(d *Difference) string { return where(d) + who(d) + what(d) })
 	found = group(found, func(d *Difference) string { return where(d) + who(d) })
@@ -29,20 +29,28 @@ func merge(found []Difference) []Difference {
 func group(found []Difference, key func(*Difference) string) []Difference {
 	at := map[string]int{}
 	var out []Difference
+	var lists [][]string // of actions, by group
 	for _, d := range found {
 		k := key(&d)
 		i, seen := at[k]
 		if !seen {
 			at[k] = len(out)
-			out = append(out, d)
+			out, lists = append(out, d), append(lists, nil)
 			continue
 		}
 		have := &out[i]
-		have.Actions = union(have.Actions, d.Actions)
+		if &have.Actions[0] != &d.Actions[0] || len(have.Actions) != len(d.Actions) {
+			lists[i] = append(lists[i], d.Actions...)
+		}
 		have.Who = union(have.Who, d.Who)
 		have.anyone = have.anyone || d.anyone
 		if have.Unusual && !d.Unusual {
 			have.Resource, have.Unusual, have.Witness = d.Resource, false, d.Witness
+		}
+	}
+	for i, more := range lists {
+		if len(more) > 0 {
+			out[i].Actions = union(out[i].Actions, more)
 		}
 	}
 	for i := range out {

@@ -16,6 +16,8 @@ type resourceClass struct {
 	in, out []string
 	example string
 	action  eval.Action // the one that the example is for
+
+	examples map[string]string // by the pattern of a type, "" where none is of the type
 }
 
 // resourceClasses are the classes that have a member. Incomplete says why some may be missing, "" where none is.
@@ -59,7 +61,7 @@ const maxTried = 200
 
 // familiar gives a class of resources an example of a type that some action of the class takes, where there is one.
 func (c *comparison) familiar(class *actionClass, r resourceClass) resourceClass {
-	r.action = class.action
+	r.action, r.examples = class.action, map[string]string{}
 	var tried []string
 	for _, n := range familiarActions {
 		if slices.Contains(class.names, n) {
@@ -87,7 +89,12 @@ func (c *comparison) familiar(class *actionClass, r resourceClass) resourceClass
 // typical is a resource of the class that an action takes, as far as AWS's tables say.
 func (c *comparison) typical(action eval.Action, r resourceClass) (s string, found bool) {
 	for _, p := range c.types(action) {
-		if s, found, _ = example(append(slices.Clone(r.in), p), r.out, fewStates); found {
+		s, seen := r.examples[p]
+		if !seen {
+			s, _, _ = example(append(slices.Clone(r.in), p), r.out, fewStates)
+			r.examples[p] = s
+		}
+		if s != "" {
 			return s, true
 		}
 	}
@@ -101,9 +108,9 @@ func (c *comparison) taking(class *actionClass, r resourceClass) []string {
 	}
 	var some []string
 	for _, n := range class.names {
-		_, found := c.typical(eval.MustAction(n), r)
-		if r.example == "*" {
-			found = usual(eval.MustAction(n), "*")
+		found := r.example == "*" && usual(eval.MustAction(n), "*")
+		if r.example != "*" {
+			_, found = c.typical(eval.MustAction(n), r)
 		}
 		if found {
 			some = append(some, n)

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"slices"
+	"sync"
 
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
@@ -19,9 +20,8 @@ type search struct {
 
 // question is one combination of classes. Reason is why it is undecided.
 type question struct {
-	class    *actionClass
-	within   resourceClass
-	action   eval.Action // of the class, and a resource of the other class
+	names    func() []string // the actions that are meant
+	action   eval.Action     // one of them
 	resource string
 	caller   *caller
 	side     side
@@ -54,6 +54,7 @@ func (s *search) class(class *actionClass) {
 		s.open = append(s.open, question{action: class.action, reason: resources.incomplete})
 	}
 	for _, r := range resources.list {
+		names := sync.OnceValue(func() []string { return s.taking(class, r) })
 		allowed := s.reached(s.to, class, r.example, policy.Allow)
 		spared := s.kind == policy.Resource && s.reached(s.from, class, r.example, policy.Deny)
 		for i := range s.callers {
@@ -62,7 +63,7 @@ func (s *search) class(class *actionClass) {
 				continue
 			}
 			for _, side := range s.sides(c, allowed) {
-				s.ask(question{class: class, within: r, action: r.action, resource: r.example, caller: c, side: side})
+				s.ask(question{names: names, action: r.action, resource: r.example, caller: c, side: side})
 			}
 			if s.asked > s.o.Questions {
 				return
@@ -125,26 +126,17 @@ func (s *search) differ(q question, ctx *cond.Context) (cond.Truth, Difference, 
 		return cond.False, Difference{}, ""
 	}
 	more := now.And(before.Not())
-	truth, witness, reason := possible(more.And(q.caller.demand(more)), ctx)
+	closed := more.And(q.caller.demand(more))
+	truth, witness := closed.Possible(ctx)
 	switch {
 	case truth == cond.True && q.caller.net:
 		return cond.Unknown, Difference{}, "accounts are compared by the numbers that are written out, and a pattern stands for others"
-	case truth != cond.True:
-		return truth, Difference{}, reason
+	case truth == cond.False:
+		return truth, Difference{}, ""
+	case truth == cond.Unknown:
+		return truth, Difference{}, closed.Undecided(ctx) + ": " + more.String()
 	}
 	return s.confirm(q, more, witness)
-}
-
-// possible asks whether a formula can hold, and for the keys with which it does.
-func possible(f cond.Formula, known *cond.Context) (cond.Truth, *cond.Context, string) {
-	if f.IsNever() {
-		return cond.False, nil, ""
-	}
-	w := &cond.Context{Parent: known}
-	if f.Witness(w) {
-		return cond.True, w, ""
-	}
-	return cond.Unknown, nil, "it depends on " + f.String()
 }
 
 // leftOver is what must hold for one side to allow: Always, Never, or the conditions.

@@ -99,7 +99,7 @@ func (s *search) confirm(q question, more cond.Formula, found *cond.Context) (co
 		return cond.Unknown, Difference{}, unconfirmed
 	}
 	d := Difference{
-		Allows: nowhere, Denies: nowhere, Actions: s.taking(q.class, q.within), Resource: q.resource, Unusual: !usual(q.action, q.resource),
+		Allows: nowhere, Denies: nowhere, Actions: q.names(), Resource: q.resource, Unusual: !usual(q.action, q.resource),
 		Who: []string{q.caller.who}, Conditions: more, Witness: w, anyone: q.caller.anyone,
 	}
 	by := yes.Resource
