@@ -33,7 +33,7 @@ func fill(pattern string, with filling) string {
 	if with.star != "" {
 		one = with.star[:1]
 	}
-	return strings.NewReplacer("*", with.star, "?", one).Replace(pattern)
+	return strings.ReplaceAll(strings.ReplaceAll(pattern, "*", with.star), "?", one)
 }
 
 // fillAccount makes twelve digits of the account field of a pattern, where its wildcards leave room for them.
