@@ -13,6 +13,7 @@ import (
 type Template struct {
 	text  string
 	parts []part
+	loose arn.Pattern // with a star for each variable: what no value makes match, it does not match
 }
 
 // part is literal text, or a variable with its default.
@@ -62,6 +63,14 @@ func CompileTemplate(s string) (*Template, error) {
 		t.parts = append(t.parts, p)
 		rest = rest[i+end+1:]
 	}
+	var loose strings.Builder
+	for _, p := range t.parts {
+		if p.variable != "" {
+			p.text = "*"
+		}
+		loose.WriteString(p.text)
+	}
+	t.loose = arn.CompilePattern(loose.String())
 	return t, nil
 }
 
@@ -146,14 +155,15 @@ func (p *part) resolved(ctx *Context) Truth {
 	return False
 }
 
-// MatchResource compares a resource ARN with the template as an ARN pattern. Unknown: a variable is not known.
+// MatchResource compares a resource ARN with the template as an ARN pattern. Unknown: a variable is not known, and with some value
+// the template would match.
 func (t *Template) MatchResource(ctx *Context, resource string) Truth {
 	expanded, state := t.Expand(ctx)
 	switch state {
 	case Absent:
 		return False
 	case Undetermined:
-		return Unknown
+		return Of(t.loose.Match(escapeWildcards.Replace(resource))).And(Unknown)
 	}
 	p := arn.CompilePattern(expanded)
 	return Of(p.Match(escapeWildcards.Replace(resource)))
