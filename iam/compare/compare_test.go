@@ -92,7 +92,7 @@ var changes = []change{
 	{"a variable, unchanged, beside another action", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`,
 		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"},` + identity("Allow", `"Action": "sqs:SendMessage"`, `"Resource": "*"`, ""), Wider},
 	{"a star for a variable", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`,
-		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/*"}`, Undecided},
+		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/*"}`, Wider},
 
 	{"external id dropped", policy.Trust, trust(`{"AWS": "777788889999"}`, `{"StringEquals": {"sts:ExternalId": "e-1"}}`), trust(`{"AWS": "777788889999"}`, ""), Wider},
 	{"account to role", policy.Trust, trust(`{"AWS": "777788889999"}`, ""), trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), Narrower},
