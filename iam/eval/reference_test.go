@@ -171,7 +171,7 @@ func (x *reference) decide() answer {
 	}
 	limits := boundary.and(session)
 	if same {
-		byIdentity := identity.and(limits)        // 7, 8
+		byIdentity := identity.and(limits)                  // 7, 8
 		if trust || service == "kms" && r.Resource != "*" { // 36, 37, 44, 45
 			byIdentity = byIdentity.and(given.account)
 		}
@@ -218,7 +218,7 @@ func (x *reference) refused(action, service string, same bool) bool {
 	case action == "sts:assumerolewithsaml":
 		return kind != eval.SAML
 	case action == "iam:passrole":
-		return x.account() != x.r.Caller.Account
+		return x.r.Caller.Account != "" && x.account() != x.r.Caller.Account
 	case service == "kms" && x.kmsAcross != nil && x.r.Resource != "*" && !same:
 		return !x.kmsAcross[action]
 	}
