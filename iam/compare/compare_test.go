@@ -94,6 +94,15 @@ var changes = []change{
 	{"a star for a variable", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`,
 		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/*"}`, Wider},
 
+	{"a variable for a star", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/*"}`,
+		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`, Narrower},
+	{"another variable", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/owner}/*"}`,
+		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`, Incomparable},
+	{"a user's own folder, and a shared one", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:username}/*"}`,
+		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::home/${aws:username}/*", "arn:aws:s3:::home/shared/*"]}`, Wider},
+	{"a condition by a variable", policy.Identity, identity("Allow", `"Action": "sqs:*"`, `"Resource": "*"`, `{"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}`),
+		identity("Allow", `"Action": "sqs:*"`, `"Resource": "*"`, `{"StringLike": {"aws:ResourceTag/team": "*"}}`), Wider},
+
 	{"external id dropped", policy.Trust, trust(`{"AWS": "777788889999"}`, `{"StringEquals": {"sts:ExternalId": "e-1"}}`), trust(`{"AWS": "777788889999"}`, ""), Wider},
 	{"account to role", policy.Trust, trust(`{"AWS": "777788889999"}`, ""), trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), Narrower},
 	{"role to account", policy.Trust, trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), trust(`{"AWS": "777788889999"}`, ""), Wider},

@@ -149,10 +149,18 @@ func (c *comparison) sampled(ctx *cond.Context) *cond.Context {
 	s := &cond.Context{Parent: ctx}
 	for _, key := range c.variables {
 		if state, _ := ctx.Lookup(key); state == cond.Undetermined {
-			s.Set(key, "sample")
+			s.Set(key, sample(key))
 		}
 	}
 	return s
+}
+
+// sample is a value of a variable, one of its own for each.
+func sample(key string) string {
+	if key == "aws:userid" {
+		return "AROAEXAMPLE:example"
+	}
+	return "some-" + key[strings.LastIndexAny(key, ":/")+1:]
 }
 
 // variablesOf are the keys of the variables in a text, in lower case.

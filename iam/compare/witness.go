@@ -8,6 +8,7 @@ import (
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
+	"drawbridge/iam/ref"
 )
 
 // Witness is a request that one side allows and the other denies. Every key that is not in Context, and does not follow from the
@@ -124,12 +125,18 @@ func contextOf(found *cond.Context, caller *eval.Caller) (values map[string][]st
 			values[name] = v // the unique id is no part of a caller's name
 		case known != cond.Undetermined:
 			consistent = consistent && known == state && slices.Equal(own, v)
-		case state == cond.Present:
+		case state == cond.Present && (len(v) > 0 || several(name)):
 			values[name] = v
 		}
 		return true
 	})
 	return values, consistent
+}
+
+// several reports whether a key may have several values, so that an empty set of them is not the same as none.
+func several(key string) bool {
+	k, ok := ref.LookupKey(key)
+	return !ok || k.Multivalued
 }
 
 // placeOf is the statement that a decision names.

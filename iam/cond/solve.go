@@ -193,7 +193,7 @@ func (c *Constraint) open(ctx *Context) bool {
 }
 
 // without is t with less demanded, so that no variable that ctx does not know is left: a list of what must not match is
-// shortened, another test with a variable is dropped.
+// shortened, and of another test with a variable it is left whether the key must be there.
 func (t term) without(ctx *Context) term {
 	var out term
 	for _, c := range t {
@@ -202,6 +202,8 @@ func (t term) without(ctx *Context) term {
 			out = append(out, c)
 		case c.Negated:
 			out = append(out, c.withValues(slices.DeleteFunc(slices.Clone(c.values), func(v value) bool { return v.template != nil })))
+		case c.Quantifier == One && !c.Absent:
+			out = append(out, newConstraint(Constraint{Key: c.Key, Kind: Anything}))
 		}
 	}
 	return out

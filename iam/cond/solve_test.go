@@ -168,7 +168,8 @@ func TestCompare(t *testing.T) {
 		{of("NumericLessThan", "5"), of("NumericLessThanEquals", "5"), Narrower},
 		{of("NumericNotEquals", "5"), of("NumericLessThan", "5").Or(of("NumericGreaterThan", "5")), Wider}, // no number, and absence
 		{of("IpAddress", "10.0.0.0/9", "10.128.0.0/9"), of("IpAddress", "10.0.0.0/8"), Equivalent},
-		{of("StringEquals", "${v}"), of("StringLike", "*"), Undecided},
+		{of("StringEquals", "${v}"), of("StringLike", "*"), Narrower},
+		{of("StringEquals", "${v}"), of("StringLike", "${v}*"), Undecided},
 		{of("StringSoundsLike", "a"), of("StringLike", "a"), Undecided},
 		{Always(), of("Null", "true").Or(of("Null", "false")), Equivalent},
 		{Never(), Always(), Narrower},
