@@ -111,9 +111,9 @@ func newMatcher(text string, kind tokenKind, colons int) Matcher {
 
 // Example finds a text that is in all of in and in none of out: one that reads well where a simple one will do, or else a
 // shortest one. Neither found nor exhausted: there is none, among all texts of UTF-8. Exhausted: the search was given up, after
-// so many states as budget says, or at once because a pattern is no UTF-8.
+// so many states as budget says or as much work as so many states usually are, or at once because a pattern is no UTF-8.
 func Example(in, out []Matcher, budget int) (s string, found, exhausted bool) {
-	p := product{in: len(in)}
+	p := product{in: len(in), work: budget * usualWork}
 	for i, m := range slices.Concat(in, out) {
 		if m.inexact {
 			return "", false, true
@@ -126,12 +126,16 @@ func Example(in, out []Matcher, budget int) (s string, found, exhausted bool) {
 	return p.shortest(budget)
 }
 
+// usualWork is a generous bound of the places that are stepped from at one state of patterns as policies have them.
+const usualWork = 256
+
 // product reads a text with all machines at once.
 type product struct {
 	in     int // the first matchers must hold the text, the others must not
 	places []place
 	start  []int32
 	alive  []bool // per matcher, scratch space
+	work   int    // how many places may still be stepped from
 }
 
 // place is a token with the matcher it belongs to.
@@ -165,6 +169,7 @@ func (p *product) reach(state []int32, at int32) []int32 {
 
 // step is where a state gets to by one character, in order, without duplicates.
 func (p *product) step(into, state []int32, c rune) []int32 {
+	p.work -= len(state)
 	for _, at := range state {
 		t := &p.places[at]
 		switch t.kind {
@@ -245,7 +250,7 @@ func (p *product) readable(in []Matcher) (string, bool) {
 func (p *product) reads(text string) bool {
 	state := p.start
 	for _, c := range text {
-		if state = p.step(nil, state, c); !p.hopeful(state) {
+		if state = p.step(nil, state, c); !p.hopeful(state) || p.work < 0 {
 			return false
 		}
 	}
@@ -259,6 +264,7 @@ func (p *product) shortest(budget int) (s string, found, exhausted bool) {
 		from  int
 		char  rune
 	}
+	p.work = budget * usualWork // the plain guesses are not charged
 	if !p.hopeful(p.start) {
 		return "", false, false
 	}
@@ -268,6 +274,9 @@ func (p *product) shortest(budget int) (s string, found, exhausted bool) {
 	var key []byte
 	for i := 0; i < len(nodes); i++ {
 		n := nodes[i]
+		if p.work < 0 {
+			return "", false, true
+		}
 		if p.accepts(n.state) {
 			var chars []rune
 			for ; n.from >= 0; n = nodes[n.from] {

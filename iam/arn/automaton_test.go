@@ -138,6 +138,10 @@ func TestExampleGivesUp(t *testing.T) {
 	if _, found, exhausted := Example(in, in[:1], 50); found || !exhausted {
 		t.Errorf("found %v, exhausted %v within 50 states", found, exhausted)
 	}
+	wide := GlobMatcher(strings.Repeat("*?", 3000) + "a")
+	if _, found, exhausted := Example([]Matcher{wide, GlobMatcher("*b")}, nil, 50); found || !exhausted {
+		t.Errorf("found %v, exhausted %v within the work of 50 states", found, exhausted)
+	}
 	if _, found, exhausted := Example([]Matcher{GlobMatcher("\xff*")}, nil, 50); found || !exhausted {
 		t.Errorf("a pattern that is no UTF-8: found %v, exhausted %v", found, exhausted)
 	}
