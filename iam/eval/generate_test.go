@@ -26,7 +26,7 @@ var (
 
 	// principals are values of a Principal element under AWS.
 	principals = []string{
-		"*", "*", home, other, "arn:aws:iam::" + home + ":root", "arn:aws:iam::" + other + ":root", "arn:aws-cn:iam::" + home + ":root",
+		"*", "*", "*", home, home, other, "arn:aws:iam::" + home + ":root", "arn:aws:iam::" + other + ":root", "arn:aws-cn:iam::" + home + ":root",
 		"arn:aws:iam::" + home + ":user/u", "arn:aws:iam::" + home + ":role/p/r", "arn:aws:iam::" + home + ":role/r", "arn:aws:iam::" + other + ":role/r",
 		"arn:aws:sts::" + home + ":assumed-role/r/s", "arn:aws:sts::" + home + ":assumed-role/r/t", "arn:aws:sts::" + home + ":federated-user/f",
 		"AROAEXAMPLE0000000001", "AIDAEXAMPLE0000000001",
@@ -46,9 +46,9 @@ var (
 		"kms": {"kms:Decrypt", "kms:RetireGrant", "kms:ScheduleKeyDeletion"},
 		"":    {"s3:ListAllMyBuckets", "sts:GetCallerIdentity", "sqs:ListQueues"},
 	}
-	actionPatterns = []string{"*", "*", "s3:*", "S3:Get*", "s3:?etObject", "sts:*", "sts:AssumeRole*", "kms:*", "sqs:*", "*:*e*", "iam:*", "s3:PutObject", "sts:AssumeRole"}
+	actionPatterns = []string{"*", "*", "*", "*", "s3:*", "s3:*", "S3:Get*", "s3:?etObject", "sts:*", "sts:AssumeRole*", "kms:*", "sqs:*", "*:*e*", "iam:*", "s3:PutObject", "sts:AssumeRole"}
 	resourceParts  = []string{
-		"*", "*", "arn:aws:s3:::b/*", "arn:aws:s3:::b", "arn:aws:s3:::?/k", "arn:aws:s3:::b/d/k", "arn:aws:s3:::b/${aws:username}", "arn:aws:s3:::b/${aws:PrincipalTag/Team, 'k'}",
+		"*", "*", "*", "*", "arn:aws:s3:::b/*", "arn:aws:s3:::b", "arn:aws:s3:::?/k", "arn:aws:s3:::b/d/k", "arn:aws:s3:::b/${aws:username}", "arn:aws:s3:::b/${aws:PrincipalTag/Team, 'k'}",
 		"arn:aws:s3:::b/${aws:TagKeys}", "arn:aws:s3:::b/${*}", "arn:*:sqs:*:*:q", "arn:aws:sqs:eu-west-1:" + other + ":*", "arn:aws:sqs", "arn:aws:iam::*:role/r", "arn:aws:iam::" + home + ":role/*",
 		"arn:aws:kms:*:" + home + ":key/*", "arn:aws:k*", "arn:aws:s3:*:b/k", "a*k",
 	}
@@ -189,7 +189,7 @@ func drawnTest(r *rand.Rand) (operator, key string, values []string) {
 // drawnStatement is a statement for a layer, as it would be written.
 func drawnStatement(r *rand.Rand, layer eval.Layer) map[string]any {
 	s := map[string]any{"Effect": "Allow"}
-	if layer == eval.RCP || r.IntN(5) == 0 {
+	if layer == eval.RCP || r.IntN(9) == 0 {
 		s["Effect"] = "Deny"
 	}
 	s[pick(r, []string{"Action", "Action", "Action", "Action", "NotAction"})] = listOrOne(r, some(r, actionPatterns, 2))
@@ -226,7 +226,7 @@ func drawnStatement(r *rand.Rand, layer eval.Layer) map[string]any {
 // drawnDocument is a document as JSON.
 func drawnDocument(r *rand.Rand, layer eval.Layer, most int) string {
 	statements := make([]any, 0, most)
-	for range 1 + r.IntN(most) {
+	for range 1 + r.IntN(most+1) {
 		statements = append(statements, drawnStatement(r, layer))
 	}
 	d := map[string]any{"Statement": statements}
@@ -277,12 +277,12 @@ func drawnRequest(r *rand.Rand) *eval.Request {
 	}
 	p := &eval.Policies{}
 	document := func(layer eval.Layer) string {
-		if layer != eval.Resource && layer != eval.Trust && r.IntN(3) == 0 {
+		if layer != eval.Resource && layer != eval.Trust && r.IntN(2) == 0 {
 			return fullAccess
 		}
 		return drawnDocument(r, layer, 3)
 	}
-	for range r.IntN(3) {
+	for range 1 + r.IntN(3) {
 		p.Identity.Policies = append(p.Identity.Policies, setOf(document(eval.Identity)).Policies...)
 	}
 	optional := func(layer eval.Layer, chance int) *eval.Set {

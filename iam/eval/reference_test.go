@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -180,6 +181,9 @@ func (x *reference) decide() answer {
 			direct = direct.and(boundary) // 38
 		}
 		access = direct.or(given.role.and(limits)).or(byIdentity) // 19, 23, 28
+		if action == "kms:retiregrant" && c.Kind == eval.Root { // 49: the account in which the grant was made
+			access = allow
+		}
 	} else {
 		access = given.named().and(identity).and(limits) // 30 to 33, 39
 	}
@@ -283,6 +287,11 @@ func (x *reference) applies(layer eval.Layer, d *policy.Document, st *policy.Sta
 	if st.Resource.Present && layer != eval.Trust {
 		who = who.and(x.resourceMatches(&st.Resource, variables))
 	}
+	for _, v := range st.Resource.Values { // 86
+		if layer == eval.Session && strings.HasPrefix(v.Value, "arn:") && strings.Count(v.Value, ":") < 5 {
+			who = who.and(unsure)
+		}
+	}
 	for i := range st.Condition {
 		who = who.and(x.test(&st.Condition[i], variables)) // 55
 	}
@@ -347,7 +356,7 @@ func (x *reference) resourceMatches(e *policy.Element, variables bool) answer {
 	for _, v := range e.Values {
 		pattern, state := x.expand(v.Value, variables)
 		switch {
-		case state == unsure:
+		case state == unsure && arnWildcard(pattern, protect(x.r.Resource)):
 			result = result.or(unsure)
 		case state == allow && arnWildcard(pattern, protect(x.r.Resource)):
 			result = allow
@@ -372,10 +381,14 @@ func (x *reference) expand(s string, variables bool) (string, answer) {
 		return s, allow
 	}
 	var b strings.Builder
+	several := false
 	for {
 		before, rest, found := strings.Cut(s, "${")
 		b.WriteString(before)
 		if !found {
+			if several {
+				return b.String(), unsure
+			}
 			return b.String(), allow
 		}
 		var name string
@@ -392,7 +405,8 @@ func (x *reference) expand(s string, variables bool) (string, answer) {
 		values, present := x.values(strings.TrimSpace(name))
 		switch {
 		case len(values) > 1:
-			return "", unsure
+			several = true
+			b.WriteString("*") // whichever of the values it is, no more than this matches
 		case present && len(values) == 1:
 			b.WriteString(protect(values[0]))
 		case hasFallback: // 77
@@ -473,11 +487,22 @@ func (x *reference) aws(v string) grants {
 			return grants{role: allow}
 		}
 	case strings.HasPrefix(f[5], "assumed-role/"), strings.HasPrefix(f[5], "federated-user/"):
-		if c.Session == v {
+		if c.Session == v || c.Session == "" && c.Kind == eval.Role && v == x.sessionByID(f[5]) {
 			return grants{direct: allow}
 		}
 	}
 	return grants{}
+}
+
+// sessionByID is the session of a caller that is known by its role and by aws:userid only (114, 118).
+func (x *reference) sessionByID(resource string) string {
+	id, _ := x.values("aws:userid")
+	if len(id) != 1 || !strings.HasPrefix(resource, "assumed-role/") {
+		return ""
+	}
+	_, name, _ := strings.Cut(id[0], ":")
+	f := strings.SplitN(x.r.Caller.ARN, ":", 6)
+	return "arn:" + f[1] + ":sts::" + f[4] + ":assumed-role/" + f[5][strings.LastIndex(f[5], "/")+1:] + "/" + name
 }
 
 func (x *reference) wholeAccount(id string) grants {
@@ -592,6 +617,9 @@ func (x *reference) test(t *policy.Condition, variables bool) answer {
 		return allow
 	}
 	if len(got) > 1 {
+		if (operator == "stringlike" || strings.HasPrefix(operator, "arn")) && slices.Contains(wanted, "*") {
+			return truth(!negated) // whichever of them is meant, and none other
+		}
 		return unsure // 74
 	}
 	return truth(passes(got[0]))
