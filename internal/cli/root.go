@@ -22,6 +22,7 @@ var commands = []func(*Env) *cobra.Command{
 	newCompare,
 	newDiff,
 	newEval,
+	newLint,
 	newPaths,
 	newRules,
 	newScan,

@@ -44,7 +44,7 @@ type (
 		Level string `json:"level"`
 	}
 	sarifRuleProps struct {
-		SecuritySeverity string   `json:"security-severity"`
+		SecuritySeverity string   `json:"security-severity,omitempty"`
 		Precision        string   `json:"precision"`
 		Tags             []string `json:"tags"`
 		Controls         []string `json:"controls"`
@@ -71,10 +71,11 @@ type (
 		Message             sarifText          `json:"message"`
 		Locations           []sarifLocation    `json:"locations,omitempty"`
 		RelatedLocations    []sarifLocation    `json:"relatedLocations,omitempty"`
-		PartialFingerprints map[string]string  `json:"partialFingerprints"`
+		PartialFingerprints map[string]string  `json:"partialFingerprints,omitempty"`
 		BaselineState       string             `json:"baselineState,omitempty"`
 		Suppressions        []sarifSuppression `json:"suppressions,omitempty"`
-		Properties          sarifResultProps   `json:"properties"`
+		Fixes               []sarifFix         `json:"fixes,omitempty"`
+		Properties          *sarifResultProps  `json:"properties,omitempty"`
 	}
 	sarifResultProps struct {
 		Severity string            `json:"severity"`
@@ -187,7 +188,7 @@ func (s *sarifWriter) result(f *Finding) sarifResult {
 		RuleID: f.Rule, Kind: "fail", Level: sarifLevels[f.Severity],
 		Message:             sarifText{Text: strings.TrimSpace(f.Subject + ": " + f.Reason + remedyText(f.Remedy))},
 		PartialFingerprints: map[string]string{fingerprintName: f.Fingerprint},
-		Properties:          sarifResultProps{f.Severity, f.Status, f.Account, f.Grantee, f.Lowered, f.Facts},
+		Properties:          &sarifResultProps{f.Severity, f.Status, f.Account, f.Grantee, f.Lowered, f.Facts},
 	}
 	if i, ok := s.index[f.Rule]; ok {
 		r.RuleIndex = &i
