@@ -617,8 +617,8 @@ func (x *reference) test(t *policy.Condition, variables bool) answer {
 		return allow
 	}
 	if len(got) > 1 {
-		if (operator == "stringlike" || strings.HasPrefix(operator, "arn")) && slices.Contains(wanted, "*") {
-			return truth(!negated) // whichever of them is meant, and none other
+		if (operator == "stringlike" || strings.HasPrefix(operator, "arn")) && slices.Contains(wanted, "*") && !negated && ifExists {
+			return allow // every value and none at all: no test
 		}
 		return unsure // 74
 	}
