@@ -112,3 +112,28 @@ func ExampleContext_SetUnknownExcept() {
 	// false
 	// unknown
 }
+
+// Whether a condition can hold at all is proven, or shown by a witness.
+func ExampleFormula_Possible() {
+	shared := cond.DemandLike("aws:PrincipalArn", "arn:aws:iam::*:role/shared-*")
+	admin := shared.And(cond.DemandLike("aws:PrincipalArn", "*-admin"))
+	denied := cond.DemandLike("aws:PrincipalArn", "*:role/shared-admin", "*:role/shared-*-admin")
+	truth, _ := admin.And(denied.Not()).Possible(nil)
+	fmt.Println(truth)
+
+	truth, witness := shared.And(cond.DemandARN("aws:PrincipalArn", "arn:aws:iam::111122223333:*").Not()).Possible(nil)
+	_, values := witness.Lookup("aws:principalarn")
+	fmt.Println(truth, values)
+	// Output:
+	// false
+	// true [arn:aws:iam::444455556666:role/shared-other]
+}
+
+func ExampleFormula_Compare() {
+	two := cond.DemandLike("s3:prefix", "home/*").And(cond.DemandLike("s3:prefix", "*/"))
+	fmt.Println(two.Compare(cond.DemandLike("s3:prefix", "home/*/", "home/")))
+	fmt.Println(two.Compare(cond.DemandLike("s3:prefix", "home/?*/")))
+	// Output:
+	// equivalent
+	// wider
+}
