@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz bench bench-baseline generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -57,6 +57,11 @@ $(BENCHSTAT):
 	@mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) $(GO) install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
 	@mv $(TOOLS)/benchstat $@
+
+# The engine and the second evaluator of the tests are asked the same random requests; any difference is printed, shrunk.
+REQUESTS ?= 2000000
+differential:
+	$(GO) test ./iam/eval -run TestDifferential -v -timeout 60m -args -requests $(REQUESTS)
 
 generate:
 	$(GO) generate ./...
