@@ -19,7 +19,10 @@ var checks = byID(
 	},
 	elementChecks,
 	principalChecks,
+	actionChecks,
+	resourceChecks,
 	conditionChecks,
+	sizeChecks,
 )
 
 func byID(lists ...[]check) []check {
