@@ -144,7 +144,8 @@ type comparison struct {
 	o         Options
 	all       []*policy.Policy // of both sides
 	partition string
-	owner     string // account of the resource, made up where it is not known
+	owner     string                  // account of the resource, made up where it is not known
+	texts     map[*policy.Rule]string // what each statement says beside its action and resource
 	callers   []caller
 	variables []string // keys of the variables in Resource elements
 	sessions  bool     // some statement tells sessions of a role apart
@@ -156,7 +157,7 @@ type comparison struct {
 }
 
 func newComparison(kind policy.Kind, all []*policy.Policy, o Options) *comparison {
-	c := &comparison{kind: kind, o: o, all: all, partition: partitionOf(all), resources: map[string]resourceClasses{}}
+	c := &comparison{kind: kind, o: o, all: all, partition: partitionOf(all), texts: textsOf(all), resources: map[string]resourceClasses{}}
 	for rule := range c.rules(all) {
 		for i := range rule.Resources.Values {
 			if t := rule.Resources.Values[i].Template; t != nil {

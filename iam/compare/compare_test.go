@@ -100,6 +100,9 @@ var changes = []change{
 		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`, Incomparable},
 	{"a user's own folder, and a shared one", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:username}/*"}`,
 		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::home/${aws:username}/*", "arn:aws:s3:::home/shared/*"]}`, Wider},
+	{"what is not understood, as Allow and as Deny", policy.Identity, `{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`,
+		`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"},
+		{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"}`, Narrower},
 	{"a condition by a variable", policy.Identity, identity("Allow", `"Action": "sqs:*"`, `"Resource": "*"`, `{"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}`),
 		identity("Allow", `"Action": "sqs:*"`, `"Resource": "*"`, `{"StringLike": {"aws:ResourceTag/team": "*"}}`), Wider},
 

@@ -21,8 +21,9 @@ const home = "111122223333" // account of the resource, and of the identity
 
 var (
 	someActions   = []string{"s3:GetObject", "s3:PutObject", "s3:*", "s3:Get*", "s3:?etObject", "*", "sqs:SendMessage", "s3:GetObjectAcl"}
-	someResources = []string{"*", "arn:aws:s3:::data/*", "arn:aws:s3:::data*", "arn:aws:s3:::data/a", "arn:aws:s3:::*/a", "arn:aws:s3:::data/?", "arn:aws:s3:::*", "arn:aws:sqs:*:*:q"}
-	someTests     = []string{
+	someResources = []string{"*", "arn:aws:s3:::data/*", "arn:aws:s3:::data*", "arn:aws:s3:::data/a", "arn:aws:s3:::*/a", "arn:aws:s3:::data/?", "arn:aws:s3:::*", "arn:aws:sqs:*:*:q",
+		"arn:aws:s3:::data/${aws:PrincipalTag/team}"}
+	someTests = []string{
 		`"StringEquals": {"aws:PrincipalTag/team": "a"}`, `"StringNotEquals": {"aws:PrincipalTag/team": ["a", "b"]}`, `"StringLike": {"aws:PrincipalTag/team": "a*"}`,
 		`"StringEqualsIfExists": {"aws:PrincipalTag/team": "b"}`, `"Null": {"aws:PrincipalTag/team": "true"}`,
 		`"Bool": {"aws:ViaAWSService": "true"}`, `"BoolIfExists": {"aws:ViaAWSService": "false"}`, `"NumericLessThan": {"s3:max-keys": "10"}`,

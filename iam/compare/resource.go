@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -122,7 +123,8 @@ func (c *comparison) taking(class *actionClass, r resourceClass) []string {
 	return some
 }
 
-// patterns are those of the statements that concern a class of actions, sorted. A variable has its sample value in them.
+// patterns are those of the statements that concern a class of actions, sorted. One with variables is there twice: with their
+// sample values, and with a star for each, beyond which no value makes it match.
 func (c *comparison) patterns(class *actionClass) []string {
 	var all []string
 	for rule := range c.rules(c.all) {
@@ -138,11 +140,14 @@ func (c *comparison) patterns(class *actionClass) []string {
 			if s, state := v.Template.Expand(c.sampled(&cond.Context{Rest: cond.Undetermined})); state == cond.Present {
 				all = append(all, s)
 			}
+			all = append(all, variable.ReplaceAllString(v.Template.String(), "*"))
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+var variable = regexp.MustCompile(`\$\{[^}]*\}`)
 
 // sampled gives the variables of Resource elements, where they are not known, a value that no policy names.
 func (c *comparison) sampled(ctx *cond.Context) *cond.Context {

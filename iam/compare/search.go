@@ -54,6 +54,9 @@ func (s *search) class(class *actionClass) {
 		s.open = append(s.open, question{action: class.action, reason: resources.incomplete})
 	}
 	for _, r := range resources.list {
+		if s.contained(class, r.example) {
+			continue
+		}
 		names := sync.OnceValue(func() []string { return s.taking(class, r) })
 		allowed := s.reached(s.to, class, r.example, policy.Allow)
 		spared := s.kind == policy.Resource && s.reached(s.from, class, r.example, policy.Deny)
@@ -72,24 +75,31 @@ func (s *search) class(class *actionClass) {
 	}
 }
 
-// reached reports whether a statement of a side with the effect, or with none that can be read, concerns a resource. Variables
-// may stand for anything.
+// reached reports whether a statement of a side with the effect, or with none that can be read, concerns a resource.
 func (s *search) reached(side []*policy.Policy, class *actionClass, resource string, effect policy.Effect) bool {
 	for rule := range s.rules(side) {
-		if rule.Effect != effect && rule.Effect != policy.NoEffect || !rule.Actions.Match(class.lower) {
-			continue
-		}
-		if !rule.Resources.Present || rule.Resources.Not && slices.ContainsFunc(rule.Resources.Values, hasVariable) {
-			return true
-		}
-		covered := slices.ContainsFunc(rule.Resources.Values, func(v policy.ResourcePattern) bool {
-			return v.Template != nil || v.Pattern.Match(resource)
-		})
-		if covered != rule.Resources.Not {
+		if (rule.Effect == effect || rule.Effect == policy.NoEffect) && concerns(rule, class, resource) {
 			return true
 		}
 	}
 	return false
+}
+
+// concerns reports whether a statement is about an action and a resource. Variables may stand for anything.
+func concerns(rule *policy.Rule, class *actionClass, resource string) bool {
+	if !rule.Actions.Match(class.lower) {
+		return false
+	}
+	if !rule.Resources.Present {
+		return true
+	}
+	named := slices.ContainsFunc(rule.Resources.Values, func(v policy.ResourcePattern) bool {
+		return v.Template == nil && v.Pattern.Match(resource)
+	})
+	if rule.Resources.Not {
+		return !named
+	}
+	return named || slices.ContainsFunc(rule.Resources.Values, hasVariable)
 }
 
 func hasVariable(v policy.ResourcePattern) bool { return v.Template != nil }
@@ -122,7 +132,7 @@ func (s *search) differ(q question, ctx *cond.Context) (cond.Truth, Difference, 
 		return cond.False, Difference{}, ""
 	}
 	before := s.leftOver(q, s.from, ctx)
-	if implied, _ := now.Implies(before); implied {
+	if implied, _ := now.Implies(before); implied && !now.Opaque() && !before.Opaque() || before.IsAlways() {
 		return cond.False, Difference{}, ""
 	}
 	more := now.And(before.Not())
