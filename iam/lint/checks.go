@@ -23,6 +23,7 @@ var checks = byID(
 	resourceChecks,
 	conditionChecks,
 	sizeChecks,
+	statementChecks,
 )
 
 func byID(lists ...[]check) []check {
