@@ -20,6 +20,8 @@ func TestUndecided(t *testing.T) {
 		reason   string
 	}{
 		{"a condition that is not known", policy.Identity, `{"Effect": "Deny", "Action": "*", "Resource": "*"}`, sounds, Options{}, "StringSoundsLike"},
+		{"the same condition that is not known, now as a Deny too", policy.Identity, sounds + "," + getData,
+			sounds + "," + getData + "," + strings.Replace(sounds, "Allow", "Deny", 1) + "," + strings.Replace(getData, "data", "other", 1), Options{}, "StringSoundsLike"},
 		{"another kind of policy", policy.SCP, all, all, Options{}, "not compared"},
 		{"more questions than may be asked", policy.Identity, `{"Effect": "Deny", "Action": "*", "Resource": "*"}`,
 			`{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::a"}, {"Effect": "Deny", "Action": "*", "Resource": "*"}`, Options{Questions: 1}, "more combinations"},
@@ -30,7 +32,7 @@ func TestUndecided(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.options.Engine = ref.Engine()
 			r := Policies(tt.kind, read(t, tt.old), read(t, tt.new), tt.options)
-			if r.NothingNew || r.Relation == Equal || r.Relation == Narrower {
+			if r.NothingNew || r.Relation == Equal || r.Relation == Narrower || r.Relation == Wider {
 				t.Errorf("%v, and nothing new is %v\n%s", r.Relation, r.NothingNew, print(&r))
 			}
 			if !strings.Contains(strings.Join(r.Undecided, "\n"), tt.reason) {
