@@ -57,6 +57,15 @@ func (c *comparison) callersOf() []caller {
 		}
 		all = c.principals(all, c.partition, a, who)
 	}
+	for rule := range c.rules(c.all) {
+		for _, v := range rule.Principals.Values {
+			who := "principals of account " + v.Account + " in partition " + v.Partition
+			known := slices.ContainsFunc(all, func(k caller) bool { return k.who == who })
+			if v.Account != "" && v.Partition != "" && v.Partition != c.partition && !known {
+				all = c.principals(all, v.Partition, v.Account, who)
+			}
+		}
+	}
 	all = append(all, caller{who: "anonymous", subject: eval.AnonymousCaller()})
 	all = append(all, c.named()...)
 	all = append(all, caller{who: "AWS services that neither side names", subject: eval.ServiceCaller("unnamed.amazonaws.com")})

@@ -114,6 +114,9 @@ var changes = []change{
 	{"anybody of one account", policy.Trust, trust(`{"AWS": "777788889999"}`, ""), trust(`{"AWS": "*"}`, `{"StringEquals": {"aws:PrincipalAccount": "777788889999"}}`), Equal},
 	{"accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "777*"}}`), Wider},
 	{"fewer accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), Narrower},
+	{"another partition", policy.Trust, trust(`{"AWS": "arn:aws:iam::777788889999:root"}`, ""), trust(`{"AWS": ["arn:aws:iam::777788889999:root", "arn:aws-cn:iam::777788889999:root"]}`, ""), Wider},
+	{"the identity's accounts by a pattern", policy.Identity, identity("Allow", `"Action": "s3:GetObject"`, `"Resource": "*"`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`),
+		identity("Allow", `"Action": "s3:GetObject"`, `"Resource": "*"`, `{"StringLike": {"aws:PrincipalAccount": "777*"}}`), Wider},
 	{"the same accounts by a pattern", policy.Trust, trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), trust(`{"AWS": "*"}`, `{"StringLike": {"aws:PrincipalAccount": "7777*"}}`), Equal},
 	{"a service more", policy.Trust, trust(`{"Service": "ec2.amazonaws.com"}`, ""), trust(`{"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}`, ""), Wider},
 	{"a session of the role", policy.Trust, trust(`{"AWS": "arn:aws:sts::777788889999:assumed-role/ci/build"}`, ""), trust(`{"AWS": "arn:aws:iam::777788889999:role/ci"}`, ""), Incomparable},
@@ -136,7 +139,11 @@ var changes = []change{
 func TestChanges(t *testing.T) {
 	for _, tt := range changes {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Policies(tt.kind, read(t, tt.old), read(t, tt.new), Options{Engine: ref.Engine(), Account: "111122223333"})
+			options := Options{Engine: ref.Engine(), Account: home}
+			if strings.Contains(tt.name, "the identity's accounts") {
+				options.Account = "" // it is not known
+			}
+			r := Policies(tt.kind, read(t, tt.old), read(t, tt.new), options)
 			if r.Relation != tt.want {
 				t.Errorf("%v, want %v\n%s", r.Relation, tt.want, print(&r))
 			}

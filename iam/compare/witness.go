@@ -40,7 +40,7 @@ func (c *comparison) request(q question, side []*policy.Policy, subject *eval.Ca
 	if c.kind == policy.Identity {
 		p.Identity.Policies = side
 		if q.resource != "*" {
-			p.Resource = &eval.Set{Policies: []*policy.Policy{delegation(subject.Account)}}
+			p.Resource = &eval.Set{Policies: []*policy.Policy{delegation(subject)}}
 			if r.ResourceAccount = arn.Account(q.resource); !arn.IsAccountID(r.ResourceAccount) {
 				r.ResourceAccount = subject.Account
 			}
@@ -65,8 +65,12 @@ func (c *comparison) request(q question, side []*policy.Policy, subject *eval.Ca
 // everything is an identity policy that allows everything.
 var everything = []*policy.Policy{allow(policy.PrincipalElement{})}
 
-// delegation is a resource policy that leaves everything to the identity policies of an account.
-func delegation(account string) *policy.Policy {
+// delegation is a resource policy that leaves everything to the identity policies of the caller's account.
+func delegation(subject *eval.Caller) *policy.Policy {
+	account := subject.Account
+	if subject.Kind == eval.AnyPrincipal {
+		account = "*"
+	}
 	return allow(policy.PrincipalElement{Present: true, Values: []policy.PrincipalValue{{Type: policy.AWS, Text: policy.Text{Value: account}}}})
 }
 
