@@ -128,6 +128,11 @@ func widened(s string) string {
 	}
 }
 
+// neverIn are characters that no ARN of a type has, although "*" in the type's pattern would take them. Without this, an
+// object would be taken for a bucket with a slash in its name.
+// Source: Amazon S3 User Guide, Bucket naming rules.
+var neverIn = map[string]string{"s3:bucket": "/"}
+
 // takesSome reports whether an action can be asked for with a resource that some pattern fits. An action of optional types,
 // or none, can be asked for with "*".
 func takesSome(a ref.Action, patterns []arn.Pattern) bool {
@@ -142,6 +147,9 @@ func takesSome(a ref.Action, patterns []arn.Pattern) bool {
 		for _, text := range t.ARNs {
 			form := arn.CompilePattern(text)
 			for i := range patterns {
+				if without := neverIn[service+":"+r.Type]; without != "" && strings.Contains(patterns[i].String(), without) {
+					continue
+				}
 				if patterns[i].Intersects(&form) {
 					return true
 				}
