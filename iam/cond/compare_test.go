@@ -50,3 +50,20 @@ func TestVariableBesideItsOpposite(t *testing.T) {
 		t.Errorf("%v is %v, expected False as the tests themselves are", f, got)
 	}
 }
+
+// What is not understood implies itself, and neither its opposite nor, where it stands for what went beyond the budget, another.
+func TestImpliesOfWhatIsNotUnderstood(t *testing.T) {
+	x := NotUnderstood("x")
+	if implies, certain := x.Implies(x); !implies || !certain {
+		t.Error("x does not imply x")
+	}
+	if implies, _ := x.Implies(x.Not()); implies {
+		t.Error("x implies its opposite")
+	}
+	if implies, _ := tooMany().Implies(tooMany()); implies {
+		t.Error("two unions beyond the budget imply each other")
+	}
+	if got := x.Not().Not(); !got.Equal(x) {
+		t.Errorf("the opposite of the opposite is %v", got)
+	}
+}

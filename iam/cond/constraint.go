@@ -76,13 +76,14 @@ func (c *Constraint) identity() string {
 	return b.String()
 }
 
-// complement holds exactly where c does not. An opaque constraint's complement is itself:
-// nothing is known of either.
+// complement holds exactly where c does not. An opaque constraint's is opaque too, and another one.
 func (c *Constraint) complement() *Constraint {
-	if c.Kind == Opaque {
-		return c
-	}
 	n := *c
+	if c.Kind == Opaque {
+		n.Negated = !c.Negated
+		n.id = n.identity()
+		return &n
+	}
 	n.Absent, n.Negated, n.unparsable = !c.Absent, !c.Negated, !c.unparsable
 	switch c.Quantifier {
 	case Any:
@@ -331,10 +332,11 @@ func rangePairDisjoint(c *Constraint, v *value, d *Constraint, w *value) bool {
 	return lower(c.Comparison) && upper(d.Comparison) && (order > 0 || order == 0 && strict)
 }
 
-// implies reports whether every state of the key that satisfies c satisfies d; false also where it cannot be told.
+// implies reports whether every state of the key that satisfies c satisfies d; false also where it cannot be told. What is not
+// understood implies itself alone; what went beyond the budget not even that, because two of them may stand for different things.
 func (c *Constraint) implies(d *Constraint) bool {
 	if c.id == d.id {
-		return true
+		return !c.beyond()
 	}
 	if c.lower != d.lower || c.Quantifier != d.Quantifier || c.Kind == Opaque || d.Kind == Opaque || c.Absent && !d.Absent {
 		return false

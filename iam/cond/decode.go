@@ -33,7 +33,7 @@ func (f *Formula) UnmarshalJSON(data []byte) error {
 // constraint is what the JSON form says.
 func (j *constraintJSON) constraint() (*Constraint, error) {
 	if j.Opaque {
-		c := Constraint{Key: j.Key, Kind: Opaque, Absent: j.Absent}
+		c := Constraint{Key: j.Key, Kind: Opaque, Absent: j.Absent, Negated: j.Negated}
 		for _, s := range j.Values {
 			c.values = append(c.values, value{text: s})
 		}

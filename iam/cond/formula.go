@@ -143,8 +143,13 @@ func (f Formula) Not() Formula {
 }
 
 // tooMany stands for a union beyond the bound.
-func tooMany() Formula {
-	return NotUnderstood("more alternatives than are worked out")
+func tooMany() Formula { return NotUnderstood(beyondBudget) }
+
+const beyondBudget = "more alternatives than are worked out"
+
+// beyond: the constraint stands for a union beyond the bound.
+func (c *Constraint) beyond() bool {
+	return c.Kind == Opaque && c.Key == "" && len(c.values) == 1 && c.values[0].text == beyondBudget
 }
 
 // conjunction is the formula of one conjunction.

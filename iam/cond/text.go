@@ -2,6 +2,7 @@ package cond
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -23,12 +24,7 @@ func (f Formula) String() string {
 		if group {
 			b.WriteByte('(')
 		}
-		for j, c := range t {
-			if j > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(c.String())
-		}
+		b.WriteString(t.String())
 		if group {
 			b.WriteByte(')')
 		}
@@ -36,11 +32,24 @@ func (f Formula) String() string {
 	return b.String()
 }
 
+// String prints a conjunction; what reads alike is said once.
+func (t term) String() string {
+	texts := make([]string, 0, len(t))
+	for _, c := range t {
+		if text := c.String(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
 // String prints one constraint for people: `every aws:TagKeys is "approval"`, `sts:ExternalId is "a" or "b"`.
 func (c *Constraint) String() string {
 	switch {
-	case c.Kind == Opaque && c.Key == "":
+	case c.Kind == Opaque && c.Key == "": // a reason; it is the same for its opposite
 		return c.list(" or ", false)
+	case c.Kind == Opaque && c.Negated:
+		return "not: " + c.complement().String()
 	case c.Kind == Opaque:
 		return c.Key + " (not understood: " + c.list(" or ", false) + ")"
 	case c.Kind == Anything && c.Negated:
@@ -217,7 +226,7 @@ func (f Formula) MarshalJSON() ([]byte, error) {
 				if c.Negated {
 					j.Values = []string{"true"}
 				}
-			case Bool, Binary:
+			case Bool, Binary, Opaque:
 				j.Negated = c.Negated
 			}
 			alternative = append(alternative, j)
