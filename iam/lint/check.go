@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"drawbridge/iam/cond"
 	"drawbridge/iam/policy"
 )
 
@@ -34,8 +35,9 @@ func (l *linter) is(kinds ...policy.Kind) bool { return slices.Contains(kinds, l
 // statement is a statement as written and as compiled.
 type statement struct {
 	*policy.Statement
-	rule  *policy.Rule
-	index int
+	rule    *policy.Rule
+	index   int
+	formula *cond.Formula // of the condition, once it is asked for
 }
 
 // understood: nothing in the statement is unknown to the engine, so that what it covers is certain.

@@ -12,6 +12,8 @@
 // The package judges one document by itself. Whether what it grants is wanted is for the rules of a scan.
 package lint
 
+//go:generate go run ./gen
+
 import (
 	"cmp"
 	"fmt"
@@ -69,7 +71,7 @@ type Fix struct {
 
 // Record says what a check is about, for lists and pages.
 type Record struct {
-	ID       string
+	ID       string   // LNT- and a number: errors from 001, warnings from 101, notes from 201
 	Severity Severity // of its diagnostics; a check may report a lesser one where its Why says so
 	Title    string   // the fault in a few words
 	Why      string   // what AWS does with it
@@ -110,7 +112,7 @@ func Check(d *policy.Document, kind policy.Kind, o Options) []Diagnostic {
 	l := &linter{document: d, kind: kind, text: o.Text, compiled: policy.Compile(d)}
 	statements := make([]statement, len(d.Statements))
 	for i := range d.Statements {
-		statements[i] = statement{&d.Statements[i], &l.compiled.Rules[i], i}
+		statements[i] = statement{Statement: &d.Statements[i], rule: &l.compiled.Rules[i], index: i}
 	}
 	l.statements = statements
 	for i := range checks {

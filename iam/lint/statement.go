@@ -78,7 +78,11 @@ var statementChecks = []check{
 
 // condition is what must hold for the statement to apply, as far as its Condition says.
 func (s *statement) condition() cond.Formula {
-	return s.rule.Condition.LeftOver(&cond.Context{Rest: cond.Undetermined})
+	if s.formula == nil {
+		f := s.rule.Condition.LeftOver(&cond.Context{Rest: cond.Undetermined})
+		s.formula = &f
+	}
+	return *s.formula
 }
 
 // oldVariable reports a variable that is none. What is certain to repair it is the version, where one is written.
