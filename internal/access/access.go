@@ -35,6 +35,9 @@ type Graph struct {
 	out, in     [][]*Edge                     // crossings by Principal.Index
 }
 
+// Engine is the evaluator that decides for the graph, with its tables and readings.
+func (g *Graph) Engine() eval.Evaluator { return g.engine }
+
 // Mechanism is the way across.
 type Mechanism string
 

@@ -9,6 +9,7 @@ func (p Parameters) WithDefaults() Parameters {
 	}
 	or(&p.MaxSessionSeconds, 3600)
 	or(&p.MaxHops, 1)
+	or(&p.ReviewDays, 90)
 	or(&p.ChainedSessionSeconds, 3600)
 	or(&p.ExternalIDMinLength, 16)
 	or(&p.WideOrgMembers, 10)

@@ -51,12 +51,18 @@ type Input struct {
 	Registry   *registry.Registry // nil: no registry was given
 	Parameters Parameters
 	Now        time.Time
+
+	reconciled func() []registry.Item
 }
+
+// Reconciled is what was declared against what exists, worked out once for all rules of a run; nil without a registry.
+func (in *Input) Reconciled() []registry.Item { return in.reconciled() }
 
 // Parameters are the thresholds of rules; the zero value of a field means its default.
 type Parameters struct {
 	MaxSessionSeconds     int            // SES-001
 	MaxHops               int            // CHN-002
+	ReviewDays            int            // REG-004: longest time since the last review
 	ChainedSessionSeconds int            // CHN-003
 	ExternalIDMinLength   int            // EXT-003
 	WideOrgMembers        int            // TRU-003: member count from which an OU is wide

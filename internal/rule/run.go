@@ -3,9 +3,11 @@ package rule
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
+	"drawbridge/internal/registry"
 )
 
 // Run runs rules over an organisation. The findings are sorted, each once: two reports of one rule with one fingerprint
@@ -13,6 +15,12 @@ import (
 func Run(rules []*Rule, in *Input) []finding.Finding {
 	filled := *in
 	filled.Parameters = in.Parameters.WithDefaults()
+	filled.reconciled = sync.OnceValue(func() []registry.Item {
+		if in.Registry == nil {
+			return nil
+		}
+		return registry.Reconcile(in.Graph, in.Registry, registry.Options{Now: in.Now, Engine: in.Graph.Engine()})
+	})
 	var findings []finding.Finding
 	for _, r := range rules {
 		seen := map[string]int{}

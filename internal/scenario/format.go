@@ -163,6 +163,7 @@ type entry struct {
 	Vendor         string         `json:"vendor"`
 	LastDrill      string         `json:"lastDrill"`
 	IdentityClass  string         `json:"identityClass"`
+	DataClass      string         `json:"dataClass"`
 	OwnerStatus    string         `json:"ownerStatus"`
 	RequestedBy    string         `json:"requestedBy"`
 	ApprovedBy     string         `json:"approvedBy"`

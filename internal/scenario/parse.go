@@ -430,9 +430,9 @@ func (p *parser) vendors(raws []json.RawMessage) ([]snapshot.KnownVendor, error)
 	return out, nil
 }
 
-// entries is nil where a scenario declares no trust: then no registry was given.
+// entries is nil where a scenario has no registry at all; an empty one declares that there should be no trust.
 func (p *parser) entries(raws []json.RawMessage) (*registry.Registry, error) {
-	if len(raws) == 0 {
+	if raws == nil {
 		return nil, nil
 	}
 	r := &registry.Registry{}
@@ -456,7 +456,7 @@ func (p *parser) entries(raws []json.RawMessage) (*registry.Registry, error) {
 func (p *parser) declared(raw json.RawMessage, base int, e *entry) (registry.Entry, error) {
 	const day = 24 * time.Hour
 	d := registry.Entry{
-		Name: e.ID, Owner: e.Owner, Purpose: e.Purpose, Category: registry.Category(e.Kind), Vendor: e.Vendor,
+		Name: e.ID, Owner: e.Owner, Purpose: e.Purpose, Category: registry.Category(e.Kind), Vendor: e.Vendor, DataClass: e.DataClass,
 		Use:         registry.Use{Needs: time.Duration(e.SessionSeconds) * time.Second, Every: time.Duration(e.CadenceDays) * day, Grace: time.Duration(e.GraceDays) * day},
 		RequestedBy: e.RequestedBy, ApprovedBy: e.ApprovedBy, OwnerLeft: e.OwnerStatus == "left", Identity: e.IdentityClass,
 	}
