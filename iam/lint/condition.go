@@ -86,7 +86,7 @@ var conditionChecks = []check{
 		condition: func(l *linter, s *statement, c condition) {
 			o, ok := operatorOf(c.Operator.Value)
 			key, known := ref.LookupKey(c.Key.Value)
-			if !ok || !known || o.set == "" || key.Multivalued {
+			if !ok || !known || o.set == "" || key.Multivalued || claim(key) {
 				return
 			}
 			plain := o
@@ -146,6 +146,13 @@ var conditionChecks = []check{
 			}
 		},
 	},
+}
+
+// claim reports whether a key is a claim of an identity provider's token. Whether it has several values is the provider's to
+// choose: cognito-identity.amazonaws.com:amr has.
+func claim(k ref.Key) bool {
+	provider, _, _ := strings.Cut(k.Name, ":")
+	return strings.Contains(provider, ".")
 }
 
 // withoutVariables is a value without its ${…}: ${*} is a star that is no wildcard.

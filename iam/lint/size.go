@@ -8,9 +8,10 @@ import (
 	"drawbridge/iam/policy"
 )
 
-// sizes are the most characters of each kind of policy, and the fewest where AWS has several quotas for a kind. White space
-// between elements does not count.
-// Sources, as of 2026-11-23: IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas.
+// sizes are the most characters of each kind of policy, and the fewest where AWS has several quotas for a kind. IAM does not
+// count white space between elements; Organizations does, and its console takes it out.
+// Sources, as of 2026-11-23: IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas, which doubled that of
+// service control policies in May 2026.
 var sizes = map[policy.Kind]struct {
 	most  int
 	place string // where most is allowed
@@ -28,7 +29,7 @@ var sizes = map[policy.Kind]struct {
 // sizeChecks are about the length of the document.
 var sizeChecks = []check{
 	{
-		Record: Record{"LNT-021", Error, "Too long", "Each kind of policy has a quota of characters; white space between elements does not count. A document that fits only under a greater quota of its kind is a note.", "IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas (as of 2026-11-23)"},
+		Record: Record{"LNT-021", Error, "Too long", "Each kind of policy has a quota of characters, for which white space between elements does not count. A document that fits only under a greater quota of its kind, or (in Organizations) only without its white space, is a note.", "IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas (as of 2026-11-23)"},
 		document: func(l *linter) {
 			quota, ok := sizes[l.kind]
 			length := counted(l.text)
@@ -37,6 +38,8 @@ var sizeChecks = []check{
 			case !ok || length == 0:
 			case length > quota.most:
 				l.report(at, "%d characters without white space: %s has %d at most", length, quota.place, quota.most)
+			case l.is(policy.SCP, policy.RCP) && utf8.RuneCountInString(l.text) > quota.most:
+				l.report(at, "%d characters with white space, which Organizations counts unless its console takes it out: %s has %d at most", utf8.RuneCountInString(l.text), quota.place, quota.most).Severity = Note
 			case quota.less > 0 && length > quota.less:
 				l.report(at, "%d characters without white space: %s", length, quota.where).Severity = Note
 			}
