@@ -223,10 +223,11 @@ type side struct {
 	rcps   []eval.Set
 	// policy is the policy of a resource, and trust that of a role, which decides actions of STS only.
 	policy, trust *eval.Set
+	facts         *eval.Facts
 }
 
 func (g *Graph) sideOf(t Target) *side {
-	s := &side{target: t, known: &cond.Context{Rest: cond.Undetermined}}
+	s := &side{target: t, known: &cond.Context{Rest: cond.Undetermined}, facts: g.factsOf(&t)}
 	if home := g.homeOf(&t); home != nil {
 		s.rcps = home.RCPs
 	}
@@ -256,7 +257,7 @@ func (g *Graph) request(c *eval.Caller, p *org.Principal, action eval.Action, s 
 		ctx.Parent = known
 		known = ctx
 	}
-	return &eval.Request{Caller: c, Action: action, Resource: s.target.ARN, ResourceAccount: s.target.Account, Context: known, Policies: &policies}
+	return &eval.Request{Caller: c, Action: action, Resource: s.target.ARN, ResourceAccount: s.target.Account, Context: known, Policies: &policies, Facts: s.facts}
 }
 
 // targetOf finds what a resource ARN names.

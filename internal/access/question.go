@@ -40,6 +40,8 @@ type Answer struct {
 	// there is none.
 	Decided, IdentitySide, ResourceSide Evidence
 	Steps                               []AnswerStep
+	// DependsOn are the readings of the rules on which the verdict turns.
+	DependsOn []cond.Reading
 }
 
 // AnswerStep is one statement of the trace with its place.
@@ -82,7 +84,9 @@ func (g *Graph) Decide(q Question) (Answer, error) {
 			answer.Steps = append(answer.Steps, AnswerStep{s, g.evidence(s.Ref, p, &target)})
 		}
 	}
-	answer.Decision = asking.decide(c, p, action, q.Resource, q.ResourceAccount, ctx)
+	request := asking.request(c, p, action, asking.sideOf(asking.targetOf(q.Resource, q.ResourceAccount)), ctx)
+	answer.Decision = asking.engine.Decide(request)
+	answer.DependsOn = asking.engine.DependsOn(request)
 	answer.Decided = g.evidence(answer.By, p, &target)
 	if answer.Identity.Statement >= 0 {
 		answer.IdentitySide = g.evidence(answer.Identity, p, &target)

@@ -52,7 +52,7 @@ func (g *Graph) WhoCan(actionName, resource string) ([]*Edge, error) {
 // 33), and where the resource's side has no policy that could allow by itself (rule 19). Most principals of an organisation are
 // passed over by this.
 func needsIdentity(p *org.Principal, action eval.Action, s *side) bool {
-	if action.Lower() == "sts:getcalleridentity" { // rule 105: needs nothing at all
+	if action.Lower() == "sts:getcalleridentity" || s.facts != nil { // rules 105, 49: it needs nothing of its own, or a grant may do
 		return false
 	}
 	return s.policy == nil && s.trust == nil || s.target.Account != "" && s.target.Account != p.Account

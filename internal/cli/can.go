@@ -65,7 +65,9 @@ type canAnswer struct {
 	Caller        *report.Evidence `json:"callerSide,omitempty"`
 	Target        *report.Evidence `json:"targetSide,omitempty"`
 	CallerAssumed bool             `json:"callerAssumed"`
-	Trace         []traceAnswer    `json:"trace,omitempty"`
+	// DependsOn are the readings of the rules on which the verdict turns, by name.
+	DependsOn []string      `json:"dependsOn,omitempty"`
+	Trace     []traceAnswer `json:"trace,omitempty"`
 }
 
 // traceAnswer is one statement that was looked at.
@@ -110,6 +112,9 @@ func can(e *Env, o *canOptions, args []string) error {
 		Verdict: answer.Verdict.String(), Explicit: answer.Explicit, Layer: answer.By.Layer.String(),
 		Conditions: conditionsOf(answer.Verdict, answer.LeftOver), DecidedBy: evidenceOf(answer.Decided),
 		Caller: evidenceOf(answer.IdentitySide), Target: evidenceOf(answer.ResourceSide), CallerAssumed: answer.CallerAssumed,
+	}
+	for _, r := range answer.DependsOn {
+		out.DependsOn = append(out.DependsOn, r.Record().Name)
 	}
 	for _, s := range answer.Steps {
 		out.Trace = append(out.Trace, traceAnswer{
@@ -165,6 +170,10 @@ func (w *textWriter) decision(q *access.Question, a *access.Answer) {
 		if !none(a.ResourceSide) {
 			w.line("  target's side %s", place(a.ResourceSide))
 		}
+	}
+	for _, r := range a.DependsOn {
+		record := r.Record()
+		w.line("  turns on      reading %s (rule %s): %s", record.Name, strings.Trim(fmt.Sprint(record.Rules), "[]"), record.Safe)
 	}
 	if len(a.Steps) == 0 {
 		return
