@@ -37,7 +37,7 @@ var actionChecks = []check{
 				if strings.ContainsAny(v.Value, "*?") || !strings.Contains(v.Value, ":") {
 					continue
 				}
-				if _, ok := ref.LookupAction(v.Value); ok {
+				if _, ok := ref.LookupAction(v.Value); ok || !l.lookup(4) {
 					continue
 				}
 				if nearest := ref.NearestAction(v.Value); nearest != "" {
@@ -52,7 +52,12 @@ var actionChecks = []check{
 		Record: Record{"LNT-102", Warning, "Pattern of no known action", "AWS takes any pattern. One that fits no action does nothing.", "Service Authorization Reference (rules 80, 81)"},
 		statement: func(l *linter, s *statement) {
 			for i, v := range s.Action.Values {
-				if strings.ContainsAny(v.Value, "*?") && strings.Contains(v.Value, ":") && len(ref.Expand(v.Value)) == 0 {
+				service, _, ok := strings.Cut(v.Value, ":")
+				weight := 8
+				if strings.ContainsAny(service, "*?") {
+					weight = 200 // every service is looked through
+				}
+				if ok && strings.ContainsAny(v.Value, "*?") && l.lookup(weight) && len(ref.Expand(v.Value)) == 0 {
 					l.report(s.action(i), "no known action fits %q", v.Value)
 				}
 			}

@@ -27,10 +27,31 @@ type linter struct {
 	statements []statement
 	check      *check
 	found      []Diagnostic
+	lookups    int // in tables, so far
+	compared   int // values with each other, so far
+}
+
+// mostLookups bounds the searches through whole tables. The longest policy that AWS takes stays below.
+const mostLookups = 20000
+
+// lookup reports whether there may be one more search, of a weight that says how much it looks through.
+func (l *linter) lookup(weight int) bool {
+	l.lookups += weight
+	return l.lookups <= mostLookups
 }
 
 // is reports whether the document is of one of some kinds.
 func (l *linter) is(kinds ...policy.Kind) bool { return slices.Contains(kinds, l.kind) }
+
+// mostCompared bounds comparisons of all values of an element with each other: hostile text has many. Beyond it, the checks
+// that compare are silent.
+const mostCompared = 1 << 20
+
+// compare reports whether so many more values may be compared.
+func (l *linter) compare(n int) bool {
+	l.compared += n
+	return l.compared <= mostCompared
+}
 
 // statement is a statement as written and as compiled.
 type statement struct {

@@ -44,6 +44,9 @@ var conditionChecks = []check{
 	{
 		Record: Record{"LNT-103", Warning, "Unknown condition key", "AWS takes any key. One that no request has is absent: most tests on it are false, and negated ones true.", "Service Authorization Reference; IAM User Guide, AWS global condition context keys (rules 58, 61)"},
 		condition: func(l *linter, s *statement, c condition) {
+			if _, ok := ref.LookupKey(c.Key.Value); ok || !l.lookup(4) {
+				return
+			}
 			known, nearest := ref.ConditionKey(c.Key.Value)
 			if known {
 				return
@@ -111,7 +114,7 @@ var conditionChecks = []check{
 		Record: Record{"LNT-108", Warning, "ForAllValues allows without the key", "ForAllValues is true where the key is absent or empty. An Allow needs a test beside it that the key is there: Null with \"false\".", "IAM User Guide, Single-valued vs. multivalued context keys (rule 64)"},
 		condition: func(l *linter, s *statement, c condition) {
 			o, ok := operatorOf(c.Operator.Value)
-			if !ok || o.set != "ForAllValues" || s.Effect != policy.Allow {
+			if !ok || o.set != "ForAllValues" || s.Effect != policy.Allow || !l.compare(len(s.Condition)) {
 				return
 			}
 			for i := range s.rule.Condition {

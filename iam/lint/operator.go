@@ -109,7 +109,7 @@ func (s *statement) has(operator string) bool {
 
 // replaceOperator offers another operator, where that touches nothing else.
 func (l *linter) replaceOperator(d *Diagnostic, s *statement, c condition, by string) {
-	if !s.alone(c) || s.has(by) {
+	if !l.compare(2*len(s.Condition)) || !s.alone(c) || s.has(by) {
 		return
 	}
 	at := *d

@@ -59,7 +59,7 @@ var resourceChecks = []check{
 			}
 			for i, v := range s.Action.Values {
 				a, ok := ref.LookupAction(v.Value)
-				if !ok || takesSome(a, patterns) {
+				if !ok || !l.compare(len(patterns)*len(a.Resources)) || takesSome(a, patterns) {
 					continue
 				}
 				if len(a.Resources) == 0 {

@@ -121,13 +121,9 @@ func (l *linter) twice(values []policy.Text, fold bool, at func(int) place) {
 	}
 }
 
-// comparisons bounds how many values covered compares: hostile text has many statements of many values.
-const comparisons = 1 << 20
-
 // covered calls report for every statement of one effect, all of which a statement of another effect (or another statement
 // of the same) covers. Of two that cover each other, the second is reported. It errs to silence.
 func (l *linter) covered(effect, by policy.Effect, report func(s, by *statement)) {
-	left := comparisons
 	for i := range l.statements {
 		s := &l.statements[i]
 		if s.Effect != effect || !s.understood() {
@@ -135,7 +131,7 @@ func (l *linter) covered(effect, by policy.Effect, report func(s, by *statement)
 		}
 		for j := range l.statements {
 			t := &l.statements[j]
-			if left -= 1 + len(s.Action.Values)*len(t.Action.Values) + len(s.Resource.Values)*len(t.Resource.Values); left < 0 {
+			if !l.compare(1 + len(s.Action.Values)*len(t.Action.Values) + len(s.Resource.Values)*len(t.Resource.Values)) {
 				return
 			}
 			if i == j || t.Effect != by || !t.understood() || !covers(t, s) {
