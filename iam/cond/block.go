@@ -16,7 +16,6 @@ type Test struct {
 	NotUnderstood string
 
 	constraint *Constraint
-	variables  bool // some value carries a variable
 }
 
 // CompileTest compiles one entry of a Condition element. It never fails: what it does not understand becomes a test that
@@ -71,7 +70,6 @@ func CompileTestUnder(other Readings, name, key string, values []string, variabl
 		if err != nil {
 			return opaque("value of %s: %v", key, err)
 		}
-		t.variables = t.variables || v.template != nil
 		c.values = append(c.values, v)
 	}
 	t.constraint = newConstraint(c)
@@ -100,48 +98,7 @@ func (t Test) compileNull(c Constraint, values []string, opaque func(string, ...
 func (t *Test) Constraint() *Constraint { return t.constraint }
 
 // Eval decides the test in a context.
-func (t *Test) Eval(ctx *Context) Truth {
-	if t.variables {
-		switch t.resolved(ctx) {
-		case False:
-			return False // rule 76, whatever the operator
-		case Unknown:
-			return t.constraint.Eval(ctx).And(Unknown)
-		}
-	}
-	return t.constraint.Eval(ctx)
-}
-
-// resolved says whether every variable in the values has a value or a default.
-func (t *Test) resolved(ctx *Context) Truth {
-	result := True
-	for i := range t.constraint.values {
-		if tpl := t.constraint.values[i].template; tpl != nil {
-			result = result.And(tpl.resolved(ctx))
-		}
-	}
-	return result
-}
-
-// demandVariables appends what rule 76 demands of the variables in the test's values that are not known: that each is in the
-// request, whatever the operator says.
-func (t *Test) demandVariables(terms []*Constraint, ctx *Context) []*Constraint {
-	if !t.variables {
-		return terms
-	}
-	for i := range t.constraint.values {
-		tpl := t.constraint.values[i].template
-		if tpl == nil {
-			continue
-		}
-		for j := range tpl.parts {
-			if p := &tpl.parts[j]; p.resolved(ctx) == Unknown {
-				terms = append(terms, newConstraint(Constraint{Key: p.name, Kind: Anything}))
-			}
-		}
-	}
-	return terms
-}
+func (t *Test) Eval(ctx *Context) Truth { return t.constraint.Eval(ctx) }
 
 // Eval decides the block: False as soon as one test is false, Unknown if some test is.
 func (b Block) Eval(ctx *Context) Truth {
@@ -167,30 +124,36 @@ func (b Block) LeftOver(ctx *Context) Formula {
 			return Never()
 		case Unknown:
 			terms = append(terms, b[i].constraint.resolve(ctx))
-			terms = b[i].demandVariables(terms, ctx)
 		}
 	}
 	return conjunction(terms)
 }
 
-// resolve puts the variables whose values are known into the constraint, so that what is left over reads plainly.
+// resolve puts the variables whose values are known into the constraint, so that what is left over reads plainly. A value with a
+// variable that is known to have none is left out: nothing is equal to it or like it (rule 76).
 func (c *Constraint) resolve(ctx *Context) *Constraint {
 	if c.fixed() || c.Kind == Opaque {
 		return c
 	}
-	values := make([]value, len(c.values))
-	copy(values, c.values)
-	for i := range values {
-		if values[i].template == nil {
-			continue
+	values := make([]value, 0, len(c.values))
+	for _, v := range c.values {
+		if v.template != nil {
+			expanded, state := v.template.Expand(ctx)
+			if state == Absent {
+				continue
+			}
+			if state == Present && !escaped(expanded) {
+				if known, err := compileValue(c.Kind, expanded, false); err == nil {
+					v = known
+				}
+			}
 		}
-		expanded, state := values[i].template.Expand(ctx)
-		if state != Present || escaped(expanded) {
-			continue
-		}
-		if v, err := compileValue(c.Kind, expanded, false); err == nil {
-			values[i] = v
-		}
+		values = append(values, v)
+	}
+	if len(values) == 0 { // no value is equal to any of them
+		n := *c
+		n.Kind, n.Negated = Anything, !c.Negated
+		return n.withValues(nil)
 	}
 	return c.withValues(values)
 }

@@ -200,11 +200,16 @@ func TestVariables(t *testing.T) {
 		// A wildcard in a variable's value is a character.
 		{"79", "StringLike", "home/${aws:username}", false, request{"home/ada"}, request{"*"}, False},
 		{"79", "StringLike", "home/${aws:username}", false, request{"home/*"}, request{"*"}, True},
-		// A variable without value, whatever the operator says.
+		// Nothing is equal to a variable without value, so that a negated test matches.
 		{"76", "StringEquals", "${aws:username}", false, request{"ada"}, absent, False},
-		{"76", "StringNotEquals", "${aws:username}", false, request{"ada"}, absent, False},
-		{"76", "StringNotEqualsIfExists", "${aws:username}", false, absent, absent, False},
-		{"76", "ForAllValues:StringEquals", "${aws:username}", false, absent, absent, False},
+		{"76", "StringNotEquals", "${aws:username}", false, request{"ada"}, absent, True},
+		{"76", "StringNotEqualsIfExists", "${aws:username}", false, absent, absent, True},
+		{"76", "StringNotLike", "home/${aws:username}/*", false, request{"home//x"}, absent, True},
+		{"76", "ArnNotLike", "arn:aws:iam::*:user/${aws:username}", false, request{"arn:aws:iam::111122223333:user/ada"}, absent, True},
+		{"76", "StringEqualsIfExists", "${aws:username}", false, request{"ada"}, absent, False},
+		{"76", "ForAllValues:StringEquals", "${aws:username}", false, absent, absent, True}, // by rule 64
+		{"76", "ForAllValues:StringEquals", "${aws:username}", false, request{"ada"}, absent, False},
+		{"76", "ForAnyValue:StringNotEquals", "${aws:username}", false, request{"ada"}, absent, True},
 		{"77", "StringEquals", "${aws:username, 'nobody'}", false, request{"nobody"}, absent, True},
 		{"77", "StringEquals", "${aws:username, 'nobody'}", false, request{"ada"}, request{"ada"}, True},
 		{"77", "StringNotEquals", "${aws:username, 'nobody'}", false, request{"ada"}, absent, True},
@@ -227,16 +232,22 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// A variable that may be missing leaves even a negated test with an absent key open, and the demand says so (rule 76).
-func TestUnknownVariableIsDemanded(t *testing.T) {
+// A variable that may be missing leaves a negated test open, which holds where it is missing (rule 76).
+func TestUnknownVariable(t *testing.T) {
 	c := &Context{}
+	c.Set("aws:Key", "ada")
 	c.SetUnknown("aws:username")
 	block := Block{CompileTest("StringNotEquals", "aws:Key", []string{"${aws:username}"}, true)}
 	if got := block.Eval(c); got != Unknown {
 		t.Errorf("got %v, want unknown", got)
 	}
-	if got, want := block.LeftOver(c).String(), `aws:Key is not "${aws:username}", aws:username is present`; got != want {
+	left := block.LeftOver(c)
+	if got, want := left.String(), `aws:Key is not "${aws:username}"`; got != want {
 		t.Errorf("left over %q, want %q", got, want)
+	}
+	c.SetAbsent("aws:username")
+	if got := left.Eval(c); got != True {
+		t.Errorf("without the variable: got %v, want true", got)
 	}
 }
 

@@ -168,7 +168,10 @@ var standing = map[rune]rune{rune(literalStar[0]): '*', rune(literalQuestion[0])
 func (v *value) matcher(kind Kind, ctx *Context) arn.Matcher {
 	text, expanded := v.text, false
 	if v.template != nil {
-		text, _ = v.template.Expand(ctx)
+		var state State
+		if text, state = v.template.Expand(ctx); state == Absent {
+			return arn.Matcher{} // nothing is equal to it or like it (rule 76)
+		}
 		expanded = true
 	}
 	if expanded && (kind == String || kind == StringFold) {

@@ -184,7 +184,7 @@ func (t term) byKey(yield func(term) bool) {
 func (c *Constraint) open(ctx *Context) bool {
 	for i := range c.values {
 		if v := &c.values[i]; v.template != nil {
-			if _, state := v.template.Expand(ctx); state != Present {
+			if _, state := v.template.Expand(ctx); state == Undetermined {
 				return true
 			}
 		}

@@ -105,10 +105,11 @@ func parseVariable(body string) (part, error) {
 func (t *Template) String() string { return t.text }
 
 // Expand puts the values of ctx in. Present: pattern is to be compared by MatchExpanded. Absent: a variable has no value
-// and no default, and the statement does not match (rule 76). Undetermined: a variable's value is not known, or it has
+// and no default, and nothing is equal to it or like it (rule 76). Undetermined: a variable's value is not known, or it has
 // several.
 func (t *Template) Expand(ctx *Context) (pattern string, state State) {
 	var b strings.Builder
+	open := false
 	for _, p := range t.parts {
 		if p.variable == "" {
 			b.WriteString(p.text)
@@ -117,7 +118,7 @@ func (t *Template) Expand(ctx *Context) (pattern string, state State) {
 		state, values := ctx.Lookup(p.variable)
 		switch {
 		case state == Undetermined, len(values) > 1:
-			return "", Undetermined
+			open = true
 		case state == Present && len(values) == 1:
 			b.WriteString(escapeWildcards.Replace(values[0]))
 		case p.hasDefault:
@@ -126,33 +127,10 @@ func (t *Template) Expand(ctx *Context) (pattern string, state State) {
 			return "", Absent
 		}
 	}
+	if open {
+		return "", Undetermined
+	}
 	return b.String(), Present
-}
-
-// resolved says whether every variable has a value or a default (rule 76).
-func (t *Template) resolved(ctx *Context) Truth {
-	result := True
-	for i := range t.parts {
-		result = result.And(t.parts[i].resolved(ctx))
-	}
-	return result
-}
-
-// resolved says whether the part has a text: literal text has, and a variable with a default. A variable with several values
-// has none that the engine would guess.
-func (p *part) resolved(ctx *Context) Truth {
-	if p.variable == "" {
-		return True
-	}
-	switch state, values := ctx.Lookup(p.variable); {
-	case len(values) > 1:
-		return Unknown
-	case state == Present && len(values) == 1 || p.hasDefault:
-		return True
-	case state == Undetermined:
-		return Unknown
-	}
-	return False
 }
 
 // MatchResource compares a resource ARN with the template as an ARN pattern. Unknown: a variable is not known, and with some value

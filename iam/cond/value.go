@@ -106,8 +106,11 @@ func (v *value) match(kind Kind, compare Comparison, got string, ctx *Context) T
 
 func (v *value) matchTemplate(kind Kind, got string, ctx *Context) Truth {
 	expanded, state := v.template.Expand(ctx)
-	if state != Present {
-		return Unknown // absent is decided by the test, which knows that the whole statement fails
+	switch state {
+	case Absent: // equal to nothing and like nothing, so that a negated test matches (rule 76)
+		return False
+	case Undetermined:
+		return Unknown
 	}
 	switch kind {
 	case String:

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -181,7 +180,7 @@ func (x *reference) decide() answer {
 			direct = direct.and(boundary) // 38
 		}
 		access = direct.or(given.role.and(limits)).or(byIdentity) // 19, 23, 28
-		if action == "kms:retiregrant" && c.Kind == eval.Root { // 49: the account in which the grant was made
+		if action == "kms:retiregrant" && c.Kind == eval.Root {   // 49: the account in which the grant was made
 			access = allow
 		}
 	} else {
@@ -563,66 +562,58 @@ func (x *reference) test(t *policy.Condition, variables bool) answer {
 		}
 	}
 	operator, ifExists := strings.CutSuffix(operator, "ifexists")
-	got, present := x.values(t.Key.Value)
+	got, _ := x.values(t.Key.Value)
 	if operator == "null" { // 63
 		result := deny
 		for _, v := range t.Values {
-			result = result.or(truth(strings.EqualFold(v.Value, "true") == !(present && len(got) > 0)))
+			result = result.or(truth(strings.EqualFold(v.Value, "true") == (len(got) == 0)))
 		}
 		return result
 	}
 	operator, negated := positive(operator)
-	wanted := make([]string, len(t.Values))
-	for i, v := range t.Values { // 76: a variable without a value stops the statement, whatever the operator
-		wanted[i] = v.Value
-		if strings.HasPrefix(operator, "string") || strings.HasPrefix(operator, "arn") {
-			expanded, state := x.expand(v.Value, variables)
-			if state != allow {
-				return state
+	var wanted []string
+	several := deny // whether some value has a variable with several values
+	for _, v := range t.Values {
+		text := v.Value
+		if strings.HasPrefix(operator, "string") || strings.HasPrefix(operator, "arn") { // 75
+			expanded, state := x.expand(text, variables)
+			several = several.or(truth(state == unsure).and(unsure))
+			if state != allow { // 76: nothing is equal to what has no value, or like it
+				continue
 			}
-			wanted[i] = expanded
+			text = expanded
 		}
+		wanted = append(wanted, text)
 	}
-	passes := func(one string) bool { // 56, 57
+	passes := func(one string) answer { // 56, 57
+		result := several
 		for _, w := range wanted {
-			if comparison(operator, one, w) {
-				return !negated
-			}
+			result = result.or(truth(comparison(operator, one, w)))
 		}
-		return negated
+		if negated {
+			return result.not()
+		}
+		return result
 	}
-	if !present || len(got) == 0 {
-		switch quantifier {
-		case "foranyvalue:":
-			return deny // 65
-		case "forallvalues:":
-			return allow // 64
+	switch {
+	case quantifier == "foranyvalue:": // 65
+		result := deny
+		for _, g := range got {
+			result = result.or(passes(g))
 		}
+		return result
+	case quantifier == "forallvalues:": // 64
+		result := allow
+		for _, g := range got {
+			result = result.and(passes(g))
+		}
+		return result
+	case len(got) == 0:
 		return truth(negated || ifExists) // 60 to 62
-	}
-	switch quantifier {
-	case "foranyvalue:":
-		for _, g := range got {
-			if passes(g) {
-				return allow
-			}
-		}
-		return deny
-	case "forallvalues:":
-		for _, g := range got {
-			if !passes(g) {
-				return deny
-			}
-		}
-		return allow
-	}
-	if len(got) > 1 {
-		if (operator == "stringlike" || strings.HasPrefix(operator, "arn")) && slices.Contains(wanted, "*") && !negated && ifExists {
-			return allow // every value and none at all: no test
-		}
+	case len(got) > 1:
 		return unsure // 74
 	}
-	return truth(passes(got[0]))
+	return passes(got[0])
 }
 
 // positive is the operator without its negation.
