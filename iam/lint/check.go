@@ -31,7 +31,8 @@ type linter struct {
 	compared   int // values with each other, so far
 }
 
-// mostLookups bounds the searches through whole tables. The longest policy that AWS takes stays below.
+// mostLookups bounds the searches through whole tables. Beyond it, the checks that
+// look things up are silent; a policy that AWS takes stays below unless it is made to exceed it.
 const mostLookups = 20000
 
 // lookup reports whether there may be one more search, of a weight that says how much it looks through.

@@ -78,6 +78,20 @@ var elementChecks = []check{
 			}
 		},
 	},
+	{
+		Record: Record{"LNT-017", Error, "Resource control policy of another version", "A resource control policy has the Version 2012-10-17.", "AWS Organizations User Guide, RCP syntax"},
+		document: func(l *linter) {
+			at := place{pos: l.document.Pos, statement: -1, path: "Version"}
+			switch version := l.document.Version; {
+			case !l.is(policy.RCP) || l.document.Variables():
+			case version.Value == "":
+				l.report(at, "the document has no Version: a resource control policy has 2012-10-17")
+			default:
+				at.pos, at.isValue = version.Pos, true
+				l.report(at, "Version %q: a resource control policy has 2012-10-17", version.Value)
+			}
+		},
+	},
 }
 
 // attached: the policy is attached to whom it concerns.
