@@ -43,3 +43,31 @@ func TestLintSARIF(t *testing.T) {
 		t.Errorf("replaces %q by %q", got, change.Inserted.Text)
 	}
 }
+
+// TestSARIFScores: code hosts colour security results by a number. Findings have one, diagnostics do not.
+func TestSARIFScores(t *testing.T) {
+	scores := func(write func(*bytes.Buffer) error) (with, without int) {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		var log sarifLog
+		if err := json.Unmarshal(b.Bytes(), &log); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range log.Runs[0].Tool.Driver.Rules {
+			if r.Properties.SecuritySeverity != "" {
+				with++
+			} else {
+				without++
+			}
+		}
+		return with, without
+	}
+	if with, without := scores(func(b *bytes.Buffer) error { return WriteSARIF(b, example(t), "") }); with == 0 || without > 0 {
+		t.Errorf("a scan: %d rules with a score, %d without", with, without)
+	}
+	if with, without := scores(func(b *bytes.Buffer) error { return WriteLintSARIF(b, "", nil) }); with > 0 || without == 0 {
+		t.Errorf("lint: %d rules with a score, %d without", with, without)
+	}
+}
