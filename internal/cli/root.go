@@ -24,6 +24,7 @@ var commands = []func(*Env) *cobra.Command{
 	newEval,
 	newLint,
 	newPaths,
+	newReconcile,
 	newRules,
 	newScan,
 	newTest,

@@ -32,6 +32,7 @@ type scanOptions struct {
 	failOn     string // name of a severity; "": findings do not fail
 	vendors    string // file
 	exceptions string // file
+	registry   []string
 	baseline   string // file: an earlier report in JSON
 	all        bool
 	now        nowFlag
@@ -64,6 +65,7 @@ PATH is a snapshot directory, a file written by 'aws iam get-account-authorizati
 	f.StringVar(&o.failOn, "fail-on", "", "exit with status 1 if there are open findings of this `SEVERITY` or worse: info, low, medium, high, critical")
 	f.StringVar(&o.vendors, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
 	f.StringVar(&o.exceptions, "exceptions", "", "accepted findings: a YAML `FILE` of exceptions, each with owner, reason and expiry")
+	registryFlag(c, &o.registry)
 	f.StringVar(&o.baseline, "baseline", "", "an earlier report in JSON (`FILE`): what it has is known, and only what is new fails")
 	f.BoolVar(&o.all, "all", false, fmt.Sprintf("print all findings as text, not only the worst %d", textFindings))
 	o.now.register(c)
@@ -139,12 +141,16 @@ func (o *scanOptions) analyse(e *Env, now time.Time, given bool) (*report.Report
 			return nil, err
 		}
 	}
+	declared, err := e.openRegistry(o.registry)
+	if err != nil {
+		return nil, err
+	}
 	graph, err := e.openGraph(o.path, now)
 	if err != nil {
 		return nil, err
 	}
 	rules := catalog.Rules()
-	in := &rule.Input{Graph: graph, Org: graph.Org, Vendors: vendors, Now: now}
+	in := &rule.Input{Graph: graph, Org: graph.Org, Vendors: vendors, Registry: declared, Now: now}
 	done := e.progress("checking the rules")
 	findings := rule.Run(rules, in)
 	done()

@@ -82,10 +82,11 @@ func Reconcile(g *access.Graph, r *Registry, o Options) []Item {
 	return items
 }
 
-// crosses: the edge is one that somebody must have declared. A service of AWS that acts in its own account's name is not, and what a
+// crosses: the edge is one that somebody must have declared. A service of AWS that acts in its own account's name is not, nor the
+// organisation's own staff that comes through IAM Identity Center, nor what AWS Organizations delegates, which names no resource. What a
 // policy denies for certain is no trust that works.
 func crosses(e *access.Edge) bool {
-	return e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee && e.Grantee.Kind != access.Deleted && e.Verdict != eval.Deny
+	return e.CrossAccount && e.Target.ARN != "" && !access.IdentityCenter(e.Grantee.ID) && e.Grantee.Kind != access.ServiceGrantee && e.Grantee.Kind != access.Deleted && e.Verdict != eval.Deny
 }
 
 type reconciler struct {
@@ -191,9 +192,9 @@ func (c *reconciler) compared(target string, edges []*access.Edge, live map[*Ent
 				Reason: "it allows " + words(part.more[0]) + ", which no entry declares"})
 		}
 	}
-	if len(result.Lost) > 0 {
-		items = append(items, Item{State: Narrower, Edges: edges, Entry: entries[0], Source: first.Grantee.ID, Target: target, More: result.Lost,
-			Reason: "declared and not allowed: " + words(result.Lost[0])})
+	if lost := slices.DeleteFunc(result.Lost, passing); len(lost) > 0 {
+		items = append(items, Item{State: Narrower, Edges: edges, Entry: entries[0], Source: first.Grantee.ID, Target: target, More: lost,
+			Reason: "declared and not allowed: " + words(lost[0])})
 	}
 	if len(items) == 0 && result.Relation == compare.Undecided {
 		return []Item{{State: NotDecided, Edges: edges, Entry: entries[0], Source: first.Grantee.ID, Target: target, Reason: result.Undecided[0]}}
@@ -203,6 +204,16 @@ func (c *reconciler) compared(target string, edges []*access.Edge, live map[*Ent
 	}
 	return ok("the entries declare what it allows")
 }
+
+// passing: the difference is only about passing tags or a source identity, which an entry lets in and does not demand.
+func passing(d compare.Difference) bool {
+	return !slices.ContainsFunc(d.Actions, func(a string) bool { return a != tagSession && a != setSourceIdentity })
+}
+
+const (
+	tagSession        = "sts:TagSession"
+	setSourceIdentity = "sts:SetSourceIdentity"
+)
 
 // entriesOf are the entries with live edges, each once, in the order of the registry.
 func entriesOf(pairs []Pair, live map[*Entry][]*access.Edge) []*Entry {
@@ -311,7 +322,7 @@ func (e *Entry) statements(t *access.Target, kind policy.Kind) []policy.Statemen
 	}
 	var out []policy.Statement
 	if len(s.Principal.Values) > 0 {
-		s.Action = actions("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
+		s.Action = actions("sts:AssumeRole", tagSession, setSourceIdentity)
 		out = append(out, s)
 	}
 	if o := e.From.OIDC; o != nil {
@@ -343,7 +354,7 @@ func (o *OIDC) statement(t *access.Target, conditions []policy.Condition) policy
 	if a, err := arn.Parse(t.ARN); err == nil {
 		provider = "arn:" + a.Partition + ":iam::" + t.Account + ":oidc-provider/" + h
 	}
-	s := policy.Statement{Effect: policy.Allow, Condition: slices.Clone(conditions), Action: actions("sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity")}
+	s := policy.Statement{Effect: policy.Allow, Condition: slices.Clone(conditions), Action: actions("sts:AssumeRoleWithWebIdentity", tagSession, setSourceIdentity)}
 	s.Principal.Present = true
 	s.Principal.Values = []policy.PrincipalValue{{Type: policy.Federated, Text: policy.Text{Value: provider}}}
 	test := func(operator, key, value string) {
