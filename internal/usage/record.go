@@ -1,0 +1,173 @@
+// Package usage is what was really used: by whom, when first and last, and how far the evidence reaches. Nothing is called stale
+// without evidence: a trail that does not cover the time, the region or the account proves nothing by its silence.
+package usage
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"drawbridge/internal/snapshot"
+)
+
+// Record is recorded use, reduced. The zero value is a record without any evidence.
+type Record struct {
+	// Crossings are assumptions of roles and data accesses, one for each caller, target and mechanism, sorted.
+	Crossings []Crossing
+	// Coverage is what the trails hold, one for each account and stretch of time, sorted.
+	Coverage []Coverage
+}
+
+// Crossing is the use of one trust by one caller.
+type Crossing struct {
+	Caller    string // ARN of the role or user, oidc:host:subject, host of a service
+	Target    string // ARN of the role or resource
+	Mechanism string // AssumeRole, AssumeRoleWithWebIdentity, AssumeRoleWithSAML, or the action of a data access
+	First     time.Time
+	Last      time.Time // of a use that succeeded; zero: none did
+	Count     int
+	// Denied counts attempts that AWS refused, LastDenied is the last of them.
+	Denied     int
+	LastDenied time.Time
+}
+
+// Coverage is how far the evidence of one account reaches.
+type Coverage struct {
+	Account string // "" for all accounts
+	From    time.Time
+	To      time.Time
+	// RegionsMissing are regions in use of which there is no trail.
+	RegionsMissing []string
+	// Missing: there is no trail of the account at all.
+	Missing bool
+}
+
+// Of reduces the facts about use that a snapshot keeps. Facts of other shapes than calls and coverage are left out.
+func Of(facts []snapshot.Usage) *Record {
+	r := &Record{}
+	byKey := map[[3]string]int{}
+	for i := range facts {
+		f := facts[i].Fields
+		if account, ok := f["coverage"].(string); ok {
+			c := Coverage{Account: account, From: timeOf(f["from"]), To: timeOf(f["to"]), Missing: f["missing"] == true}
+			for _, v := range listOf(f["regionsMissing"]) {
+				c.RegionsMissing = append(c.RegionsMissing, v)
+			}
+			r.Coverage = append(r.Coverage, c)
+			continue
+		}
+		event, _ := f["event"].(string)
+		caller, _ := f["principal"].(string)
+		target, _ := f["target"].(string)
+		at := timeOf(f["time"])
+		if event == "" || caller == "" || target == "" || at.IsZero() {
+			continue
+		}
+		key := [3]string{caller, target, event}
+		i, known := byKey[key]
+		if !known {
+			i = len(r.Crossings)
+			byKey[key] = i
+			r.Crossings = append(r.Crossings, Crossing{Caller: caller, Target: target, Mechanism: event, First: at})
+		}
+		r.Crossings[i].add(at, f["result"] != "denied" && f["result"] != "AccessDenied")
+	}
+	slices.SortStableFunc(r.Crossings, func(a, b Crossing) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Mechanism, b.Mechanism))
+	})
+	slices.SortStableFunc(r.Coverage, func(a, b Coverage) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), a.From.Compare(b.From))
+	})
+	return r
+}
+
+func (c *Crossing) add(at time.Time, succeeded bool) {
+	if at.Before(c.First) {
+		c.First = at
+	}
+	if !succeeded {
+		c.Denied++
+		if at.After(c.LastDenied) {
+			c.LastDenied = at
+		}
+		return
+	}
+	c.Count++
+	if at.After(c.Last) {
+		c.Last = at
+	}
+}
+
+func timeOf(v any) time.Time {
+	text, _ := v.(string)
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func listOf(v any) []string {
+	var out []string
+	list, _ := v.([]any)
+	for _, item := range list {
+		if s, ok := item.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// LastUse is when callers that match used a target last; zero where no use is recorded.
+func (r *Record) LastUse(target string, matches func(caller string) bool) time.Time {
+	var last time.Time
+	if r == nil {
+		return last
+	}
+	for i := range r.Crossings {
+		c := &r.Crossings[i]
+		if c.Target == target && c.Last.After(last) && matches(c.Caller) {
+			last = c.Last
+		}
+	}
+	return last
+}
+
+// Anybody matches every caller.
+func Anybody(string) bool { return true }
+
+// Covers reports whether the trail of an account reaches from a time to now, in every region in use, without a hole. Stretches
+// that follow each other within a day are one.
+func (r *Record) Covers(account string, from, now time.Time) bool {
+	if r == nil {
+		return false
+	}
+	reached := from
+	found := false
+	for _, c := range r.Coverage {
+		if c.Account != "" && c.Account != account {
+			continue
+		}
+		if c.Missing || len(c.RegionsMissing) > 0 {
+			return false
+		}
+		found = true
+		if c.From.After(reached.Add(24 * time.Hour)) {
+			return false
+		}
+		if c.To.IsZero() || c.To.After(reached) {
+			if reached = c.To; c.To.IsZero() {
+				reached = now
+			}
+		}
+	}
+	return found && !now.After(reached.Add(24*time.Hour))
+}
+
+// Known reports whether anything at all is known of the trail of an account.
+func (r *Record) Known(account string) bool {
+	if r == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.Coverage, func(c Coverage) bool { return c.Account == "" || c.Account == account })
+}
