@@ -197,7 +197,8 @@ func describe(r *eval.Request) string {
 	var b strings.Builder
 	got, want := asked(r)
 	fmt.Fprintf(&b, "the engine says %v by %v, the second evaluator %v\n", got.Verdict, got.By.Layer, want)
-	fmt.Fprintf(&b, "%s by %v %s %s, owner %q\n", r.Action, r.Caller.Kind, r.Caller.ARN+" "+r.Caller.Session, r.Resource, r.ResourceAccount)
+	c := r.Caller
+	fmt.Fprintf(&b, "%s by %v %q session %q id %q canonical id %q management %v, on %s of %q\n", r.Action, c.Kind, c.ARN+c.Service, c.Session, c.UniqueID, c.CanonicalID, c.Management, r.Resource, r.ResourceAccount)
 	r.Context.Keys(func(name string, state cond.State, values []string) bool {
 		if state == cond.Present {
 			fmt.Fprintf(&b, "  %s %q\n", name, values)
@@ -218,6 +219,9 @@ func describe(r *eval.Request) string {
 	set("boundary", p.Boundary)
 	set("session", p.Session)
 	set("endpoint", p.Endpoint)
+	if p.Gateway {
+		fmt.Fprintln(&b, "the endpoint is a gateway")
+	}
 	for i := range p.SCPs {
 		set("SCP", &p.SCPs[i])
 	}

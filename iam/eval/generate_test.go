@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
@@ -23,6 +24,22 @@ const (
 
 var (
 	provider = "arn:aws:iam::" + home + ":oidc-provider/idp.example"
+	saml     = "arn:aws:iam::" + home + ":saml-provider/idp"
+
+	// callers are the names of those who ask.
+	callers = []string{
+		"arn:aws:iam::" + home + ":user/u", "arn:aws:iam::" + home + ":user/u", "arn:aws:iam::" + home + ":user/u", "arn:aws:iam::" + home + ":role/p/r",
+		"arn:aws:sts::" + home + ":assumed-role/r/s", "arn:aws:sts::" + home + ":assumed-role/r/s", "arn:aws:sts::" + home + ":assumed-role/r/s",
+		"arn:aws:iam::" + other + ":role/r", "arn:aws:iam::" + other + ":user/u", "arn:aws:iam::" + home + ":root", "arn:aws:sts::" + home + ":federated-user/f",
+		"arn:aws:iam::" + home + ":role/aws-service-role/x/l", "arn:aws-cn:iam::" + home + ":user/u", "s3.amazonaws.com", "anonymous", provider, saml,
+	}
+	// spared are lists under NotPrincipal that come near to sparing somebody, or do (51, 52).
+	spared = [][]string{
+		{home, "arn:aws:iam::" + home + ":user/u"}, {"arn:aws:iam::" + home + ":root", "AIDAEXAMPLE0000000001"}, {other, "arn:aws:iam::" + other + ":user/u"},
+		{home, "arn:aws:iam::" + home + ":role/p/r", "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:iam::" + home + ":role/r", "arn:aws:sts::" + home + ":assumed-role/r/s"},
+		{"arn:aws:iam::" + home + ":role/p/r", "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:iam::" + home + ":role/p/r"},
+		{home, "AROAEXAMPLE0000000001", "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:iam::" + home + ":user/u", "arn:aws:sts::" + home + ":federated-user/f"},
+	}
 
 	// principals are values of a Principal element under AWS.
 	principals = []string{
@@ -37,12 +54,13 @@ var (
 		{"arn:aws:sqs:eu-west-1:" + other + ":q", ""}, {"arn:aws:sqs:eu-west-1:" + home + ":q:x", ""},
 		{"arn:aws:iam::" + home + ":role/p/r", ""}, {"arn:aws:iam::" + other + ":role/r", ""}, {"arn:aws:iam::" + home + ":role/aws-service-role/x/l", ""},
 		{"arn:aws:kms:eu-west-1:" + home + ":key/1", ""}, {"arn:aws:kms:eu-west-1:" + other + ":key/1", ""}, {"*", ""}, {"*", other},
+		{"arn:aws-cn:s3:::b/k", home}, {"arn:aws:iam::aws:policy/P", ""}, {"arn:aws:iam::" + home + ":role/aws-reserved/sso.amazonaws.com/a", ""},
 	}
 	// actionsOn are the actions that are asked for, by the service in the resource.
 	actionsOn = map[string][]string{
 		"s3":  {"s3:GetObject", "s3:PutObject", "s3:getobject"},
 		"sqs": {"sqs:SendMessage"},
-		"iam": {"sts:AssumeRole", "sts:AssumeRole", "sts:TagSession", "sts:AssumeRoleWithWebIdentity", "iam:PassRole", "iam:GetRole"},
+		"iam": {"sts:AssumeRole", "sts:AssumeRole", "sts:AssumeRole", "sts:TagSession", "sts:TagSession", "iam:GetRole", "sts:AssumeRoleWithWebIdentity", "iam:PassRole", "iam:GetRole", "iam:DeleteRole", "iam:CreatePolicyVersion"},
 		"kms": {"kms:Decrypt", "kms:RetireGrant", "kms:ScheduleKeyDeletion"},
 		"":    {"s3:ListAllMyBuckets", "sts:GetCallerIdentity", "sqs:ListQueues"},
 	}
@@ -51,14 +69,15 @@ var (
 		"*", "*", "*", "*", "arn:aws:s3:::b/*", "arn:aws:s3:::b", "arn:aws:s3:::?/k", "arn:aws:s3:::b/d/k", "arn:aws:s3:::b/${aws:username}", "arn:aws:s3:::b/${aws:PrincipalTag/Team, 'k'}",
 		"arn:aws:s3:::b/${aws:TagKeys}", "arn:aws:s3:::b/${*}", "arn:*:sqs:*:*:q", "arn:aws:sqs:eu-west-1:" + other + ":*", "arn:aws:sqs", "arn:aws:iam::*:role/r", "arn:aws:iam::" + home + ":role/*",
 		"arn:aws:kms:*:" + home + ":key/*", "arn:aws:k*", "arn:aws:s3:*:b/k", "a*k",
+		"arn:aws:s3:::b/${aws:username}${aws:PrincipalTag/team}", "arn:aws:s3:::${aws:PrincipalTag/none}*", "arn:aws*:s3:::b/*", "arn:aws:iam::aws:policy/*",
 	}
 	// values are what context keys have, and what tests compare them with.
 	keyValues = map[string][]string{
 		"aws:PrincipalTag/team": {"k", "K", "*", "d/K"},
-		"aws:SourceIp":          {"10.0.0.1", "10.1.0.1", "2001:db8::1"},
-		"aws:CurrentTime":       {"2026-01-01T00:00:00Z", "2026-06-01T12:00:00+02:00", "1767225600"},
-		"s3:max-keys":           {"1", "01.0", "10", "x"},
-		"aws:SecureTransport":   {"true", "True", "false"},
+		"aws:SourceIp":          {"10.0.0.1", "10.1.0.1", "2001:db8::1", "2001:DB8:0::1", "::ffff:10.0.0.1", "x"},
+		"aws:CurrentTime":       {"2026-01-01T00:00:00Z", "2026-06-01T12:00:00+02:00", "1767225600", "2026-01-01T00:00:00.5Z", "2026-06", "x"},
+		"s3:max-keys":           {"1", "01.0", "10", "x", "-0", "0x1", "5.00"},
+		"aws:SecureTransport":   {"true", "True", "false", "x"},
 		"aws:SourceArn":         {"arn:aws:s3:::b", "arn:aws:sns:eu-west-1:" + home + ":t", "k"},
 		"x:bytes":               {"YQ==", "YWI=", "?"},
 		"aws:TagKeys":           {"k", "K", "team"},
@@ -73,8 +92,8 @@ var (
 	}
 	text    = []string{"StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"}
 	compars = map[string][]string{
-		"aws:SourceIp": {"10.0.0.0/8", "10.0.0.1", "10.0.0.0/16", "2001:db8::/32", "2001:db8::1", "::/0"}, "aws:CurrentTime": {"2026-01-01", "2026-06-01T10:00:00Z", "2026"},
-		"s3:max-keys": {"1", "5", "10.0", "-1"}, "aws:SecureTransport": {"true", "false", "TRUE"}, "x:bytes": {"YQ==", "YWI="},
+		"aws:SourceIp": {"10.0.0.0/8", "10.0.0.1", "10.0.0.0/16", "2001:db8::/32", "2001:db8::1", "::/0"}, "aws:CurrentTime": {"2026-01-01", "2026-06-01T10:00:00Z", "2026", "2026-06", "2026-06-01T10:00Z", "1767225600"},
+		"s3:max-keys": {"1", "5", "10.0", "-1", "0"}, "aws:SecureTransport": {"true", "false", "TRUE"}, "x:bytes": {"YQ==", "YWI="},
 		"aws:SourceArn":    {"arn:aws:s3:::*", "arn:aws:sns:*:" + home + ":*", "arn:aws:s3:::b", "*", "arn:aws:s3"},
 		"aws:PrincipalArn": {"arn:aws:iam::" + home + ":role/*", "arn:aws:iam::*:user/u", "arn:aws:iam::" + home + ":role/p/r", "*", "arn:aws:iam::" + home + ":root"},
 		"aws:username":     {"u", "U", "?"}, "aws:PrincipalAccount": {home, other, "anonymous"}, "aws:userid": {"*:s", "AIDAEXAMPLE0000000001", home},
@@ -101,18 +120,16 @@ func listOrOne(r *rand.Rand, list []string) any {
 
 // drawnCaller is one of the kinds of callers.
 func drawnCaller(r *rand.Rand) *eval.Caller {
-	name := pick(r, []string{
-		"arn:aws:iam::" + home + ":user/u", "arn:aws:iam::" + home + ":user/u", "arn:aws:iam::" + home + ":role/p/r", "arn:aws:sts::" + home + ":assumed-role/r/s",
-		"arn:aws:sts::" + home + ":assumed-role/r/s", "arn:aws:iam::" + other + ":role/r", "arn:aws:iam::" + home + ":root", "arn:aws:sts::" + home + ":federated-user/f",
-		"s3.amazonaws.com", "anonymous", provider,
-	})
-	c, err := eval.NewCaller(name)
+	c, err := eval.NewCaller(pick(r, callers))
 	if err != nil {
 		panic(err)
 	}
 	switch c.Kind {
 	case eval.Role:
-		if c.Session != "" && r.IntN(2) == 0 {
+		if c.Session == "" {
+			f := strings.Split(c.ARN, "/")
+			c.Session = "arn:aws:sts::" + c.Account + ":assumed-role/" + f[len(f)-1] + "/s"
+		} else if r.IntN(2) == 0 {
 			c.ARN = "arn:aws:iam::" + home + ":role/p/r"
 		}
 		c.UniqueID = "AROAEXAMPLE0000000001"
@@ -122,7 +139,11 @@ func drawnCaller(r *rand.Rand) *eval.Caller {
 		c.ARN = "arn:aws:iam::" + home + ":user/u"
 	}
 	c.Management = r.IntN(8) == 0
+	c.CanonicalID = map[string]string{home: strings.Repeat("c0", 32), other: strings.Repeat("ff", 32)}[c.Account]
 	c.Update()
+	if c.Kind == eval.User && r.IntN(5) == 0 {
+		return c.WithCredentials(eval.Credentials{Token: true, MFA: r.IntN(2) == 0, Issued: time.Unix(1767225600, 0)})
+	}
 	return c
 }
 
@@ -139,16 +160,13 @@ func drawnContext(r *rand.Rand, c *eval.Caller) *cond.Context {
 		case 0:
 		case 1:
 			if key == "aws:TagKeys" || key == "aws:SourceArn" && r.IntN(4) == 0 {
-				ctx.Set(key, some(r, keyValues[key], 2)...)
+				ctx.Set(key, some(r, keyValues[key], 3)[r.IntN(2):]...)
 				continue
 			}
 			fallthrough
 		default:
 			ctx.Set(strings.ToUpper(key[:1])+key[1:], pick(r, keyValues[key]))
 		}
-	}
-	if state, _ := ctx.Lookup("aws:userid"); state == cond.Undetermined {
-		ctx.Set("aws:userid", c.UniqueID+":s")
 	}
 	if c.Kind == eval.FederatedUser {
 		ctx.Set("aws:userid", home+":f")
@@ -170,12 +188,14 @@ func drawnTest(r *rand.Rand) (operator, key string, values []string) {
 		values = append(slices.Clone(values), "*", "k*", "${aws:username}", "${aws:PrincipalTag/team}", "${aws:PrincipalTag/none, 'k'}", "${?}")
 	}
 	values = some(r, values, 2)
-	switch r.IntN(6) {
+	switch r.IntN(8) {
 	case 0:
 		operator += "IfExists"
 	case 1:
-		operator = pick(r, []string{"ForAnyValue:", "ForAllValues:"}) + operator
+		operator = pick(r, []string{"ForAnyValue:", "ForAllValues:"}) + operator + pick(r, []string{"", "", "IfExists"})
 	case 2:
+		key = strings.ToUpper(key)
+	case 3:
 		if r.IntN(2) == 0 {
 			operator, values = "Null", []string{pick(r, []string{"true", "false"})}
 		}
@@ -201,13 +221,26 @@ func drawnStatement(r *rand.Rand, layer eval.Layer) map[string]any {
 		s["Principal"] = "*"
 	case eval.Trust, eval.Resource, eval.Endpoint:
 		element := pick(r, []string{"Principal", "Principal", "Principal", "Principal", "NotPrincipal"})
-		switch r.IntN(6) {
-		case 0:
+		if element == "NotPrincipal" && r.IntN(2) == 0 {
+			s[element] = map[string]any{"AWS": pick(r, spared)}
+			if r.IntN(2) == 0 {
+				s["Effect"] = "Deny"
+			}
+			break
+		}
+		service := map[string]any{"Service": pick(r, []string{"s3.amazonaws.com", "S3.amazonaws.com", "ec2.amazonaws.com"})}
+		switch r.IntN(9) {
+		case 0, 1:
 			s[element] = "*"
-		case 1:
-			s[element] = map[string]any{"Service": pick(r, []string{"s3.amazonaws.com", "S3.amazonaws.com", "ec2.amazonaws.com"})}
 		case 2:
-			s[element] = map[string]any{"Federated": provider}
+			s[element] = service
+		case 3:
+			s[element] = map[string]any{"Federated": pick(r, []string{provider, saml})}
+		case 4:
+			s["Principal"] = map[string]any{"CanonicalUser": strings.Repeat(pick(r, []string{"c0", "de"}), 32)}
+		case 5:
+			service["AWS"] = pick(r, principals)
+			s[element] = service
 		default:
 			s[element] = map[string]any{"AWS": listOrOne(r, some(r, principals, 2))}
 		}
@@ -268,22 +301,30 @@ func drawnRequest(r *rand.Rand) *eval.Request {
 	}
 	layer := eval.Resource
 	q := &eval.Request{Caller: c, Resource: target[0], ResourceAccount: target[1], Action: eval.MustAction(pick(r, actionsOn[service]))}
-	if c.Kind == eval.WebIdentity {
-		q.Action = eval.MustAction("sts:AssumeRoleWithWebIdentity")
+	if c.Kind == eval.WebIdentity || c.Kind == eval.SAML {
+		q.Action = eval.MustAction(map[eval.CallerKind]string{eval.WebIdentity: "sts:AssumeRoleWithWebIdentity", eval.SAML: "sts:AssumeRoleWithSAML"}[c.Kind])
 		q.Resource, q.ResourceAccount, service = "arn:aws:iam::"+home+":role/p/r", "", "iam"
 	}
-	if service == "iam" && strings.HasPrefix(strings.ToLower(q.Action.String()), "sts:") {
-		layer = eval.Trust
+	if service == "iam" && q.Action.Service() == "sts" {
+		if !strings.Contains(q.Resource, ":role/") {
+			q.Action = eval.MustAction("iam:CreatePolicyVersion")
+		} else {
+			layer = eval.Trust
+		}
 	}
 	p := &eval.Policies{}
+	open := r.IntN(3) > 0 // so that about half of all requests are allowed: every side allows all beside what it draws
 	document := func(layer eval.Layer) string {
-		if layer != eval.Resource && layer != eval.Trust && r.IntN(2) == 0 {
+		if layer != eval.Resource && layer != eval.Trust && (r.IntN(2) == 0 || open && r.IntN(3) > 0) {
 			return fullAccess
 		}
 		return drawnDocument(r, layer, 3)
 	}
 	for range 1 + r.IntN(3) {
 		p.Identity.Policies = append(p.Identity.Policies, setOf(document(eval.Identity)).Policies...)
+	}
+	if open {
+		p.Identity.Policies = append(p.Identity.Policies, setOf(fullAccess).Policies...)
 	}
 	optional := func(layer eval.Layer, chance int) *eval.Set {
 		if r.IntN(chance) > 0 {
@@ -294,6 +335,9 @@ func drawnRequest(r *rand.Rand) *eval.Request {
 	}
 	if r.IntN(5) > 0 {
 		s := setOf(document(layer))
+		if open {
+			s.Policies = append(s.Policies, setOf(fullAccessTo).Policies...)
+		}
 		p.Resource = &s
 	}
 	p.Boundary = optional(eval.Boundary, 4)
@@ -304,6 +348,7 @@ func drawnRequest(r *rand.Rand) *eval.Request {
 			s = setOf(document(eval.Resource))
 		}
 		p.Endpoint = &s
+		p.Gateway = r.IntN(3) == 0 && !strings.Contains(string(s.Policies[0].Document.Canonical()), "NotPrincipal") // there AWS does not define it
 	}
 	if r.IntN(4) == 0 {
 		for range 1 + r.IntN(2) {

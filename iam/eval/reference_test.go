@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,6 +216,12 @@ func (x *reference) refused(action, service string, same bool) bool {
 	switch {
 	case service == "sts" && kind == eval.FederatedUser:
 		return true
+	case kind == eval.User && x.token() && service == "iam" && !x.mfa(): // 11
+		return true
+	case kind == eval.User && x.token() && service == "sts" && !slices.Contains([]string{"sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext"}, action):
+		return true
+	case service == "iam" && action != "iam:getrole" && action != "iam:passrole" && kept.MatchString(x.r.Resource): // 138
+		return true
 	case action == "sts:assumerole" || action == "sts:assumeroot":
 		return kind == eval.Root
 	case action == "sts:assumerolewithwebidentity":
@@ -226,6 +234,20 @@ func (x *reference) refused(action, service string, same bool) bool {
 		return !x.kmsAcross[action]
 	}
 	return false
+}
+
+// kept are policies and roles that AWS keeps.
+var kept = regexp.MustCompile(`^arn:[a-z-]+:iam::(aws:policy/|[0-9]+:role/aws-reserved/|[0-9]+:role/aws-service-role/)`)
+
+// token: the credentials are those of GetSessionToken, which a user's own are not (113). mfa: they were made with a second factor.
+func (x *reference) token() bool {
+	state, _ := x.r.Caller.Context().Lookup("aws:tokenissuetime")
+	return state == cond.Present
+}
+
+func (x *reference) mfa() bool {
+	_, values := x.r.Caller.Context().Lookup("aws:multifactorauthpresent")
+	return slices.Contains(values, "true")
 }
 
 // trustDecides: the request is decided by the trust policy of the role that it names.
@@ -438,12 +460,21 @@ func (x *reference) principalMatches(e *policy.PrincipalElement, effect policy.E
 		switch {
 		case v.Value == "*" && (v.Type == policy.AnyPrincipal || v.Type == policy.AWS):
 			one.direct = allow
+		case layer == eval.Endpoint && x.r.Policies.Gateway: // 104
+			switch f := strings.SplitN(v.Value, ":", 6); {
+			case v.Type != policy.AWS || len(v.Value) != 12 && (len(f) < 6 || f[5] != "root"):
+				one.direct = unsure
+			case c.Kind == eval.Root:
+				one = x.aws(v.Value)
+			}
 		case strings.ContainsAny(v.Value, "*?"): // 54, 119: nothing that AWS takes
 			one.direct = unsure
 		case v.Type == policy.Service:
 			one.direct = truth(c.Kind == eval.Service && strings.EqualFold(c.Service, v.Value))
 		case v.Type == policy.Federated:
 			one.direct = truth((c.Kind == eval.WebIdentity || c.Kind == eval.SAML) && c.ARN == v.Value)
+		case v.Type == policy.CanonicalUser: // 122
+			one.account = truth(v.Value == c.CanonicalID)
 		case v.Type == policy.AWS:
 			one = x.aws(v.Value)
 		}
@@ -486,22 +517,11 @@ func (x *reference) aws(v string) grants {
 			return grants{role: allow}
 		}
 	case strings.HasPrefix(f[5], "assumed-role/"), strings.HasPrefix(f[5], "federated-user/"):
-		if c.Session == v || c.Session == "" && c.Kind == eval.Role && v == x.sessionByID(f[5]) {
+		if c.Session == v {
 			return grants{direct: allow}
 		}
 	}
 	return grants{}
-}
-
-// sessionByID is the session of a caller that is known by its role and by aws:userid only (114, 118).
-func (x *reference) sessionByID(resource string) string {
-	id, _ := x.values("aws:userid")
-	if len(id) != 1 || !strings.HasPrefix(resource, "assumed-role/") {
-		return ""
-	}
-	_, name, _ := strings.Cut(id[0], ":")
-	f := strings.SplitN(x.r.Caller.ARN, ":", 6)
-	return "arn:" + f[1] + ":sts::" + f[4] + ":assumed-role/" + f[5][strings.LastIndex(f[5], "/")+1:] + "/" + name
 }
 
 func (x *reference) wholeAccount(id string) grants {
@@ -678,18 +698,20 @@ func block(s string) (netip.Prefix, bool) {
 	return netip.PrefixFrom(a, a.BitLen()), true // 72
 }
 
+var decimal = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`) // 69
+
 func numbers(a, b string) (int, bool) {
-	x, okX := new(big.Rat).SetString(a)
-	y, okY := new(big.Rat).SetString(b)
-	if !okX || !okY {
+	if !decimal.MatchString(a) || !decimal.MatchString(b) {
 		return 0, false
 	}
+	x, _ := new(big.Rat).SetString(a)
+	y, _ := new(big.Rat).SetString(b)
 	return x.Cmp(y), true
 }
 
 func dates(a, b string) (int, bool) { // 70
 	read := func(s string) (time.Time, bool) {
-		for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02", "2006"} {
+		for _, form := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"} {
 			if t, err := time.Parse(form, s); err == nil {
 				return t, true
 			}
