@@ -20,7 +20,7 @@ func Rules() []*rule.Rule {
 	var all []*rule.Rule
 	for _, family := range [...][]rule.Rule{
 		trustRules, externalRules, federationRules, serviceRules, permissionRules,
-		chainRules, resourceRules, keyRules, sessionRules, coverageRules, registryRules,
+		chainRules, resourceRules, keyRules, sessionRules, coverageRules, registryRules, usageRules,
 	} {
 		for i := range family {
 			all = append(all, &family[i])

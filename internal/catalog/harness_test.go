@@ -121,7 +121,7 @@ func TestNeverUnassessed(t *testing.T) {
 			got = append(got, r.ID)
 		}
 	}
-	if want := []string{"COV-001", "COV-002"}; !slices.Equal(got, want) {
+	if want := []string{"COV-001", "COV-002", "USE-008"}; !slices.Equal(got, want) {
 		t.Errorf("rules that are never unassessed: %v; expected %v", got, want)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"drawbridge/internal/org"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/snapshot"
+	"drawbridge/internal/usage"
 )
 
 // Rule is a record with a function. Everything but Check is data from which documentation and SARIF metadata are made.
@@ -49,6 +50,8 @@ type Input struct {
 	Org        *org.Org
 	Vendors    []snapshot.KnownVendor
 	Registry   *registry.Registry // nil: no registry was given
+	// Usage is recorded use; nil: what the snapshot says of it.
+	Usage *usage.Record
 	Parameters Parameters
 	Now        time.Time
 
@@ -63,6 +66,9 @@ type Parameters struct {
 	MaxSessionSeconds     int            // SES-001
 	MaxHops               int            // CHN-002
 	ReviewDays            int            // REG-004: longest time since the last review
+	StaleDays             int            // USE-002, USE-003: no use for more days is unused
+	NeverUsedDays         int            // USE-001: age from which a grant without any use counts
+	BreakGlassDrillDays   int            // USE-007: longest time since the last drill
 	ChainedSessionSeconds int            // CHN-003
 	ExternalIDMinLength   int            // EXT-003
 	WideOrgMembers        int            // TRU-003: member count from which an OU is wide

@@ -8,6 +8,7 @@ import (
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/registry"
+	"drawbridge/internal/usage"
 )
 
 // Run runs rules over an organisation. The findings are sorted, each once: two reports of one rule with one fingerprint
@@ -15,6 +16,9 @@ import (
 func Run(rules []*Rule, in *Input) []finding.Finding {
 	filled := *in
 	filled.Parameters = in.Parameters.WithDefaults()
+	if filled.Usage == nil {
+		filled.Usage = usage.Of(in.Org.Snapshot.Usage)
+	}
 	filled.reconciled = sync.OnceValue(func() []registry.Item {
 		if in.Registry == nil {
 			return nil

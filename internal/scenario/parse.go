@@ -392,6 +392,9 @@ func (p *parser) others(f *file) {
 	for _, u := range f.Usage {
 		s.Usage = append(s.Usage, snapshot.Usage{Fields: u})
 	}
+	if days := f.Settings.TrailDays; days > 0 {
+		s.Usage = append(s.Usage, snapshot.Usage{Fields: map[string]any{"coverage": "", "from": f.Now.AddDate(0, 0, -days).Format(time.RFC3339), "to": f.Now.Format(time.RFC3339)}})
+	}
 }
 
 // coverage turns the regions that were not collected into gaps.
@@ -497,7 +500,7 @@ func (p *parser) declared(raw json.RawMessage, base int, e *entry) (registry.Ent
 
 func parameters(s settings) rule.Parameters {
 	p := rule.Parameters{
-		MaxSessionSeconds: s.MaxSessionSeconds, MaxHops: s.MaxHops, ChainedSessionSeconds: s.ChainedSessionSeconds,
+		MaxSessionSeconds: s.MaxSessionSeconds, MaxHops: s.MaxHops, ReviewDays: s.ReviewDays, StaleDays: s.StaleDays, NeverUsedDays: s.NeverUsedDays, BreakGlassDrillDays: s.BreakGlassDrillDays, ChainedSessionSeconds: s.ChainedSessionSeconds,
 		ExternalIDMinLength: s.ExternalIDMinLength, WideOrgMembers: s.WideOrgMembers, EnvClass: s.EnvClass,
 	}
 	if key, value, ok := strings.Cut(s.CriticalTag, "="); ok {

@@ -29,6 +29,8 @@ type Crossing struct {
 	// Denied counts attempts that AWS refused, LastDenied is the last of them.
 	Denied     int
 	LastDenied time.Time
+	// Unapproved counts uses of which is known that no request was open for them.
+	Unapproved int
 }
 
 // Coverage is how far the evidence of one account reaches.
@@ -69,6 +71,9 @@ func Of(facts []snapshot.Usage) *Record {
 			i = len(r.Crossings)
 			byKey[key] = i
 			r.Crossings = append(r.Crossings, Crossing{Caller: caller, Target: target, Mechanism: event, First: at})
+		}
+		if request, said := f["request"]; said && request == nil {
+			r.Crossings[i].Unapproved++
 		}
 		r.Crossings[i].add(at, f["result"] != "denied" && f["result"] != "AccessDenied")
 	}
