@@ -211,6 +211,11 @@ func simplifyKey(group term) (term, bool) {
 			}
 		}
 	}
+	for _, c := range single {
+		if c.Kind == Anything && c.Negated { // only where the key is absent
+			return group.absent(c)
+		}
+	}
 	single, ok := simplifySingle(single)
 	if !ok {
 		return nil, false
@@ -218,6 +223,21 @@ func simplifyKey(group term) (term, bool) {
 	out, ok := slices.Concat(single, rest).searched()
 	if !ok {
 		return nil, false
+	}
+	slices.SortFunc(out, func(a, b *Constraint) int { return strings.Compare(a.id, b.id) })
+	return out, true
+}
+
+// absent is group, constraints on one key of which one says that it is absent.
+func (group term) absent(only *Constraint) (term, bool) {
+	out := term{only}
+	for _, c := range group {
+		switch {
+		case c.Kind == Opaque:
+			out = append(out, c)
+		case !c.Absent:
+			return nil, false
+		}
 	}
 	slices.SortFunc(out, func(a, b *Constraint) int { return strings.Compare(a.id, b.id) })
 	return out, true

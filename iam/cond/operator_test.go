@@ -232,6 +232,14 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// A key that must be absent has no value that some test could pass.
+func TestAbsentContradictsSomeValue(t *testing.T) {
+	b := Block{CompileTest("Null", "aws:TagKeys", []string{"true"}, true), CompileTest("ForAnyValue:StringNotEquals", "aws:TagKeys", []string{"k"}, true)}
+	if f := b.LeftOver(&Context{Rest: Undetermined}); !f.IsNever() {
+		t.Errorf("got %v, want never", f)
+	}
+}
+
 // A variable that may be missing leaves a negated test open, which holds where it is missing (rule 76).
 func TestUnknownVariable(t *testing.T) {
 	c := &Context{}

