@@ -205,6 +205,9 @@ func describe(r *eval.Request) string {
 		}
 		return true
 	})
+	if r.Facts != nil {
+		fmt.Fprintf(&b, "facts: %+v\n", *r.Facts)
+	}
 	set := func(name string, s *eval.Set) {
 		if s == nil {
 			return

@@ -82,8 +82,9 @@ var (
 		"x:bytes":               {"YQ==", "YWI=", "?"},
 		"aws:TagKeys":           {"k", "K", "team"},
 		"aws:PrincipalOrgID":    {"o-1", "o-2"},
+		"aws:ResourceTag/team":  {"k", "K"},
 	}
-	tested = []string{"aws:PrincipalTag/team", "aws:SourceIp", "aws:CurrentTime", "s3:max-keys", "aws:SecureTransport", "aws:SourceArn", "x:bytes", "aws:TagKeys", "aws:PrincipalOrgID",
+	tested = []string{"aws:PrincipalTag/team", "aws:SourceIp", "aws:CurrentTime", "s3:max-keys", "aws:SecureTransport", "aws:SourceArn", "x:bytes", "aws:TagKeys", "aws:PrincipalOrgID", "aws:ResourceTag/team",
 		"aws:PrincipalArn", "aws:username", "aws:PrincipalAccount", "aws:userid"}
 	operatorsOf = map[string][]string{
 		"aws:SourceIp": {"IpAddress", "NotIpAddress"}, "aws:CurrentTime": {"DateEquals", "DateNotEquals", "DateLessThan", "DateGreaterThanEquals"},
@@ -361,8 +362,24 @@ func drawnRequest(r *rand.Rand) *eval.Request {
 	if r.IntN(4) == 0 {
 		p.RCPs = append(p.RCPs, setOf(drawnDocument(r, eval.RCP, 2)))
 	}
-	q.Policies, q.Context = p, drawnContext(r, c)
+	q.Policies, q.Context, q.Facts = p, drawnContext(r, c), drawnFacts(r, service)
 	return q
+}
+
+// drawnFacts are what is known of the resource beside its policies.
+func drawnFacts(r *rand.Rand, service string) *eval.Facts {
+	switch {
+	case service == "s3" && r.IntN(4) == 0:
+		return &eval.Facts{TagsIgnored: true}
+	case service == "kms" && r.IntN(3) == 0:
+		f := &eval.Facts{AWSManaged: r.IntN(3) == 0}
+		holders := append([]string{"s3.amazonaws.com"}, principals[3:len(principals)-2]...) // by name, not by unique id
+		for range 1 + r.IntN(2) {
+			f.Grants = append(f.Grants, eval.KMSGrant{Grantee: pick(r, holders), Retiring: pick(r, append(holders, "")), Operations: some(r, []string{"kms:decrypt", "kms:retiregrant", "kms:encrypt"}, 2)})
+		}
+		return f
+	}
+	return nil
 }
 
 const fullAccessTo = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`

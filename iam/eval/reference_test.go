@@ -155,8 +155,9 @@ func (x *reference) decide() answer {
 	}
 	around := allowing(eval.Endpoint, p.Endpoint) // 103
 	var access answer
+	granted := x.granted(action)
 	if !ownSide {
-		access = given.named() // 100, 102, 120
+		access = given.named().or(granted.named()) // 49, 100, 102, 120
 		return access.and(around).and(denied.not())
 	}
 	for i := range scps { // 90, 91
@@ -188,7 +189,38 @@ func (x *reference) decide() answer {
 	} else {
 		access = given.named().and(identity).and(limits) // 30 to 33, 39
 	}
+	// 49: a grant needs nothing beside it, whatever the boundary and the session policy of a role leave out, on which AWS is silent;
+	// one to an account is for whom its policies allow, and one to the user who federated is not to the session (10, 28).
+	byName := granted.role
+	if c.Kind == eval.FederatedUser {
+		byName = byName.and(limits)
+	}
+	access = access.or(granted.direct).or(byName).or(granted.account.and(identity).and(limits))
 	return access.and(around).and(denied.not())
+}
+
+// granted is what the KMS grants on the key give (49).
+func (x *reference) granted(action string) (g grants) {
+	if x.r.Facts == nil {
+		return g
+	}
+	for _, k := range x.r.Facts.Grants {
+		if slices.Contains(k.Operations, action) {
+			g = g.or(x.holder(k.Grantee))
+		}
+		if action == "kms:retiregrant" && k.Retiring != "" {
+			g = g.or(x.holder(k.Retiring))
+		}
+	}
+	return g
+}
+
+// holder: how a grant that names somebody names the caller.
+func (x *reference) holder(name string) grants {
+	if strings.HasSuffix(name, ".amazonaws.com") {
+		return grants{direct: truth(x.r.Caller.Kind == eval.Service && x.r.Caller.Service == name)}
+	}
+	return x.aws(name)
 }
 
 // account owns the resource.
@@ -275,7 +307,7 @@ func (x *reference) rcpsReach(action, service string) bool {
 	switch {
 	case x.r.Caller.ServiceLinked, strings.Contains(x.r.Resource, ":role/aws-service-role/"):
 		return false
-	case x.r.Resource == "*", action == "kms:retiregrant":
+	case x.r.Resource == "*", action == "kms:retiregrant", x.r.Facts != nil && x.r.Facts.AWSManaged:
 		return false
 	}
 	return x.rcpServices == nil || x.rcpServices[service]
@@ -444,7 +476,11 @@ func (x *reference) values(key string) ([]string, bool) {
 	if ctx == nil {
 		ctx = x.r.Caller.Context()
 	}
-	state, values := ctx.Lookup(strings.ToLower(key)) // 58
+	key = strings.ToLower(key) // 58
+	if x.r.Facts != nil && x.r.Facts.TagsIgnored && strings.HasPrefix(key, "aws:resourcetag/") {
+		return nil, false // 136
+	}
+	state, values := ctx.Lookup(key)
 	return values, state == cond.Present
 }
 

@@ -363,7 +363,11 @@ func (n *run) combine(l *[layers]outcome, target Layer, given grantees) Decision
 		target = Point
 	}
 	byGrant := given.kms[delegate].and(l[Identity].allow).and(limits)
-	access = access.or(given.kms[direct]).or(given.kms[named]).or(byGrant)
+	byName := given.kms[named]
+	if n.r.Caller.Kind == FederatedUser { // a grant to the user is not one to the session (rules 10, 28)
+		byName = byName.and(limits)
+	}
+	access = access.or(given.kms[direct]).or(byName).or(byGrant)
 	total := access.and(around).and(n.deny.not())
 
 	d := Decision{Identity: l[Identity].by, Resource: l[target].by, CallerAssumed: n.r.Policies.CallerAssumed}
