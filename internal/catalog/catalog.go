@@ -21,6 +21,7 @@ func Rules() []*rule.Rule {
 	for _, family := range [...][]rule.Rule{
 		trustRules, externalRules, federationRules, serviceRules, permissionRules,
 		chainRules, resourceRules, keyRules, sessionRules, coverageRules, registryRules, usageRules,
+		shareRules, agentRules, guardRules,
 	} {
 		for i := range family {
 			all = append(all, &family[i])
