@@ -35,7 +35,7 @@ var (
 	}
 	// spared are lists under NotPrincipal that come near to sparing somebody, or do (51, 52).
 	spared = [][]string{
-		{home, "arn:aws:iam::" + home + ":user/u"}, {"arn:aws:iam::" + home + ":root", "AIDAEXAMPLE0000000001"}, {other, "arn:aws:iam::" + other + ":user/u"},
+		{home, "arn:aws:iam::" + home + ":user/u"}, {"arn:aws-cn:iam::" + home + ":root", "arn:aws:iam::" + home + ":user/u"}, {"arn:aws:iam::" + home + ":root", "AIDAEXAMPLE0000000001"}, {other, "arn:aws:iam::" + other + ":user/u"},
 		{home, "arn:aws:iam::" + home + ":role/p/r", "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:iam::" + home + ":role/r", "arn:aws:sts::" + home + ":assumed-role/r/s"},
 		{"arn:aws:iam::" + home + ":role/p/r", "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:iam::" + home + ":role/p/r"},
 		{home, "AROAEXAMPLE0000000001", "arn:aws:sts::" + home + ":assumed-role/r/s"}, {home, "arn:aws:iam::" + home + ":user/u", "arn:aws:sts::" + home + ":federated-user/f"},

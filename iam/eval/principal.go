@@ -209,7 +209,7 @@ func (n *run) notPrincipal(p *policy.Principals, effect policy.Effect) term {
 		case policy.Everyone:
 			return no
 		case policy.AccountForm:
-			account = account || c.Account != "" && v.Account == c.Account
+			account = account || c.Account != "" && v.Account == c.Account && (v.Partition == "" || v.Partition == c.Partition) // rule 123
 		case policy.UserForm, policy.RoleForm:
 			own = own || c.ARN == v.Value
 			unsure = unsure || c.Kind == AnyPrincipal || c.Kind == AccountPrincipal && v.Account == c.Account

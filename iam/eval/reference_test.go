@@ -579,7 +579,7 @@ func (x *reference) notPrincipal(e *policy.PrincipalElement, effect policy.Effec
 		switch {
 		case v.Value == "*":
 			return deny
-		case v.Value == c.Account || len(f) == 6 && f[5] == "root" && f[4] == c.Account && c.Account != "":
+		case v.Value == c.Account || len(f) == 6 && f[5] == "root" && f[4] == c.Account && f[1] == c.Partition && c.Account != "": // 123
 			account = true
 		case v.Type == policy.Service:
 			own = own || c.Kind == eval.Service && strings.EqualFold(v.Value, c.Service)
