@@ -20,8 +20,8 @@ func withFacts() *Graph {
 	}
 	s := &snapshot.Snapshot{
 		Organization: &snapshot.Organization{ID: "o-example", ManagementAccount: "333333333333"},
-		Accounts: []snapshot.Account{{ID: keys, Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}, {ID: apps, Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}},
-		Roles:    []snapshot.Role{role(keys, "reader", full), role(apps, "app"), role(apps, "reader", full)},
+		Accounts:     []snapshot.Account{{ID: keys, Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}, {ID: apps, Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}},
+		Roles:        []snapshot.Role{role(keys, "reader", full), role(apps, "app"), role(apps, "reader", full)},
 		Resources: []snapshot.Resource{
 			{ARN: "arn:aws:kms:eu-west-1:111111111111:key/1", Type: "AWS::KMS::Key", Account: keys,
 				Policy: read(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"}}`)},

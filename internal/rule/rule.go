@@ -46,12 +46,12 @@ type Example struct{ Before, After string }
 
 // Input is all that rules look at.
 type Input struct {
-	Graph      *access.Graph
-	Org        *org.Org
-	Vendors    []snapshot.KnownVendor
-	Registry   *registry.Registry // nil: no registry was given
+	Graph    *access.Graph
+	Org      *org.Org
+	Vendors  []snapshot.KnownVendor
+	Registry *registry.Registry // nil: no registry was given
 	// Usage is recorded use; nil: what the snapshot says of it.
-	Usage *usage.Record
+	Usage      *usage.Record
 	Parameters Parameters
 	Now        time.Time
 
