@@ -228,10 +228,10 @@ func simplifyKey(group term) (term, bool) {
 	return out, true
 }
 
-// absent is group, constraints on one key of which one says that it is absent.
-func (group term) absent(only *Constraint) (term, bool) {
+// absent is t, constraints on one key of which one says that it is absent.
+func (t term) absent(only *Constraint) (term, bool) {
 	out := term{only}
-	for _, c := range group {
+	for _, c := range t {
 		switch {
 		case c.Kind == Opaque:
 			out = append(out, c)
@@ -243,23 +243,23 @@ func (group term) absent(only *Constraint) (term, bool) {
 	return out, true
 }
 
-// searched is group, constraints on one key, after a search for a value that passes them all: what pairs of constraints do not
+// searched is t, constraints on one key, after a search for a value that passes them all: what pairs of constraints do not
 // show, three may. Only where something is asked of a present value can there be none.
-func (group term) searched() (term, bool) {
-	if len(group) < 2 || !slices.ContainsFunc(group, func(c *Constraint) bool { return !c.Negated && c.Kind != Opaque }) {
-		return group, true
+func (t term) searched() (term, bool) {
+	if len(t) < 2 || !slices.ContainsFunc(t, func(c *Constraint) bool { return !c.Negated && c.Kind != Opaque }) {
+		return t, true
 	}
-	p := search{group: group.understood().without(unknown), ctx: unknown, states: normalStates}
+	p := search{group: t.understood().without(unknown), ctx: unknown, states: normalStates}
 	absent := p.absent()
-	exact := len(p.group) == len(group) && !slices.ContainsFunc(p.group, func(c *Constraint) bool { return c.Quantifier != One || !c.fixed() })
+	exact := len(p.group) == len(t) && !slices.ContainsFunc(p.group, func(c *Constraint) bool { return c.Quantifier != One || !c.fixed() })
 	if absent && !exact {
-		return group, true
+		return t, true
 	}
 	switch _, truth := p.present(); {
 	case truth != False:
-		return group, true
+		return t, true
 	case absent:
-		return term{newConstraint(Constraint{Key: group[0].Key, Absent: true, Negated: true})}, true
+		return term{newConstraint(Constraint{Key: t[0].Key, Absent: true, Negated: true})}, true
 	}
 	return nil, false
 }

@@ -74,7 +74,7 @@ var (
 	// values are what context keys have, and what tests compare them with.
 	keyValues = map[string][]string{
 		"aws:PrincipalTag/team": {"k", "K", "*", "d/K"},
-		"aws:SourceIp":          {"10.0.0.1", "10.1.0.1", "2001:db8::1", "2001:DB8:0::1", "::ffff:10.0.0.1", "x"},
+		"aws:SourceIp":          {"10.0.0.1", "10.1.0.1", "2001:db8::1", "2001:DB8:0::1", "::ffff:10.0.0.1", "10.0.0.0/15", "x"},
 		"aws:CurrentTime":       {"2026-01-01T00:00:00Z", "2026-06-01T12:00:00+02:00", "1767225600", "2026-01-01T00:00:00.5Z", "2026-06", "x"},
 		"s3:max-keys":           {"1", "01.0", "10", "x", "-0", "0x1", "5.00"},
 		"aws:SecureTransport":   {"true", "True", "false", "x"},
