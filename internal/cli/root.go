@@ -25,6 +25,7 @@ var commands = []func(*Env) *cobra.Command{
 	newLint,
 	newPaths,
 	newReconcile,
+	newRegistry,
 	newRules,
 	newScan,
 	newTest,

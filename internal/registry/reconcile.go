@@ -148,6 +148,9 @@ func (c *reconciler) matches(e *access.Edge) []Pair {
 // declares: the pair names the grantee, its account, or somebody of the account that the grantee is.
 func declares(p Pair, e *access.Edge) bool {
 	id := e.Grantee.ID
+	if id == p.Source {
+		return true
+	}
 	account := p.Source
 	if a, err := arn.Parse(p.Source); err == nil {
 		account = a.Account
@@ -156,13 +159,13 @@ func declares(p Pair, e *access.Edge) bool {
 	case access.WholeAccount:
 		return e.Grantee.Account != "" && e.Grantee.Account == account
 	case access.RoleGrantee, access.UserGrantee:
-		return id == p.Source || arn.IsAccountID(p.Source) && p.Source == e.Grantee.Account || strings.HasSuffix(p.Source, ":root") && account == e.Grantee.Account
+		return arn.IsAccountID(p.Source) && p.Source == e.Grantee.Account || strings.HasSuffix(p.Source, ":root") && account == e.Grantee.Account
 	case access.Issuer:
 		return strings.HasPrefix(p.Source, "oidc:") && p.Entry.From.OIDC != nil && host(p.Entry.From.OIDC.Issuer) == eval.IssuerHost(id)
 	case access.Anyone, access.EveryoneElse:
 		return true // whom it lets in beside the declared is for the comparison
 	}
-	return id == p.Source
+	return false
 }
 
 func host(issuer string) string { return strings.TrimPrefix(issuer, "https://") }
@@ -179,22 +182,26 @@ func (c *reconciler) compared(target string, edges []*access.Edge, live map[*Ent
 		}
 		return items
 	}
-	declared, kind := c.declared(&first.Target, found, edges, entries)
+	declared, kind := c.declared(&first.Target, found, entries)
 	if declared == nil {
 		return ok("entry " + entries[0].Name + " declares it; what it allows is not compared")
 	}
 	o := compare.Options{Engine: c.o.Engine, Account: first.Target.Account}
-	result := compare.Policies(kind, declared, []*policy.Policy{found}, o)
+	result := compare.Policies(kind, declared, []*policy.Policy{comparable(found, &first.Target)}, o)
 	var items []Item
 	if len(result.Gained) > 0 {
 		for _, part := range byEdges(result.Gained, edges) {
 			items = append(items, Item{State: Wider, Edges: part.edges, Entry: entries[0], Source: part.edges[0].Grantee.ID, Target: target, More: part.more,
-				Reason: "it allows " + words(part.more[0]) + ", which no entry declares"})
+				Reason: "it allows " + inWords(part.more[0]) + ", which no entry declares"})
 		}
 	}
-	if lost := slices.DeleteFunc(result.Lost, passing); len(lost) > 0 {
+	lost := slices.DeleteFunc(result.Lost, passing)
+	if kind == policy.Resource && slices.ContainsFunc(entries, func(e *Entry) bool { return len(e.Resources) == 0 }) {
+		lost = nil // an entry that does not say which part of the resource it needs can do with any
+	}
+	if len(lost) > 0 {
 		items = append(items, Item{State: Narrower, Edges: edges, Entry: entries[0], Source: first.Grantee.ID, Target: target, More: lost,
-			Reason: "declared and not allowed: " + words(lost[0])})
+			Reason: "declared and not allowed: " + inWords(lost[0])})
 	}
 	if len(items) == 0 && result.Relation == compare.Undecided {
 		return []Item{{State: NotDecided, Edges: edges, Entry: entries[0], Source: first.Grantee.ID, Target: target, Reason: result.Undecided[0]}}
@@ -243,7 +250,7 @@ func livePolicy(t *access.Target) *policy.Policy {
 
 // declared is the policy that the entries of a target declare, together with those statements of the live one that concern nobody
 // whom a registry must declare. nil where nothing can be compared: no policy, or entries that name no actions on a resource.
-func (c *reconciler) declared(t *access.Target, found *policy.Policy, edges []*access.Edge, entries []*Entry) ([]*policy.Policy, policy.Kind) {
+func (c *reconciler) declared(t *access.Target, found *policy.Policy, entries []*Entry) ([]*policy.Policy, policy.Kind) {
 	if found == nil {
 		return nil, 0
 	}
@@ -266,14 +273,38 @@ func (c *reconciler) declared(t *access.Target, found *policy.Policy, edges []*a
 		d.Statements = append(d.Statements, statements...)
 	}
 	sets := []*policy.Policy{policy.Compile(d)}
-	if own := c.own(found, t, edges); own != nil {
+	if own := c.own(comparable(found, t), found, t); own != nil {
 		sets = append(sets, own)
 	}
 	return sets, kind
 }
 
+// comparable is a policy as it works on its target: a policy of a resource says nothing about others, so that "*" is the resource
+// itself, and what is left of a deleted principal is nobody. Statements keep their places.
+func comparable(p *policy.Policy, t *access.Target) *policy.Policy {
+	d := *p.Document
+	d.Statements = slices.Clone(d.Statements)
+	for i := range d.Statements {
+		s := &d.Statements[i]
+		if t.Role == nil && !s.Resource.Not && !slices.ContainsFunc(s.Resource.Values, func(v policy.Text) bool { return v.Value != "*" }) {
+			s.Resource.Present, s.Resource.Values = true, within(t)
+		}
+		if !s.Principal.Not {
+			s.Principal.Values = slices.DeleteFunc(slices.Clone(s.Principal.Values), func(v policy.PrincipalValue) bool {
+				return v.Type == policy.AWS && arn.IsUniqueID(v.Value)
+			})
+		}
+	}
+	return policy.Compile(&d)
+}
+
+// within is the target and what lies in it, as resources of its policy.
+func within(t *access.Target) []policy.Text {
+	return []policy.Text{{Value: t.ARN}, {Value: t.ARN + "/*"}, {Value: t.ARN + ":*"}}
+}
+
 // own are the statements of the live policy that give nothing across accounts, and its denies.
-func (c *reconciler) own(found *policy.Policy, t *access.Target, edges []*access.Edge) *policy.Policy {
+func (c *reconciler) own(seen, found *policy.Policy, t *access.Target) *policy.Policy {
 	crossing := map[*policy.Rule]bool{}
 	for _, e := range c.g.EdgesTo(t.ARN) {
 		if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee {
@@ -282,11 +313,11 @@ func (c *reconciler) own(found *policy.Policy, t *access.Target, edges []*access
 			}
 		}
 	}
-	d := *found.Document
+	d := *seen.Document
 	d.Statements = nil
 	for i := range found.Rules {
 		if found.Rules[i].Effect == policy.Deny || !crossing[&found.Rules[i]] {
-			d.Statements = append(d.Statements, found.Document.Statements[i])
+			d.Statements = append(d.Statements, seen.Document.Statements[i])
 		}
 	}
 	if len(d.Statements) == 0 {
@@ -315,8 +346,9 @@ func (e *Entry) statements(t *access.Target, kind policy.Kind) []policy.Statemen
 			return nil
 		}
 		s.Action.Present, s.Resource.Present = true, true
-		for _, r := range [...]string{t.ARN, t.ARN + "/*"} {
-			s.Resource.Values = append(s.Resource.Values, policy.Text{Value: r})
+		s.Resource.Values = within(t)
+		if parts := e.parts(t); len(parts) > 0 {
+			s.Resource.Values = parts
 		}
 		return []policy.Statement{s}
 	}
@@ -327,6 +359,17 @@ func (e *Entry) statements(t *access.Target, kind policy.Kind) []policy.Statemen
 	}
 	if o := e.From.OIDC; o != nil {
 		out = append(out, o.statement(t, s.Condition))
+	}
+	return out
+}
+
+// parts are the resources of the entry that lie in a target.
+func (e *Entry) parts(t *access.Target) []policy.Text {
+	var out []policy.Text
+	for _, r := range e.Resources {
+		if r == t.ARN || strings.HasPrefix(r, t.ARN+"/") || strings.HasPrefix(r, t.ARN+":") {
+			out = append(out, policy.Text{Value: r})
+		}
 	}
 	return out
 }
@@ -347,12 +390,18 @@ func actions(names ...string) policy.Element {
 	return e
 }
 
+// wellKnown are the issuers that trust policies name by host, without a provider in the account (rule 120).
+var wellKnown = []string{"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
+
 // statement is the trust in the subjects: of the provider of that issuer in the role's own account.
 func (o *OIDC) statement(t *access.Target, conditions []policy.Condition) policy.Statement {
 	h := host(o.Issuer)
 	provider := "arn:aws:iam::" + t.Account + ":oidc-provider/" + h
 	if a, err := arn.Parse(t.ARN); err == nil {
 		provider = "arn:" + a.Partition + ":iam::" + t.Account + ":oidc-provider/" + h
+	}
+	if slices.Contains(wellKnown, h) {
+		provider = h
 	}
 	s := policy.Statement{Effect: policy.Allow, Condition: slices.Clone(conditions), Action: actions("sts:AssumeRoleWithWebIdentity", tagSession, setSourceIdentity)}
 	s.Principal.Present = true
@@ -415,8 +464,8 @@ func byEdges(gained []compare.Difference, edges []*access.Edge) []part {
 	return parts
 }
 
-// words says a difference in a few words.
-func words(d compare.Difference) string {
+// inWords says a difference in a few words.
+func inWords(d compare.Difference) string {
 	what := d.Actions[0]
 	if n := len(d.Actions); n > 1 {
 		what += " and others"

@@ -53,7 +53,9 @@ type Entry struct {
 	// LastDrill is when a break-glass entry was last tried out.
 	LastDrill Day
 
-	Place Place
+	// Comment stands before the entry when it is written: where a draft comes from.
+	Comment string
+	Place   Place
 }
 
 // From is who may cross: principals by exact ARN or account, services by host, or subjects of an OIDC issuer.

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -192,6 +193,116 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, problems := Parse("f", []byte(text))
 		for _, p := range append(problems, r.Check(CheckOptions{Now: today})...) {
+			if p.Line < 1 || p.Column < 1 {
+				t.Errorf("%v has no place", p)
+			}
+		}
+	})
+}
+
+// What is written is read back, and written again the same.
+func TestWriteIsReadBack(t *testing.T) {
+	r, problems := Parse("good.yaml", good(t))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var first bytes.Buffer
+	if err := Write(&first, r); err != nil {
+		t.Fatal(err)
+	}
+	again, problems := Parse("written.yaml", first.Bytes())
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems, first.String())
+	}
+	var second bytes.Buffer
+	if err := Write(&second, again); err != nil {
+		t.Fatal(err)
+	}
+	if first.String() != second.String() {
+		t.Errorf("written twice:\n%s\n%s", first.String(), second.String())
+	}
+	for i := range r.Entries {
+		a, b := r.Entries[i], again.Entries[i]
+		a.Place, b.Place = Place{}, Place{}
+		if x, y := fmt.Sprintf("%+v", a.From)+fmt.Sprintf("%+v %+v %+v %v", a.Session, a.Use, a.Approval, a.Expires), fmt.Sprintf("%+v", b.From)+fmt.Sprintf("%+v %+v %+v %v", b.Session, b.Use, b.Approval, b.Expires); a.From.OIDC == nil && x != y {
+			t.Errorf("%s\n%s", x, y)
+		}
+		if got, want := b.Missing(), a.Missing(); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s misses %v, before %v", a.Name, got, want)
+		}
+	}
+}
+
+// A draft marks what a person must supply, and can be read.
+func TestWriteMarksWhatIsMissing(t *testing.T) {
+	var b bytes.Buffer
+	r := &Registry{Entries: []Entry{{Name: "x", From: From{Principals: []string{"111122223333"}}, To: To{Role: "arn:aws:iam::444455556666:role/r"}, Comment: "Found: somewhere"}}}
+	if err := Write(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# Found: somewhere", "owner: \"\" # TODO", "purpose: \"\" # TODO", "expires: \"\" # TODO", `["111122223333"]`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	again, problems := Parse("f.yaml", b.Bytes())
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got := fmt.Sprint(again.Entries[0].Missing()); got != "[metadata.owner spec.purpose spec.expires]" {
+		t.Errorf("missing %s", got)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	const sheet = "\xef\xbb\xbfEntry;Team;Trusted Account;Role ARN;Reason;End Date;External-ID;Session;Colour\r\n" +
+		"vendor;sec@example.com;11122223333;arn:aws:iam::444455556666:role/v;monitoring;31.03.2027;x-1;1h;red\r\n" +
+		"two;;arn:aws:iam::111122223333:role/a, arn:aws:iam::111122223333:role/b;arn:aws:iam::444455556666:role/w;;03/04/2027;;;\r\n" +
+		";;nobody;nothing;;;;soon;\r\n"
+	r, unknown, problems := ImportCSV("trusts.csv", []byte(sheet))
+	if fmt.Sprint(unknown) != "[Colour]" || len(r.Entries) != 3 {
+		t.Fatalf("unknown %v, %d entries", unknown, len(r.Entries))
+	}
+	e := r.Entries[0]
+	if e.Name != "vendor" || e.From.Principals[0] != "011122223333" || e.Expires.String() != "2027-03-31" || e.Session.Max != time.Hour || externalID(&e) != "x-1" {
+		t.Errorf("%+v", e)
+	}
+	if e = r.Entries[1]; len(e.From.Principals) != 2 {
+		t.Errorf("principals %q", e.From.Principals)
+	}
+	var all []string
+	for _, p := range problems {
+		all = append(all, p.Error())
+	}
+	text := strings.Join(all, "\n")
+	for _, want := range []string{`trusts.csv:3:`, `"03/04/2027" is no date that has one meaning`, `trusts.csv:4:`, `"nobody" is neither an ARN`, `target: not an ARN`, `"soon" is no length of time`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	var out bytes.Buffer
+	if err := ExportCSV(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	again, unknown, problems := ImportCSV("again.csv", out.Bytes())
+	if len(unknown)+len(problems) > 0 {
+		t.Fatal(unknown, problems)
+	}
+	var twice bytes.Buffer
+	if err := ExportCSV(&twice, again); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != twice.String() {
+		t.Errorf("exported twice:\n%s\n%s", out.String(), twice.String())
+	}
+}
+
+func FuzzImportCSV(f *testing.F) {
+	f.Add("name,source,target\na,111122223333,arn:aws:iam::444455556666:role/r\n")
+	f.Add("\"a\n;b;\"\";c")
+	f.Fuzz(func(t *testing.T, text string) {
+		_, _, problems := ImportCSV("f", []byte(text))
+		for _, p := range problems {
 			if p.Line < 1 || p.Column < 1 {
 				t.Errorf("%v has no place", p)
 			}

@@ -51,11 +51,8 @@ func Of(facts []snapshot.Usage) *Record {
 	for i := range facts {
 		f := facts[i].Fields
 		if account, ok := f["coverage"].(string); ok {
-			c := Coverage{Account: account, From: timeOf(f["from"]), To: timeOf(f["to"]), Missing: f["missing"] == true}
-			for _, v := range listOf(f["regionsMissing"]) {
-				c.RegionsMissing = append(c.RegionsMissing, v)
-			}
-			r.Coverage = append(r.Coverage, c)
+			r.Coverage = append(r.Coverage, Coverage{Account: account, From: timeOf(f["from"]), To: timeOf(f["to"]), Missing: f["missing"] == true,
+				RegionsMissing: listOf(f["regionsMissing"])})
 			continue
 		}
 		event, _ := f["event"].(string)
