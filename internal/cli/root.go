@@ -29,6 +29,7 @@ var commands = []func(*Env) *cobra.Command{
 	newRules,
 	newScan,
 	newTest,
+	newUsage,
 	newVersion,
 	newWhoCan,
 }

@@ -19,6 +19,7 @@ import (
 	"drawbridge/internal/report"
 	"drawbridge/internal/rule"
 	"drawbridge/internal/snapshot"
+	"drawbridge/internal/usage"
 )
 
 // scanFormats are the forms of a report, in the order in which help names them.
@@ -33,6 +34,7 @@ type scanOptions struct {
 	vendors    string // file
 	exceptions string // file
 	registry   []string
+	usage      string // file
 	baseline   string // file: an earlier report in JSON
 	all        bool
 	now        nowFlag
@@ -66,6 +68,7 @@ PATH is a snapshot directory, a file written by 'aws iam get-account-authorizati
 	f.StringVar(&o.vendors, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
 	f.StringVar(&o.exceptions, "exceptions", "", "accepted findings: a YAML `FILE` of exceptions, each with owner, reason and expiry")
 	registryFlag(c, &o.registry)
+	f.StringVar(&o.usage, "usage", "", "a record of use that 'drawbridge usage import' wrote (`FILE`)")
 	f.StringVar(&o.baseline, "baseline", "", "an earlier report in JSON (`FILE`): what it has is known, and only what is new fails")
 	f.BoolVar(&o.all, "all", false, fmt.Sprintf("print all findings as text, not only the worst %d", textFindings))
 	o.now.register(c)
@@ -145,12 +148,19 @@ func (o *scanOptions) analyse(e *Env, now time.Time, given bool) (*report.Report
 	if err != nil {
 		return nil, err
 	}
+	used, err := openUsage(o.usage)
+	if err != nil {
+		return nil, err
+	}
 	graph, err := e.openGraph(o.path, now)
 	if err != nil {
 		return nil, err
 	}
+	if used != nil {
+		used = usage.Merge(usage.Of(graph.Org.Snapshot.Usage), used)
+	}
 	rules := catalog.Rules()
-	in := &rule.Input{Graph: graph, Org: graph.Org, Vendors: vendors, Registry: declared, Now: now}
+	in := &rule.Input{Graph: graph, Org: graph.Org, Vendors: vendors, Registry: declared, Usage: used, Now: now}
 	done := e.progress("checking the rules")
 	findings := rule.Run(rules, in)
 	done()

@@ -3,7 +3,6 @@
 package usage
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -14,8 +13,12 @@ import (
 type Record struct {
 	// Crossings are assumptions of roles and data accesses, one for each caller, target and mechanism, sorted.
 	Crossings []Crossing
+	// Actions are what roles and users did, sorted.
+	Actions []ActionUse
 	// Coverage is what the trails hold, one for each account and stretch of time, sorted.
 	Coverage []Coverage
+	// Files are the digests of the files that were taken in, sorted.
+	Files []string
 }
 
 // Crossing is the use of one trust by one caller.
@@ -31,6 +34,8 @@ type Crossing struct {
 	LastDenied time.Time
 	// Unapproved counts uses of which is known that no request was open for them.
 	Unapproved int
+	// Sessions are the lengths of the sessions that were asked for, each once.
+	Sessions []time.Duration
 }
 
 // Coverage is how far the evidence of one account reaches.
@@ -74,12 +79,7 @@ func Of(facts []snapshot.Usage) *Record {
 		}
 		r.Crossings[i].add(at, f["result"] != "denied" && f["result"] != "AccessDenied")
 	}
-	slices.SortStableFunc(r.Crossings, func(a, b Crossing) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Mechanism, b.Mechanism))
-	})
-	slices.SortStableFunc(r.Coverage, func(a, b Coverage) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), a.From.Compare(b.From))
-	})
+	r.sort()
 	return r
 }
 

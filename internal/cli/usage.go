@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/internal/cloudtrail"
+	"drawbridge/internal/usage"
+)
+
+func newUsage(e *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "usage",
+		Short: "Reduce CloudTrail to who used what, and when last",
+	}
+	c.AddCommand(newUsageImport(e))
+	return c
+}
+
+func newUsageImport(e *Env) *cobra.Command {
+	var format answerFormat
+	var into string
+	c := &cobra.Command{
+		Use:   "import PATH…",
+		Short: "Read CloudTrail files into a record of use",
+		Long: `Import reads CloudTrail files, plain or gzip, and whole folders of them, and reduces them to a record: who assumed which role and
+used which resource of another account, when first and last, how often, and what was refused. The two sides of a call across
+accounts become one. A file that was taken in before is passed over, so that an import may be repeated, and go on where the
+last one ended. 'drawbridge scan --usage FILE' judges by the record.
+
+The exit status is 1 if parts could not be read; what could is in the record all the same.`,
+		Example: `  drawbridge usage import AWSLogs/ --into usage.json
+  drawbridge scan snapshot --usage usage.json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := format.check(); err != nil {
+				return err
+			}
+			var before *usage.Record
+			if data, err := os.ReadFile(into); err == nil {
+				if before, err = usage.Unmarshal(data); err != nil {
+					return fmt.Errorf("%s: %w", into, err)
+				}
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("opening the record of use: %w", err)
+			}
+			b := usage.NewBuilder(before)
+			done := e.progress("reading " + strings.Join(args, ", "))
+			result, err := cloudtrail.Import(b, args)
+			done()
+			if err != nil {
+				return err
+			}
+			record := b.Record()
+			data, err := usage.Marshal(record)
+			if err != nil {
+				return err
+			}
+			if err := replace(into, data); err != nil {
+				return fmt.Errorf("writing the record of use: %w", err)
+			}
+			answer := usageAnswerOf(&result, record, filepath.ToSlash(into))
+			if err := format.print(e, answer, func(w *textWriter) { w.imported(&answer) }); err != nil {
+				return err
+			}
+			if len(answer.Gaps) > 0 {
+				return errUnwanted
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&into, "into", "usage.json", "the record: read where the `FILE` is there, and written")
+	format.register(c)
+	return c
+}
+
+// replace writes a file as a whole or not at all.
+func replace(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".drawbridge-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Chmod(f.Name(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// usageAnswer is the answer of usage import.
+type usageAnswer struct {
+	Files     int             `json:"files"`
+	Skipped   int             `json:"skipped"` // taken in by an earlier import
+	Events    int             `json:"events"`
+	Gaps      []usageGap      `json:"gaps"`
+	Record    string          `json:"record"`
+	Crossings int             `json:"crossings"`
+	Actions   int             `json:"actions"`
+	Coverage  []usageCoverage `json:"coverage"`
+}
+
+type usageGap struct {
+	File   string `json:"file"`
+	Event  int    `json:"event"` // how many events stand in front of it
+	Reason string `json:"reason"`
+}
+
+type usageCoverage struct {
+	Account string `json:"account"`
+	From    string `json:"from"`
+	To      string `json:"to"`
+}
+
+func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usageAnswer {
+	a := usageAnswer{Files: r.Files, Skipped: r.Skipped, Events: r.Events, Gaps: []usageGap{}, Record: into, Crossings: len(record.Crossings), Actions: len(record.Actions), Coverage: []usageCoverage{}}
+	for _, g := range r.Gaps {
+		a.Gaps = append(a.Gaps, usageGap{g.File, g.Event, g.Reason})
+	}
+	for _, c := range record.Coverage {
+		a.Coverage = append(a.Coverage, usageCoverage{c.Account, c.From.Format(time.DateOnly), c.To.Format(time.DateOnly)})
+	}
+	return a
+}
+
+func (w *textWriter) imported(a *usageAnswer) {
+	w.line("%s of %s read, %s passed over", counted(a.Events, "event", "events"), counted(a.Files, "file", "files"), counted(a.Skipped, "known file", "known files"))
+	w.line("%s now holds %s and %s", a.Record, counted(a.Crossings, "use of trusts by one caller", "uses of trusts, each by one caller"), counted(a.Actions, "action of a caller", "actions of callers"))
+	for _, c := range a.Coverage {
+		w.line("  account %s  %s to %s", c.Account, c.From, c.To)
+	}
+	for _, g := range a.Gaps {
+		w.line("gap: %s after event %d: %s", g.File, g.Event, g.Reason)
+	}
+}
+
+// openUsage reads a record of use; nil where none is named.
+func openUsage(file string) (*usage.Record, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening the record of use: %w", err)
+	}
+	r, err := usage.Unmarshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
