@@ -26,6 +26,7 @@ var commands = []func(*Env) *cobra.Command{
 	newPaths,
 	newReconcile,
 	newRegistry,
+	newRemedy,
 	newRules,
 	newScan,
 	newTest,

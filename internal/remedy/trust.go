@@ -1,0 +1,331 @@
+// Package remedy proposes the smallest change that narrows a trust to what is declared and used, and proves it: every recorded use
+// and every declared need is decided against the proposal, and what it takes away from whom is shown by requests. It proposes and
+// proves; it changes nothing.
+package remedy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge/iam/arn"
+	"drawbridge/iam/compare"
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+	"drawbridge/internal/access"
+	"drawbridge/internal/org"
+	"drawbridge/internal/registry"
+	"drawbridge/internal/usage"
+)
+
+// ErrNothing is returned where no change is needed: the trust is no wider than what is declared and used.
+var ErrNothing = errors.New("the trust is no wider than what is declared and used")
+
+// ErrNoEvidence is returned where nothing says who needs the trust, so that any proposal would be a guess.
+var ErrNoEvidence = errors.New("nothing says who needs the trust: neither an entry of the registry nor a recorded use")
+
+// Proposal is a change of one role's trust policy, with its proof.
+type Proposal struct {
+	Role   string
+	Before *policy.Document
+	After  *policy.Document
+	// Reasons say why each kept caller is kept, and each dropped one dropped, in the order of the policy.
+	Reasons []string
+	// Breaks are recorded uses and declared needs that the proposal would refuse. A proposal that breaks something says so first.
+	Breaks []Break
+	// Taken is what the change takes away, from whom, each with a request that shows it; NotDecided is what could not be compared.
+	Taken      []compare.Difference
+	NotDecided []string
+}
+
+// Break is a use or need that would fail.
+type Break struct {
+	Caller string
+	What   string // "used 12 times, last on 2026-01-10", "declared by entry x"
+	Why    string // what refuses it
+}
+
+// Inputs are what a proposal rests on.
+type Inputs struct {
+	Graph    *access.Graph
+	Registry *registry.Registry // nil: none
+	Usage    *usage.Record      // nil: none
+	Now      time.Time
+	// Since is from when on a use counts; zero: all.
+	Since time.Time
+}
+
+// Trust proposes a trust policy for a role: callers from elsewhere that are declared or were seen, named exactly; the conditions that
+// entries demand; everything that is not about other accounts as it was.
+func Trust(role *org.Principal, in Inputs) (*Proposal, error) {
+	if role.Role == nil || role.Role.Trust.Policy == nil {
+		return nil, fmt.Errorf("%s has no trust policy that was read", role.ARN)
+	}
+	t := trust{role: role, in: in, live: role.Role.Trust.Policy}
+	t.callers()
+	if len(t.needs) == 0 {
+		return nil, ErrNoEvidence
+	}
+	p := &Proposal{Role: role.ARN, Before: t.live.Document, After: t.propose(), Reasons: t.reasons}
+	after := policy.Compile(p.After)
+	result := compare.Policies(policy.Trust, []*policy.Policy{t.live}, []*policy.Policy{after}, compare.Options{Engine: in.Graph.Engine(), Account: role.Account})
+	p.Taken, p.NotDecided = result.Lost, result.Undecided
+	if len(result.Gained) > 0 {
+		return nil, fmt.Errorf("the proposal for %s would allow %s, which the trust does not: nothing is proposed", role.ARN, result.Gained[0].Actions[0])
+	}
+	if result.Relation == compare.Equal {
+		return nil, ErrNothing
+	}
+	t.replay(p, after)
+	return p, nil
+}
+
+// need is a caller who must go on coming in.
+type need struct {
+	caller  string
+	entry   *registry.Entry // nil: seen only
+	used    *usage.Crossing // nil: declared only
+	actions []string
+}
+
+type trust struct {
+	role    *org.Principal
+	in      Inputs
+	live    *policy.Policy
+	needs   []need
+	reasons []string
+}
+
+// callers collects who must go on coming in: the declared, and those who were seen.
+func (t *trust) callers() {
+	find := func(caller string) *need {
+		i := slices.IndexFunc(t.needs, func(n need) bool { return n.caller == caller })
+		if i < 0 {
+			t.needs = append(t.needs, need{caller: caller})
+			i = len(t.needs) - 1
+		}
+		return &t.needs[i]
+	}
+	for _, pair := range t.in.Registry.Pairs() {
+		if pair.Target == t.role.ARN && !pair.Entry.Expires.Over(t.in.Now) {
+			find(pair.Source).entry = pair.Entry
+		}
+	}
+	if t.in.Usage != nil {
+		for i := range t.in.Usage.Crossings {
+			c := &t.in.Usage.Crossings[i]
+			if c.Target != t.role.ARN || c.Count == 0 || c.Last.Before(t.in.Since) || arn.Account(c.Caller) == t.role.Account {
+				continue
+			}
+			find(c.Caller).used = c
+		}
+	}
+	slices.SortStableFunc(t.needs, func(a, b need) int { return strings.Compare(a.caller, b.caller) })
+}
+
+// propose rewrites the statements that let in callers from elsewhere: each keeps its conditions and is narrowed to the callers that
+// are needed and that it lets in.
+func (t *trust) propose() *policy.Document {
+	d := *t.live.Document
+	d.Statements = nil
+	crossing := map[*policy.Rule][]*access.Edge{}
+	for _, e := range t.in.Graph.EdgesTo(t.role.ARN) {
+		if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee {
+			for i := range e.Grants {
+				crossing[e.Grants[i].Rule] = append(crossing[e.Grants[i].Rule], e)
+			}
+		}
+	}
+	for i := range t.live.Rules {
+		rule, s := &t.live.Rules[i], t.live.Document.Statements[i]
+		edges := crossing[rule]
+		if rule.Effect != policy.Allow || len(edges) == 0 || s.Principal.Not {
+			d.Statements = append(d.Statements, s)
+			continue
+		}
+		if kept, ok := t.narrow(s, i); ok {
+			d.Statements = append(d.Statements, kept)
+		}
+	}
+	return &d
+}
+
+// narrow keeps of a statement's principals those who are needed. An account or everybody becomes the callers by name.
+func (t *trust) narrow(s policy.Statement, at int) (policy.Statement, bool) {
+	var kept []policy.PrincipalValue
+	add := func(v policy.PrincipalValue) {
+		if !slices.ContainsFunc(kept, func(k policy.PrincipalValue) bool { return k.Type == v.Type && k.Value == v.Value }) {
+			kept = append(kept, v)
+		}
+	}
+	for _, v := range s.Principal.Values {
+		compiled := policy.CompilePrincipal(v.Type, v.Value)
+		switch {
+		case v.Type == policy.Service || compiled.Account == t.role.Account:
+			add(v)
+		case v.Type == policy.Federated:
+			if n := t.federated(compiled.Value); n != nil {
+				t.reasons = append(t.reasons, fmt.Sprintf("statement %d keeps %s: %s", at+1, v.Value, n.because()))
+				add(v)
+			} else {
+				t.reasons = append(t.reasons, fmt.Sprintf("statement %d drops %s: nobody declares it, and it was not seen in use", at+1, v.Value))
+			}
+		default:
+			found := false
+			for i := range t.needs {
+				n := &t.needs[i]
+				if !lets(&compiled, n.caller) {
+					continue
+				}
+				found = true
+				t.reasons = append(t.reasons, fmt.Sprintf("statement %d names %s instead of %s: %s", at+1, n.caller, v.Value, n.because()))
+				if n.caller == v.Value {
+					t.reasons[len(t.reasons)-1] = fmt.Sprintf("statement %d keeps %s: %s", at+1, v.Value, n.because())
+				}
+				add(policy.PrincipalValue{Type: policy.AWS, Text: policy.Text{Value: n.caller}})
+			}
+			if !found {
+				t.reasons = append(t.reasons, fmt.Sprintf("statement %d drops %s: nobody declares it, and it was not seen in use", at+1, v.Value))
+			}
+		}
+	}
+	if len(kept) == 0 {
+		t.reasons = append(t.reasons, fmt.Sprintf("statement %d goes: nobody is left in it", at+1))
+		return s, false
+	}
+	s.Principal.Values = kept
+	s.Condition = t.demanded(s, kept, at)
+	return s, true
+}
+
+// lets reports whether a principal of the policy names a caller, or its account, or everybody.
+func lets(v *policy.CompiledPrincipal, caller string) bool {
+	account := caller
+	if a, err := arn.Parse(caller); err == nil {
+		account = a.Account
+	}
+	switch v.Form {
+	case policy.Everyone:
+		return arn.IsAccountID(account)
+	case policy.AccountForm:
+		return v.Account == account
+	}
+	return v.Value == caller
+}
+
+// federated is the need of a subject of a provider, nil where there is none.
+func (t *trust) federated(provider string) *need {
+	for i := range t.needs {
+		if c := t.needs[i].caller; c == provider || strings.HasPrefix(c, "oidc:"+eval.IssuerHost(provider)+":") {
+			return &t.needs[i]
+		}
+	}
+	return nil
+}
+
+// demanded adds the conditions that the entries of all kept callers demand alike and the statement does not.
+func (t *trust) demanded(s policy.Statement, kept []policy.PrincipalValue, at int) []policy.Condition {
+	conditions := slices.Clone(s.Condition)
+	var common cond.Block
+	for i, v := range kept {
+		j := slices.IndexFunc(t.needs, func(n need) bool { return n.caller == v.Value })
+		if v.Type == policy.Service || j < 0 || t.needs[j].entry == nil {
+			return conditions
+		}
+		if i == 0 {
+			common = t.needs[j].entry.TrustConditions
+		} else if fmt.Sprint(common.LeftOver(open)) != fmt.Sprint(t.needs[j].entry.TrustConditions.LeftOver(open)) {
+			return conditions // they demand different things: one statement each would be needed
+		}
+	}
+	for i := range common {
+		test := &common[i]
+		if slices.ContainsFunc(conditions, func(c policy.Condition) bool { return strings.EqualFold(c.Key.Value, test.Key) }) {
+			continue
+		}
+		c := policy.Condition{Operator: policy.Text{Value: test.Operator}, Key: policy.Text{Value: test.Key}}
+		for _, v := range test.Constraint().Values() {
+			c.Values = append(c.Values, policy.Text{Value: v})
+		}
+		conditions = append(conditions, c)
+		t.reasons = append(t.reasons, fmt.Sprintf("statement %d demands %s, as its entry does", at+1, test.Constraint()))
+	}
+	return conditions
+}
+
+var open = &cond.Context{Rest: cond.Undetermined}
+
+func (n *need) because() string {
+	var parts []string
+	if n.entry != nil {
+		parts = append(parts, "entry "+n.entry.Name+" declares it")
+	}
+	if n.used != nil {
+		parts = append(parts, fmt.Sprintf("used %d times, last on %s", n.used.Count, n.used.Last.Format(time.DateOnly)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// replay decides every need against the proposal. What is not recorded of a use (its tags, its ExternalId) is unknown: only what is denied
+// whatever it was is a break.
+func (t *trust) replay(p *Proposal, after *policy.Policy) {
+	for i := range t.needs {
+		n := &t.needs[i]
+		before, after := t.ask(n.caller, t.live), t.ask(n.caller, after)
+		if after.Verdict == eval.Deny && before.Verdict != eval.Deny {
+			p.Breaks = append(p.Breaks, Break{n.caller, n.because(), "denied by " + after.By.Layer.String()})
+		}
+	}
+}
+
+func (t *trust) ask(name string, trust *policy.Policy) eval.Decision {
+	action := eval.MustAction("sts:AssumeRole")
+	c, err := eval.NewCaller(name)
+	known := &cond.Context{Rest: cond.Undetermined}
+	switch {
+	case strings.HasPrefix(name, "oidc:"):
+		host, subject, _ := strings.Cut(strings.TrimPrefix(name, "oidc:"), ":")
+		c = eval.FederatedCaller(eval.WebIdentity, t.provider(host))
+		known.Set(host+":sub", subject)
+		action = eval.MustAction("sts:AssumeRoleWithWebIdentity")
+	case arn.IsAccountID(name):
+		c = eval.SomePrincipal("aws", name)
+	case err != nil:
+		return eval.Decision{}
+	}
+	t.in.Graph.Org.DescribeOrganization(c, c.Account)
+	known.Parent = c.Context()
+	engine := t.in.Graph.Engine()
+	return engine.Decide(&eval.Request{Caller: c, Action: action, Resource: t.role.ARN, ResourceAccount: t.role.Account, Context: known,
+		Policies: &eval.Policies{CallerAssumed: c.Kind != eval.WebIdentity, Resource: &eval.Set{Policies: []*policy.Policy{trust}}}})
+}
+
+// provider is how the live policy names the issuer of a host.
+func (t *trust) provider(host string) string {
+	for i := range t.live.Rules {
+		for _, v := range t.live.Rules[i].Principals.Values {
+			if (v.Form == policy.ProviderForm || v.Form == policy.IssuerForm) && eval.IssuerHost(v.Value) == host {
+				return v.Value
+			}
+		}
+	}
+	return host
+}
+
+// indented is a document as people read it.
+func indented(d *policy.Document) []byte {
+	var v any
+	if err := json.Unmarshal(d.Canonical(), &v); err != nil {
+		return d.Canonical()
+	}
+	var raw json.RawMessage = d.Canonical()
+	out, err := json.MarshalIndent(raw, "", "  ")
+	if err != nil {
+		return d.Canonical()
+	}
+	return append(out, '\n')
+}

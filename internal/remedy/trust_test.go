@@ -1,0 +1,136 @@
+package remedy
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"drawbridge/iam/compare"
+	"drawbridge/iam/policy"
+	"drawbridge/internal/access"
+	"drawbridge/internal/org"
+	"drawbridge/internal/registry"
+	"drawbridge/internal/snapshot"
+	"drawbridge/internal/usage"
+)
+
+const (
+	role = "arn:aws:iam::444455556666:role/deploy"
+	ci   = "arn:aws:iam::111122223333:role/ci"
+	old  = "arn:aws:iam::777788889999:role/old"
+)
+
+var today = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
+func graphOf(t *testing.T, trust string) *access.Graph {
+	t.Helper()
+	s := &snapshot.Snapshot{
+		Organization: &snapshot.Organization{ID: "o-example", ManagementAccount: "999900001111"},
+		Accounts:     []snapshot.Account{{ID: "444455556666", Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}},
+		Roles: []snapshot.Role{{Principal: snapshot.Principal{ARN: role, Name: "deploy", Account: "444455556666"},
+			Trust: snapshot.Document{Name: "trust policy", State: snapshot.Read, Policy: policy.MustParse(`{"Version":"2012-10-17","Statement":` + trust + `}`)}}},
+	}
+	return access.Build(org.Build(s), access.Options{})
+}
+
+func seen(callers ...string) *usage.Record {
+	r := &usage.Record{}
+	for _, c := range callers {
+		r.Crossings = append(r.Crossings, usage.Crossing{Caller: c, Target: role, Mechanism: "AssumeRole", Count: 3, First: today.AddDate(0, -2, 0), Last: today.AddDate(0, 0, -2)})
+	}
+	return r
+}
+
+func entry(source, conditions string) *registry.Registry {
+	r, problems := registry.Parse("r.yaml", []byte("apiVersion: drawbridge/v1\nkind: Trust\nmetadata: {name: e, owner: o}\nspec:\n  purpose: p\n  from: {principals: ['"+source+"']}\n  to: {role: '"+role+"'}\n  expires: 2027-01-01\n"+conditions))
+	if len(problems) > 0 {
+		panic(problems[0])
+	}
+	return r
+}
+
+func propose(t *testing.T, trust string, in Inputs) (*Proposal, error) {
+	t.Helper()
+	in.Graph, in.Now = graphOf(t, trust), today
+	p, ok := in.Graph.Org.Principal(role)
+	if !ok {
+		t.Fatal("no role")
+	}
+	return Trust(p, in)
+}
+
+func TestTrust(t *testing.T) {
+	const service = `{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`
+	for name, c := range map[string]struct {
+		trust, want string // canonical statements
+		in          Inputs
+	}{
+		"an account becomes the callers that were seen": {
+			`[` + service + `,{"Effect":"Allow","Principal":{"AWS":["111122223333","` + old + `"]},"Action":"sts:AssumeRole"}]`,
+			`[` + service + `,{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			Inputs{Usage: seen(ci)},
+		},
+		"what was not seen for too long goes": {
+			`[{"Effect":"Allow","Principal":{"AWS":["` + ci + `","` + old + `"]},"Action":"sts:AssumeRole"}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			Inputs{Registry: entry(ci, ""), Usage: seen(old), Since: today.AddDate(0, 0, -1)},
+		},
+		"an entry brings its ExternalId": {
+			`[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"x-1"}}}]`,
+			Inputs{Registry: entry(ci, "  trustConditions: {StringEquals: {sts:ExternalId: x-1}}\n")},
+		},
+		"a statement that nobody needs goes": {
+			`[{"Effect":"Allow","Principal":{"AWS":"` + old + `"},"Action":"sts:AssumeRole"},{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			Inputs{Usage: seen(ci)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := propose(t, c.trust, c.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := policy.MustParse(`{"Version":"2012-10-17","Statement":` + c.want + `}`)
+			if got := string(p.After.Canonical()); got != string(want.Document.Canonical()) {
+				t.Errorf("got  %s\nwant %s", got, want.Document.Canonical())
+			}
+			if len(p.Taken) == 0 || len(p.Breaks) > 0 || len(p.Reasons) == 0 {
+				t.Errorf("taken %d, breaks %v, reasons %q", len(p.Taken), p.Breaks, p.Reasons)
+			}
+			back := compare.Policies(policy.Trust, []*policy.Policy{policy.Compile(p.Before)}, []*policy.Policy{policy.Compile(p.After)}, compare.Options{Account: "444455556666"})
+			if !back.NothingNew {
+				t.Errorf("the proposal allows something new: %+v", back.Gained)
+			}
+		})
+	}
+}
+
+func TestNoProposal(t *testing.T) {
+	if _, err := propose(t, `[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]`, Inputs{}); !errors.Is(err, ErrNoEvidence) {
+		t.Errorf("without evidence: %v", err)
+	}
+	if _, err := propose(t, `[{"Effect":"Allow","Principal":{"AWS":"`+ci+`"},"Action":"sts:AssumeRole"}]`, Inputs{Usage: seen(ci)}); !errors.Is(err, ErrNothing) {
+		t.Errorf("where nothing is too wide: %v", err)
+	}
+}
+
+func TestForms(t *testing.T) {
+	p, err := propose(t, `[{"Effect":"Allow","Principal":{"AWS":["111122223333"]},"Action":"sts:AssumeRole","Condition":{"StringLike":{"sts:RoleSessionName":"${aws:username}"}}}]`, Inputs{Usage: seen(ci)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, c := range map[string]struct{ text, want string }{
+		"policy":         {string(p.JSON()), ci},
+		"restore":        {string(p.Restore()), "111122223333"},
+		"diff":           {p.Diff(), "+         \"AWS\": \"" + ci},
+		"terraform":      {p.Terraform(), "$${aws:username}"},
+		"cloudformation": {p.CloudFormation(), "  \"Version\""},
+		"cli":            {p.CLI(), "aws iam update-assume-role-policy --role-name deploy"},
+	} {
+		if !strings.Contains(c.text, c.want) {
+			t.Errorf("%s lacks %q:\n%s", form, c.want, c.text)
+		}
+	}
+}
