@@ -185,7 +185,7 @@ func Read(in io.Reader, add func(*usage.Event)) (events, bad int, err error) {
 	}
 	if first == "Records" {
 		if t, err = d.Token(); err != nil || t != json.Delim('[') {
-			return 0, 0, place(d, errors.New("Records is no list"))
+			return 0, 0, place(d, errors.New("the field Records is no list"))
 		}
 		err := all()
 		return events, bad, placed(d, err)
