@@ -86,10 +86,9 @@ func Trust(role *org.Principal, in Inputs) (*Proposal, error) {
 
 // need is a caller who must go on coming in.
 type need struct {
-	caller  string
-	entry   *registry.Entry // nil: seen only
-	used    *usage.Crossing // nil: declared only
-	actions []string
+	caller string
+	entry  *registry.Entry // nil: seen only
+	used   *usage.Crossing // nil: declared only
 }
 
 type trust struct {
