@@ -32,8 +32,8 @@ declared need and every recorded use is decided against it, and what it takes aw
 
 PATH is an input as scan takes it. Without an entry and without recorded use there is no proposal: it would be a guess. The exit
 status is 1 if the proposal would break a declared or recorded use.`,
-		Example: `  drawbridge remedy arn:aws:iam::444455556666:role/deploy snapshot --registry registry/ --usage usage.json
-  drawbridge remedy arn:aws:iam::444455556666:role/deploy snapshot --usage usage.json --form policy > after.json`,
+		Example: `  drawbridge remedy arn:aws:iam::444455556666:role/deploy snapshot --registry registry/ --usage recorded-use.json
+  drawbridge remedy arn:aws:iam::444455556666:role/deploy snapshot --usage recorded-use.json --form policy > after.json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			at, _, err := now.value(e)

@@ -23,6 +23,7 @@ var commands = []func(*Env) *cobra.Command{
 	newDiff,
 	newEval,
 	newLint,
+	newOffboard,
 	newPaths,
 	newReconcile,
 	newRegistry,

@@ -36,8 +36,8 @@ accounts become one. A file that was taken in before is passed over, so that an 
 last one ended. 'drawbridge scan --usage FILE' judges by the record.
 
 The exit status is 1 if parts could not be read; what could is in the record all the same.`,
-		Example: `  drawbridge usage import AWSLogs/ --into usage.json
-  drawbridge scan snapshot --usage usage.json`,
+		Example: `  drawbridge usage import AWSLogs/ --into recorded-use.json
+  drawbridge scan snapshot --usage recorded-use.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := format.check(); err != nil {
@@ -76,7 +76,7 @@ The exit status is 1 if parts could not be read; what could is in the record all
 			return nil
 		},
 	}
-	c.Flags().StringVar(&into, "into", "usage.json", "the record: read where the `FILE` is there, and written")
+	c.Flags().StringVar(&into, "into", "recorded-use.json", "the record: read where the `FILE` is there, and written")
 	format.register(c)
 	return c
 }

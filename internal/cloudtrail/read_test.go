@@ -236,7 +236,7 @@ func FuzzRead(f *testing.F) {
 }
 
 func TestRecordKeepsTheSchema(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile("../../docs/schema/usage.schema.json")
+	schema, err := jsonschema.NewCompiler().Compile("../../docs/schema/recorded-use.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}

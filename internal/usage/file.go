@@ -48,7 +48,7 @@ type actionForm struct {
 	Denied  int        `json:"denied,omitempty"`
 }
 
-// Marshal writes a record as the file that Unmarshal reads (docs/schema/usage.schema.json). Equal records give equal bytes.
+// Marshal writes a record as the file that Unmarshal reads (docs/schema/recorded-use.schema.json). Equal records give equal bytes.
 func Marshal(r *Record) ([]byte, error) {
 	f := recordForm{Version: version, Files: r.Files, Coverage: []coverageForm{}, Crossings: []crossingForm{}, Actions: []actionForm{}}
 	if f.Files == nil {
