@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz differential bench bench-baseline generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline bench-usage generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -57,6 +57,10 @@ bench-baseline:
 	@mkdir -p $(TOOLS) $(dir $(BASELINE))
 	$(GO) test ./iam/eval ./iam/policy ./internal/access -run '^$$' -bench . -benchmem -cpu 1 -count 6 >$(TOOLS)/bench.txt
 	mv $(TOOLS)/bench.txt $(BASELINE)
+
+# How long an import of CloudTrail files takes, as a multiple of the time that only unpacking them takes.
+bench-usage:
+	$(GO) run ./internal/cloudtrail/measure
 
 $(BENCHSTAT):
 	@mkdir -p $(TOOLS)

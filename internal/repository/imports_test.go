@@ -26,7 +26,7 @@ var (
 		"internal/sqlstore", "internal/notify", "internal/web", "internal/api", "internal/mcp"}
 	wiring = group{"internal/cli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
 	// tools are programs and test-only packages of the project itself.
-	tools = group{"internal/repository", "internal/synthetic/measure", "examples/gen", "internal/catalog/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
+	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "examples/gen", "internal/catalog/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
 )
 
 func (g group) has(pkg string) bool { return slices.Contains(g, pkg) }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// write makes one file as CloudTrail delivers it: a day's events of one account, of the kinds and about the size that trails hold.
+func write(name string, file, events int) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	packed := gzip.NewWriter(f)
+	w := bufio.NewWriter(packed)
+	w.WriteString(`{"Records":[`)
+	for n := range events {
+		if n > 0 {
+			w.WriteByte(',')
+		}
+		event(w, uint64(file*events+n))
+	}
+	w.WriteString(`]}`)
+	if err := w.Flush(); err != nil { // the first error of all writes
+		return err
+	}
+	if err := packed.Close(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// scatter spreads numbers that follow each other: the ids in real events do not compress.
+func scatter(n uint64) uint64 {
+	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
+	n = (n ^ n>>27) * 0x94d049bb133111eb
+	return n ^ n>>31
+}
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// event writes event number n. One in four assumes a role in another account, one in fifty is refused.
+func event(w *bufio.Writer, n uint64) {
+	x := scatter(n)
+	from, to, role := 100000000000+x%200, 200000000000+x>>8%200, x>>16%40
+	at := start.Add(time.Duration(n) * 3 * time.Second).Format(time.RFC3339)
+	fmt.Fprintf(w, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/service-%d/run-%d","accountId":"%d","accessKeyId":"ASIA%016X",`+
+		`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROA%016X","arn":"arn:aws:iam::%d:role/service-%d","accountId":"%d","userName":"service-%d"},"attributes":{"creationDate":"%s","mfaAuthenticated":"false"}}},`+
+		`"eventTime":"%s","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.%d","userAgent":"aws-sdk-go-v2/1.36.3 os/linux lang/go#1.24.1 md/GOOS#linux md/GOARCH#arm64 api/sts#1.33.17 m/E,n",`,
+		scatter(role), n, from, role, n, from, x, scatter(role), from, role, from, role, at, at, x%250)
+	if x>>40%50 == 0 {
+		w.WriteString(`"errorCode":"AccessDenied","errorMessage":"User is not authorized to perform this action on the resource because no identity-based policy allows it",`)
+	}
+	switch x >> 32 % 4 {
+	case 0:
+		fmt.Fprintf(w, `"eventSource":"sts.amazonaws.com","eventName":"AssumeRole","requestParameters":{"roleArn":"arn:aws:iam::%d:role/target-%d","roleSessionName":"run-%d","durationSeconds":3600},`+
+			`"responseElements":{"credentials":{"accessKeyId":"ASIA%016X","sessionToken":"%016x%016x%016x%016x","expiration":"Jan 1, 2026, 1:00:00 PM"},"assumedRoleUser":{"assumedRoleId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/target-%d/run-%d"}},`+
+			`"resources":[{"accountId":"%d","type":"AWS::IAM::Role","ARN":"arn:aws:iam::%d:role/target-%d"}],"sharedEventID":"%016x-s",`,
+			to, role, n, x+1, x, x*3, x*5, x*7, scatter(role+99), n, to, role, n, to, to, role, x)
+	case 1:
+		fmt.Fprintf(w, `"eventSource":"kms.amazonaws.com","eventName":"Decrypt","requestParameters":{"encryptionContext":{"tenant":"t-%d","purpose":"orders \"%d\""},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"},"responseElements":null,`+
+			`"resources":[{"accountId":"%d","type":"AWS::KMS::Key","ARN":"arn:aws:kms:eu-west-1:%d:key/%016x"}],`, x%90, n, from, from, scatter(role))
+	default:
+		fmt.Fprintf(w, `"eventSource":"s3.amazonaws.com","eventName":"GetObject","requestParameters":{"bucketName":"orders-%d","Host":"orders-%d.s3.eu-west-1.amazonaws.com","key":"2026/01/%016x.parquet","x-id":"GetObject"},"responseElements":null,`+
+			`"additionalEventData":{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"%016x%016x%016x","bytesTransferredOut":%d},`+
+			`"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::orders-%d/2026/01/%016x.parquet"},{"accountId":"%d","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::orders-%d"}],`,
+			role, role, x, x*3, x*5, x*7, x%9000000, role, x, from, role)
+	}
+	fmt.Fprintf(w, `"requestID":"%016x","eventID":"%016x","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"%d","eventCategory":"Management",`+
+		`"tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"sts.eu-west-1.amazonaws.com"}}`, x*11, scatter(x), from)
+}
