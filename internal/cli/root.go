@@ -28,6 +28,7 @@ var commands = []func(*Env) *cobra.Command{
 	newReconcile,
 	newRegistry,
 	newRemedy,
+	newReview,
 	newRules,
 	newScan,
 	newTest,
