@@ -163,14 +163,14 @@ func entriesFor(p *rule.Pass, target string) []*registry.Entry {
 
 // exempt: break-glass and disaster recovery are not used as long as all is well (USE-007 watches them).
 func exempt(entries []*registry.Entry) bool {
-	return slices.ContainsFunc(entries, func(e *registry.Entry) bool { return e.BreakGlass || e.Category == "disaster-recovery" })
+	return slices.ContainsFunc(entries, (*registry.Entry).Standby)
 }
 
 // patience is how long a target may lie unused: the limit, or the longest rhythm that its entries declare.
 func patience(p *rule.Pass, entries []*registry.Entry) time.Duration {
 	limit := time.Duration(p.Parameters.StaleDays) * day
 	for _, e := range entries {
-		limit = max(limit, e.Use.Every+e.Use.Grace)
+		limit = e.Patience(limit)
 	}
 	return limit
 }

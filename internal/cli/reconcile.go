@@ -13,12 +13,14 @@ import (
 	"drawbridge/internal/ingest"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/report"
+	"drawbridge/internal/usage"
 )
 
 func newReconcile(e *Env) *cobra.Command {
 	var format answerFormat
 	var now nowFlag
 	var paths []string
+	var used string
 	var all bool
 	c := &cobra.Command{
 		Use:   "reconcile PATH --registry PATH",
@@ -26,11 +28,12 @@ func newReconcile(e *Env) *cobra.Command {
 		Long: `Reconcile compares every trust that crosses accounts or comes from outside with the entries of the registry. A trust is
 registered, unregistered, wider or narrower than its entries, or left over from an entry that has expired; an entry of which
 nothing is there is gone. Whether a trust is wider is decided by comparing policies, and shown by a request that it allows
-and no entry declares.
+and no entry declares. With a record of use, what is as declared and was not used within its rhythm is unused; break-glass
+and disaster recovery are never called so.
 
-The exit status is 1 if anything is not as declared: unregistered, wider, expired, or not decided.`,
+The exit status is 1 if anything is not as declared: unregistered, wider, expired, unused, or not decided.`,
 		Example: `  drawbridge reconcile snapshot --registry registry/
-  drawbridge reconcile snapshot --registry registry.yaml --format json`,
+  drawbridge reconcile snapshot --registry registry/ --usage recorded-use.json --format json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := format.check(); err != nil {
@@ -51,7 +54,16 @@ The exit status is 1 if anything is not as declared: unregistered, wider, expire
 			if err != nil {
 				return err
 			}
-			answer := reconcileAnswerOf(registry.Reconcile(graph, r, registry.Options{Now: at, Engine: ref.Engine()}), all)
+			record, err := openUsage(used)
+			if err != nil {
+				return err
+			}
+			if facts := usage.Of(graph.Org.Snapshot.Usage); record == nil {
+				record = facts
+			} else {
+				record = usage.Merge(facts, record)
+			}
+			answer := reconcileAnswerOf(registry.Reconcile(graph, r, registry.Options{Now: at, Engine: ref.Engine(), Usage: record}), all)
 			if err := format.print(e, answer, func(w *textWriter) { w.reconciled(&answer) }); err != nil {
 				return err
 			}
@@ -62,6 +74,7 @@ The exit status is 1 if anything is not as declared: unregistered, wider, expire
 		},
 	}
 	registryFlag(c, &paths)
+	c.Flags().StringVar(&used, "usage", "", "a record of use that 'drawbridge usage import' wrote (`FILE`)")
 	c.Flags().BoolVar(&all, "all", false, "print what is as declared too")
 	format.register(c)
 	now.register(c)
@@ -113,10 +126,10 @@ type reconcileItem struct {
 }
 
 // stateOrder is the order in which states are printed, the worst first.
-var stateOrder = []registry.State{registry.Wider, registry.Unregistered, registry.Expired, registry.NotDecided, registry.Narrower, registry.Gone, registry.Registered}
+var stateOrder = []registry.State{registry.Wider, registry.Unregistered, registry.Expired, registry.NotDecided, registry.Unused, registry.Narrower, registry.Gone, registry.Registered}
 
 func unwanted(s registry.State) bool {
-	return s == registry.Wider || s == registry.Unregistered || s == registry.Expired || s == registry.NotDecided
+	return s == registry.Wider || s == registry.Unregistered || s == registry.Expired || s == registry.Unused || s == registry.NotDecided
 }
 
 func reconcileAnswerOf(items []registry.Item, all bool) reconcileAnswer {

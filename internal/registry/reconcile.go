@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
 	"drawbridge/internal/access"
+	"drawbridge/internal/usage"
 )
 
 // State is how a trust stands to the registry.
@@ -23,6 +25,7 @@ const (
 	Narrower     State = "narrower"     // it allows less than is declared: the declared work may fail
 	Expired      State = "expired"      // the entry has ended, and the trust is there
 	Gone         State = "gone"         // an entry declares it, and it is not there
+	Unused       State = "unused"       // as declared, and longer without use than its rhythm allows
 	NotDecided   State = "undecided"    // whether it is wider could not be decided
 )
 
@@ -44,6 +47,10 @@ type Item struct {
 type Options struct {
 	Now    time.Time
 	Engine eval.Evaluator
+	// Usage is the record of use; nil: none, and nothing is called unused but by what IAM itself says of a role.
+	Usage *usage.Record
+	// Stale is how long a trust whose entry names no rhythm may lie unused; 0: 90 days.
+	Stale time.Duration
 }
 
 // Reconcile holds what was declared against what exists: every trust that crosses accounts or comes from outside, and every entry.
@@ -70,6 +77,9 @@ func Reconcile(g *access.Graph, r *Registry, o Options) []Item {
 		items = append(items, c.target(target, byTarget[target])...)
 	}
 	items = append(items, c.gone(byTarget)...)
+	for i := range items {
+		c.unused(&items[i])
+	}
 	slices.SortStableFunc(items, func(a, b Item) int {
 		if n := strings.Compare(a.Target, b.Target); n != 0 {
 			return n
@@ -475,6 +485,42 @@ func inWords(d compare.Difference) string {
 		text += " if " + d.Conditions.String()
 	}
 	return text
+}
+
+// unused turns a registered trust in a role into an unused one where the evidence reaches far enough to say so. Resources are left
+// as they are: reading them leaves a record only where somebody switched it on.
+func (c *reconciler) unused(item *Item) {
+	if item.State != Registered || item.Entry.Standby() || item.Edges[0].Target.Role == nil {
+		return
+	}
+	limit := item.Entry.Patience(cmp.Or(c.o.Stale, staleAfter))
+	role := item.Edges[0].Target.Role
+	last := c.o.Usage.LastUse(item.Target, func(caller string) bool {
+		return slices.ContainsFunc(item.Entry.From.Sources(), func(source string) bool {
+			return source == caller || arn.Account(caller) == arn.Account(source) && (arn.IsAccountID(source) || strings.HasSuffix(source, ":root")) || strings.HasPrefix(source, "oidc:") && arn.MatchGlob(source, caller)
+		})
+	})
+	covered := c.o.Usage.Covers(role.Account, c.o.Now.Add(-limit), c.o.Now)
+	if !covered {
+		// What IAM says of the role holds for all its callers: if nobody came, none of these did.
+		last = later(last, role.Role.LastUsed)
+		covered = !last.IsZero()
+	}
+	if !covered || c.o.Now.Sub(last) <= limit || !role.Role.Created.IsZero() && c.o.Now.Sub(role.Role.Created) <= limit {
+		return
+	}
+	item.State = Unused
+	item.Reason = "none of its callers was seen in " + FormatSpan(limit)
+	if !last.IsZero() {
+		item.Reason = "last used on " + last.Format(time.DateOnly) + ", longer ago than " + FormatSpan(limit)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // gone are the entries of which nothing was found, where the target's account was collected.

@@ -109,6 +109,18 @@ type Use struct {
 	Needs time.Duration // the longest session that the work needs
 }
 
+// staleAfter is how long a trust may lie unused whose entry names no rhythm.
+const staleAfter = 90 * 24 * time.Hour
+
+// Standby reports whether the entry is for a day that one hopes never comes, break-glass or disaster recovery: it is not used as long as
+// all is well.
+func (e *Entry) Standby() bool { return e.BreakGlass || e.Category == "disaster-recovery" }
+
+// Patience is how long the trust may lie unused: a limit, or the entry's own rhythm where that is longer.
+func (e *Entry) Patience(limit time.Duration) time.Duration {
+	return max(limit, e.Use.Every+e.Use.Grace)
+}
+
 // Approval is what a request must get.
 type Approval struct {
 	Required  int
