@@ -4,11 +4,11 @@
 //
 // One file here is one part of the story: organization.go (accounts, units, SCPs, RCPs), everyday.go (what every account has),
 // and deploy.go, pipeline.go, agent.go, monitoring.go and recovery.go (the situations). document.go is the notation for
-// policies, files.go the form on disk. examples/acme/README.md walks through the result; where it names a rule, a test looks
+// policies, files.go the form on disk. crossings.go is who crossed in the three months before, cloudtrail.go how CloudTrail tells it. examples/acme/README.md walks through the result; where it names a rule, a test looks
 // whether the rule speaks up.
 package main
 
-//go:generate go run . -o ../acme
+//go:generate go run . -o ../acme -trail ../acme-cloudtrail
 
 import (
 	"flag"
@@ -19,8 +19,13 @@ import (
 
 func main() {
 	dir := flag.String("o", filepath.Join("examples", "acme"), "write to this `FOLDER`")
+	trail := flag.String("trail", filepath.Join("examples", "acme-cloudtrail"), "write what CloudTrail recorded to this `FOLDER`")
 	flag.Parse()
-	if err := write(*dir, acme().files()); err != nil {
+	err := write(*dir, acme().files())
+	if err == nil {
+		err = writeTrail(*trail, crossings().files())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

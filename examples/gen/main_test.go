@@ -14,11 +14,13 @@ import (
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
 	"drawbridge/internal/catalog"
+	"drawbridge/internal/cloudtrail"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/ingest"
 	"drawbridge/internal/org"
 	"drawbridge/internal/rule"
 	"drawbridge/internal/scenario"
+	"drawbridge/internal/usage"
 )
 
 const example = "../acme"
@@ -199,5 +201,54 @@ func TestGaps(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the gaps are\n%s\nexpected\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestTrailFresh holds the committed deliveries against this program, unpacked.
+func TestTrailFresh(t *testing.T) {
+	have, err := readTrail("../acme-cloudtrail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := crossings().files()
+	for name, data := range want {
+		if !bytes.Equal(have[name], data) {
+			t.Errorf("%s is missing or stale: go run ./examples/gen", name)
+		}
+	}
+	for name := range have {
+		if want[name] == nil {
+			t.Errorf("%s is not written by the program", name)
+		}
+	}
+}
+
+// TestTrailAgrees: nobody came to a role later than IAM says it was last used, and every caller and role is in the organisation.
+func TestTrailAgrees(t *testing.T) {
+	b := usage.NewBuilder(nil)
+	if _, err := cloudtrail.Import(b, []string{"../acme-cloudtrail"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ingest.Open("../acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := org.Build(s)
+	for _, c := range b.Record().Crossings {
+		role, ok := o.Principal(c.Target)
+		if !ok {
+			if _, ok := o.Resource(c.Target); !ok {
+				t.Errorf("%s was used and is not in the organisation", c.Target)
+			}
+			continue
+		}
+		if last := role.Role.LastUsed; c.Count > 0 && c.Last.After(last.AddDate(0, 0, 1)) {
+			t.Errorf("%s was used by %s on %s, and IAM says last on %s", c.Target, c.Caller, c.Last, last)
+		}
+		if strings.HasPrefix(c.Caller, "arn:") {
+			if _, ok := o.Principal(c.Caller); !ok {
+				t.Errorf("%s came and is not in the organisation", c.Caller)
+			}
+		}
 	}
 }

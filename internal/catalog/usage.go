@@ -186,7 +186,8 @@ func calls(e *access.Edge) func(caller string) bool {
 		case access.Anyone, access.EveryoneElse:
 			return true
 		}
-		return caller == e.Grantee.ID
+		// A caller from another organisation is recorded by its account alone: it may be this one.
+		return caller == e.Grantee.ID || e.Grantee.Account != "" && caller == e.Grantee.Account
 	}
 }
 
@@ -289,13 +290,8 @@ func times(n int) string {
 }
 
 func declaredCaller(p *rule.Pass, c *usage.Crossing) bool {
-	return slices.ContainsFunc(p.Registry.Pairs(), func(pair registry.Pair) bool {
-		return pair.Target == c.Target && (pair.Source == c.Caller || pair.Source == arn.Account(c.Caller) || strings.HasPrefix(pair.Source, "oidc:") && subjectFits(pair.Source, c.Caller))
-	})
+	return slices.ContainsFunc(entriesFor(p, c.Target), func(e *registry.Entry) bool { return e.From.Admits(c.Caller) })
 }
-
-// subjectFits reports whether a subject is one of those that an entry declares, which may be a pattern.
-func subjectFits(declared, caller string) bool { return arn.MatchGlob(declared, caller) }
 
 func refusedAttempts(p *rule.Pass) {
 	if !recorded(p) {

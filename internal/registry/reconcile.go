@@ -495,11 +495,7 @@ func (c *reconciler) unused(item *Item) {
 	}
 	limit := item.Entry.Patience(cmp.Or(c.o.Stale, staleAfter))
 	role := item.Edges[0].Target.Role
-	last := c.o.Usage.LastUse(item.Target, func(caller string) bool {
-		return slices.ContainsFunc(item.Entry.From.Sources(), func(source string) bool {
-			return source == caller || arn.Account(caller) == arn.Account(source) && (arn.IsAccountID(source) || strings.HasSuffix(source, ":root")) || strings.HasPrefix(source, "oidc:") && arn.MatchGlob(source, caller)
-		})
-	})
+	last := c.o.Usage.LastUse(item.Target, item.Entry.From.Admits)
 	covered := c.o.Usage.Covers(role.Account, c.o.Now.Add(-limit), c.o.Now)
 	if !covered {
 		// What IAM says of the role holds for all its callers: if nobody came, none of these did.

@@ -4,9 +4,11 @@
 package registry
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 )
 
@@ -79,6 +81,27 @@ func (f *From) Sources() []string {
 		out = append(out, "oidc:"+strings.TrimPrefix(f.OIDC.Issuer, "https://")+":"+f.OIDC.Claims["sub"])
 	}
 	return out
+}
+
+// Admits reports whether a caller of the record of use is one of those declared. A caller from another organisation is recorded by its
+// account alone: it may be any of that account who is declared. A declared subject may be a pattern, and is any where none is said.
+func (f *From) Admits(caller string) bool {
+	return slices.ContainsFunc(f.Sources(), func(source string) bool { return admits(source, caller) })
+}
+
+func admits(source, caller string) bool {
+	if subject, ok := strings.CutPrefix(source, "oidc:"); ok {
+		if strings.HasSuffix(subject, ":") {
+			source += "*"
+		}
+		return arn.MatchGlob(source, caller)
+	}
+	account := arn.Account(source)
+	if arn.IsAccountID(source) {
+		account = source
+	}
+	whole := account == source || strings.HasSuffix(source, ":root")
+	return source == caller || account != "" && (caller == account || whole && arn.Account(caller) == account)
 }
 
 // To is what they reach: a role, resources, or an internal service behind the proxy.
