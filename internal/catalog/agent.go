@@ -17,7 +17,7 @@ var agentRules = []rule.Rule{
 		ID: "AGT-001", Title: "Agent acts without approval",
 		Detects:  "Role for an AI agent can be assumed without broker-set SourceIdentity or approval tag, is shared by several agents, or may write outside its registered scope",
 		Why:      "An agent does what its input talks it into. Without a person's approval nothing stands between the two.",
-		Remedy:   "Broker-only trust, one role for each agent, session policy.",
+		Remedy:   "Give each agent a role of its own that trusts the broker alone, and narrow each session by a session policy.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025", "NHI9:2025", "NHI10:2025"}, Tenets: []int{3, 4, 6}, CSF: []string{"PR.AA-05", "PR.AA-03"}, NIST: []string{"AC-6", "AC-24", "IA-9"}, CIS: ""},
 		Example: rule.Example{
@@ -30,7 +30,7 @@ var agentRules = []rule.Rule{
 		ID: "SES-002", Title: "Nobody behind the session",
 		Detects:  "Path used by people, brokers or agents does not force sts:SourceIdentity or a session-name pattern",
 		Why:      "When something happens, the trail names a role and nobody behind it.",
-		Remedy:   "Require sts:SourceIdentity / RoleSessionName in trust; allow SetSourceIdentity.",
+		Remedy:   "Demand sts:SourceIdentity in the trust policy, and allow sts:SetSourceIdentity to the agent.",
 		Severity: finding.Medium, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI10:2025", "NHI4:2025"}, Tenets: []int{4, 7}, CSF: []string{"PR.PS-04", "PR.AA-04"}, NIST: []string{"AU-3", "AU-10", "IA-2"}, CIS: ""},
 		Example: rule.Example{

@@ -21,7 +21,7 @@ var externalRules = []rule.Rule{
 		ID: "EXT-001", Title: "Third party without ExternalId",
 		Detects:  "Allow sts:AssumeRole to an account that the registry or the vendor list marks third party (or that is unknown) and this statement has no sts:ExternalId test",
 		Why:      "The vendor acts for many customers. Another customer who knows the role's ARN can have the vendor assume it (the confused deputy).",
-		Remedy:   "Add StringEquals sts:ExternalId with the value the vendor generated",
+		Remedy:   "Demand with StringEquals the sts:ExternalId that the vendor generated for you.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI3:2025", "NHI4:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-03", "GV.SC-07"}, NIST: []string{"IA-8", "IA-9", "SA-9"}, CIS: ""},
 		Example: rule.Example{
@@ -47,7 +47,7 @@ var externalRules = []rule.Rule{
 		ID: "EXT-003", Title: "ExternalId guessable",
 		Detects:  "Value is the own or the vendor account id, the organization or company name, shorter than 16 characters, sequential, or a documented vendor default",
 		Why:      "An ExternalId that can be guessed is none: the attacker who has the vendor as deputy only needs to try.",
-		Remedy:   "Vendor-generated random value (UUID or better)",
+		Remedy:   "Let the vendor generate a random value, a UUID or longer, for each customer.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls:   rule.Controls{NHI: []string{"NHI4:2025", "NHI3:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-01", "PR.AA-03"}, NIST: []string{"IA-5", "IA-8"}, CIS: ""},
 		Parameters: []string{"ExternalIDMinLength"},

@@ -20,7 +20,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-001", Title: "Shared issuer without subject test",
 		Detects:  "AssumeRoleWithWebIdentity for a multi-tenant issuer (GitHub, GitLab.com, Terraform Cloud, Buildkite, Google, ...) with no positive test on sub or on another tenant-binding claim",
 		Why:      "Every customer of a shared issuer gets tokens with the same signature. Without a test on the subject, anybody with a free account there may assume the role.",
-		Remedy:   "StringEquals on the full subject (or StringLike with literal tenant part)",
+		Remedy:   "Demand the whole subject with StringEquals, or with StringLike a pattern that writes the tenant out.",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025", "NHI6:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-03", "PR.AA-04"}, NIST: []string{"IA-8", "IA-9", "AC-3"}, CIS: ""},
 		Example: rule.Example{
@@ -59,7 +59,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-004", Title: "Unreviewed code may deploy",
 		Detects:  "Subject admits pull_request, any ref or any tag while the role can write or deploy (environment or protected ref not required)",
 		Why:      "Whoever can open a pull request or push a branch runs code with the role's rights before anybody has reviewed it.",
-		Remedy:   "Pin environment or protected branch, or job_workflow_ref",
+		Remedy:   "Demand one environment, one protected branch, or one job_workflow_ref.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI6:2025", "NHI5:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-05", "PR.PS-01"}, NIST: []string{"AC-6", "CM-5"}, CIS: ""},
 		Example: rule.Example{
@@ -98,7 +98,7 @@ var federationRules = []rule.Rule{
 		ID: "FED-007", Title: "Cognito pool not bound",
 		Detects:  "cognito-identity.amazonaws.com trusted without aud equal to own pool, or with amr unauthenticated on a role with more than a stated set of rights",
 		Why:      "Cognito gives identities to anyone who asks. Without the pool in the condition, anybody's own pool will do; with unauthenticated identities, no login is needed.",
-		Remedy:   "Bind aud and amr; delete Amplify leftovers (CVE-2024-28056)",
+		Remedy:   "Demand your own identity pool in aud, and authenticated in amr; delete what Amplify left (CVE-2024-28056).",
 		Severity: finding.Critical, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025", "NHI6:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-03", "PR.AA-04"}, NIST: []string{"IA-8", "AC-3"}, CIS: ""},
 		Example: rule.Example{

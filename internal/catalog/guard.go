@@ -21,7 +21,7 @@ var guardRules = []rule.Rule{
 		ID: "ORG-001", Title: "No outer guard",
 		Detects:  "No SCP/RCP that denies assume or data access to identities outside the organization, or it does not cover this account (management account, service-linked role, service not covered)",
 		Why:      "One careless policy is all that stands between the account and the world.",
-		Remedy:   "Data-perimeter RCP and SCP.",
+		Remedy:   "Put an RCP that keeps strangers out of resources, and an SCP that keeps your people in, on the root.",
 		Severity: finding.Medium, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI6:2025"}, Tenets: []int{6}, CSF: []string{"PR.IR-01", "PR.AA-05"}, NIST: []string{"AC-4", "SC-7(5)", "AC-3"}, CIS: "CIS 7.0 2.1.2"},
 		Example: rule.Example{
@@ -34,7 +34,7 @@ var guardRules = []rule.Rule{
 		ID: "PRM-005", Title: "Cross-account role can rewrite trust",
 		Detects:  "Effective iam:UpdateAssumeRolePolicy, PutRolePolicy, AttachRolePolicy, CreateRole, CreateAccessKey, PassRole on *, CreateOpenIDConnectProvider, rolesanywhere:CreateTrustAnchor",
 		Why:      "Whoever comes in can let others in, for good.",
-		Remedy:   "Remove or bound.",
+		Remedy:   "Remove the permission, or put a permissions boundary on the role.",
 		Severity: finding.Critical, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6", "CM-5"}, CIS: ""},
 		Example: rule.Example{

@@ -59,7 +59,7 @@ var permissionRules = []rule.Rule{
 		ID: "PRM-004", Title: "Boundary without force",
 		Detects:  "Boundary allows *:* with no deny, can be removed or edited by the role itself (DeleteRolePermissionsBoundary, PutRolePermissionsBoundary, CreatePolicyVersion), or does not exist",
 		Why:      "A boundary that allows everything, or that its own role can take off, limits nobody and reassures everybody.",
-		Remedy:   "Deny the boundary actions inside the boundary and by SCP",
+		Remedy:   "Deny the actions that change boundaries in the boundary itself, and by an SCP.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6", "AC-6(10)", "CM-5"}, CIS: ""},
 		Example: rule.Example{

@@ -18,7 +18,7 @@ var registryRules = []rule.Rule{
 		ID: "EXT-007", Title: "Offboarded vendor still trusted",
 		Detects:  "Registry or vendor list says ended/deprecated and any grant is left: trust, resource policy, KMS grant, RAM share, snapshot, OIDC provider, endpoint service",
 		Why:      "Whoever gets into the former vendor gets in here, and nobody watches any more.",
-		Remedy:   "Generated removal plan for all of them; revoke running sessions.",
+		Remedy:   "Run drawbridge offboard: it plans the removal of everything, and ends the sessions that are open.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025", "NHI3:2025"}, Tenets: []int{5, 6}, CSF: []string{"GV.SC-10", "PR.AA-05"}, NIST: []string{"PS-7", "AC-2(3)", "AC-3(8)", "SR-6"}, CIS: ""},
 		Example: rule.Example{
@@ -31,7 +31,7 @@ var registryRules = []rule.Rule{
 		ID: "REG-001", Title: "Trust not registered",
 		Detects:  "Discovered grant has no registry entry",
 		Why:      "Nobody answers for it: nobody will review it, and nobody will miss it when it is abused.",
-		Remedy:   "Register or remove.",
+		Remedy:   "Declare the trust in the registry, with an owner and a purpose, or remove it.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025", "NHI3:2025"}, Tenets: []int{5}, CSF: []string{"ID.AM-03", "ID.AM-04"}, NIST: []string{"AC-2", "CA-3", "CM-8"}, CIS: ""},
 		Example: rule.Example{
@@ -44,7 +44,7 @@ var registryRules = []rule.Rule{
 		ID: "REG-002", Title: "Entry incomplete",
 		Detects:  "No owner, purpose, data class, expiry, vendor contact or approval reference",
 		Why:      "An entry that does not say whose, why and until when cannot be reviewed.",
-		Remedy:   "Complete.",
+		Remedy:   "Fill in what is missing: drawbridge registry check names it, with file and line.",
 		Severity: finding.Medium, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025"}, Tenets: []int{5}, CSF: []string{"ID.AM-04", "GV.RR-02"}, NIST: []string{"AC-2", "CA-3"}, CIS: ""},
 		Example: rule.Example{
@@ -57,7 +57,7 @@ var registryRules = []rule.Rule{
 		ID: "REG-003", Title: "Expired and still open",
 		Detects:  "Expiry date passed, grant present",
 		Why:      "The work has ended and the way in has not.",
-		Remedy:   "Remove or renew with approval.",
+		Remedy:   "Remove the trust, or let somebody else than the owner renew the entry.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025", "NHI7:2025"}, Tenets: []int{3, 6}, CSF: []string{"PR.AA-05", "ID.AM-08"}, NIST: []string{"AC-2(2)", "AC-2(3)", "AC-3(8)"}, CIS: ""},
 		Example: rule.Example{
@@ -70,7 +70,7 @@ var registryRules = []rule.Rule{
 		ID: "REG-004", Title: "Review overdue",
 		Detects:  "Last review older than 90 days, or reviewer is the owner alone",
 		Why:      "What nobody looks at again stays for ever.",
-		Remedy:   "Review.",
+		Remedy:   "Review the entry: drawbridge review start opens a campaign over what is due.",
 		Severity: finding.Medium, Since: "0.2.0",
 		Controls:   rule.Controls{NHI: []string{"NHI1:2025"}, Tenets: []int{5}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6(7)", "AC-2", "CA-7"}, CIS: ""},
 		Parameters: []string{"ReviewDays"},
@@ -84,7 +84,7 @@ var registryRules = []rule.Rule{
 		ID: "REG-005", Title: "Wider than registered",
 		Detects:  "Live grant adds a principal, action or resource, or drops a condition, against the registered one",
 		Why:      "What was approved is not what is there.",
-		Remedy:   "Restore; approve change.",
+		Remedy:   "Narrow the trust to what is declared (drawbridge remedy), or have the entry widened and approved.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{4, 5}, CSF: []string{"ID.RA-07", "PR.PS-01"}, NIST: []string{"CM-3", "CM-6", "AC-3"}, CIS: ""},
 		Example: rule.Example{
@@ -97,7 +97,7 @@ var registryRules = []rule.Rule{
 		ID: "REG-006", Title: "Owner or approver not valid",
 		Detects:  "Owner left or disabled; requester approved own request; waiver without end date or past it",
 		Why:      "An entry that nobody valid answers for, or that its requester approved, was never really approved.",
-		Remedy:   "Reassign; re-approve.",
+		Remedy:   "Name an owner and approvers who are there, and have the entry approved again.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025"}, Tenets: []int{5}, CSF: []string{"GV.RR-02", "PR.AA-05", "ID.RA-07"}, NIST: []string{"AC-5", "PS-4", "CA-5"}, CIS: ""},
 		Example: rule.Example{

@@ -20,7 +20,7 @@ var serviceRules = []rule.Rule{
 		ID: "SVC-001", Title: "Service may act for other customers",
 		Detects:  "Service principal allowed without aws:SourceAccount, SourceArn, SourceOrgID or SourceOrgPaths, for a service known to send them",
 		Why:      "A service acts for all its customers with one name. Without a test of whose resource it acts for, somebody else's resource can make it act here (the confused deputy).",
-		Remedy:   "Add SourceAccount (or SourceOrgID) and SourceArn",
+		Remedy:   "Demand aws:SourceAccount or aws:SourceOrgID, and the exact aws:SourceArn.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI4:2025"}, Tenets: []int{4, 6}, CSF: []string{"PR.AA-05", "PR.AA-03"}, NIST: []string{"AC-3", "AC-4"}, CIS: ""},
 		Example: rule.Example{

@@ -7,6 +7,7 @@ import (
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/org"
+	"drawbridge/internal/registry"
 	"drawbridge/internal/rule"
 )
 
@@ -36,7 +37,7 @@ func sessionTooLong(p *rule.Pass) {
 			p.NotAssessed(role.ARN, "its longest session is not in the input: authorization details do not carry MaxSessionDuration", evidenceOf(ways[0])...)
 		case longest > limit:
 			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidenceOf(ways[0]),
-				Reason: fmt.Sprintf("Sessions of the role last up to %s, and %s is allowed.", longest, limit), Facts: map[string]string{"maxSessionSeconds": fmt.Sprint(int(longest.Seconds()))}})
+				Reason: fmt.Sprintf("Sessions of the role last up to %s, and %s is allowed.", registry.FormatSpan(longest), registry.FormatSpan(limit)), Facts: map[string]string{"maxSessionSeconds": fmt.Sprint(int(longest.Seconds()))}})
 		}
 	})
 }

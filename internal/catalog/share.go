@@ -16,7 +16,7 @@ var shareRules = []rule.Rule{
 		ID: "KMS-002", Title: "Grant to an outsider",
 		Detects:  "Key grant whose grantee or retiring principal is outside the organization or unregistered; no constraints",
 		Why:      "A grant opens the key past its policy, and nobody reads grants in a review.",
-		Remedy:   "Retire; re-create with encryption-context constraint.",
+		Remedy:   "Revoke the grant; where it is needed, make it again with a constraint on the encryption context.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025", "NHI3:2025"}, Tenets: []int{6}, CSF: []string{"PR.DS-01", "PR.AA-05"}, NIST: []string{"SC-12", "AC-3"}, CIS: ""},
 		Example: rule.Example{
@@ -29,7 +29,7 @@ var shareRules = []rule.Rule{
 		ID: "SHR-001", Title: "RAM share outside the organization",
 		Detects:  "AllowExternalPrincipals true and an external account or unregistered organization among principals, or pending invitation",
 		Why:      "A share hands the resource to another company, past every policy of the resource.",
-		Remedy:   "Set false; remove.",
+		Remedy:   "Set allowExternalPrincipals to false, and take the outside account from the share.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI6:2025"}, Tenets: []int{1, 6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-21", "AC-20"}, CIS: ""},
 		Example: rule.Example{
@@ -42,7 +42,7 @@ var shareRules = []rule.Rule{
 		ID: "SHR-002", Title: "Image or snapshot shared",
 		Detects:  "AMI, EBS, RDS, Aurora, Redshift, DocumentDB, Neptune, FSx, WorkSpaces image shared with an external account or all; or KMS key of it shared",
 		Why:      "Whoever may start the image or restore the snapshot has all data in it.",
-		Remedy:   "Remove; account block.",
+		Remedy:   "Stop sharing with everybody, and switch on the account's block of public sharing.",
 		Severity: finding.High, Since: "0.2.0",
 		Controls: rule.Controls{NHI: []string{"NHI6:2025"}, Tenets: []int{1}, CSF: []string{"PR.DS-01", "PR.AA-05"}, NIST: []string{"AC-21", "SC-28"}, CIS: "SH EC2.1 RDS.1 Neptune.3 DocumentDB.3"},
 		Example: rule.Example{

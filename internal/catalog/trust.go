@@ -47,7 +47,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-003", Title: "Whole organization trusted",
 		Detects:  "Wildcard principal limited only by aws:PrincipalOrgID, or by PrincipalOrgPaths at the root or at a wide OU (member count above a limit)",
 		Why:      "Every role of every account, sandboxes included, may take the role: the weakest account of the organisation decides.",
-		Remedy:   "Name roles, or narrow the path to one OU and add PrincipalArn",
+		Remedy:   "Name roles, or narrow aws:PrincipalOrgPaths to one unit and demand aws:PrincipalArn too.",
 		Severity: finding.High, Since: "0.1.0",
 		Controls:   rule.Controls{NHI: []string{"NHI5:2025", "NHI8:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05", "PR.IR-01"}, NIST: []string{"AC-3", "AC-4", "AC-6"}, CIS: ""},
 		Parameters: []string{"WideOrgMembers"},
@@ -74,7 +74,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-005", Title: "Whole member account trusted",
 		Detects:  "Principal is the root or id of another account of the same organization, and no condition narrows it to named principals (one narrowed by aws:PrincipalArn is TRU-007 or TRU-009)",
 		Why:      "Whoever can write IAM policies in the other account can let anyone there in.",
-		Remedy:   "Name exact roles; the trusted account administrator otherwise decides who gets in",
+		Remedy:   "Name the exact roles: otherwise the administrators of the trusted account decide who gets in.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025", "NHI9:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-3", "AC-6"}, CIS: ""},
 		Example: rule.Example{
@@ -100,7 +100,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-008", Title: "Dangling principal",
 		Detects:  "Trust or resource policy carries a unique id (AROA..., AIDA...) or an ARN of a principal that a complete inventory of that account does not have",
 		Why:      "The trust serves nobody, and hides what it was for. An ARN without its principal comes alive when somebody makes one of that name.",
-		Remedy:   "Remove it; re-add by ARN if the role was re-created on purpose",
+		Remedy:   "Remove it; where the role was made again on purpose, name it again by its ARN.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI1:2025"}, Tenets: []int{5}, CSF: []string{"PR.AA-05", "ID.AM-08"}, NIST: []string{"AC-2", "AC-2(3)"}, CIS: ""},
 		Example: rule.Example{
@@ -139,7 +139,7 @@ var trustRules = []rule.Rule{
 		ID: "TRU-012", Title: "Too many actions in trust",
 		Detects:  "Trust action is \"*\" or sts:*, or adds TagSession / SetSourceIdentity without limiting tag keys and values",
 		Why:      "The caller may do more with the session than assume it: set tags on which other policies rely, or a name that audit logs show.",
-		Remedy:   "List the one assume action; bind aws:RequestTag and aws:TagKeys",
+		Remedy:   "List the one action that assumes the role; where tags are passed, demand aws:RequestTag and aws:TagKeys.",
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls: rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{6}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6"}, CIS: ""},
 		Example: rule.Example{
