@@ -82,7 +82,7 @@ type source struct {
 
 func (g *Graph) source(from string) (source, error) {
 	if strings.HasPrefix(from, "oidc:") {
-		steps, err := g.subjectSteps(from)
+		steps, err := g.subjectSteps(from, g.Edges)
 		return source{steps: steps}, err
 	}
 	c, p, err := g.named(from, "", &cond.Context{})
@@ -161,15 +161,24 @@ func (g *Graph) judged(via *Edge, ask func(*cond.Context) eval.Decision) (step, 
 	return step{&e, ask}, true
 }
 
-// subjectSteps are the roles that one subject of an issuer may assume. Its token's audience is one that the provider
+// SubjectEdge is the crossing of a subject of an issuer, oidc:HOST:SUBJECT, right into a role; nil where the role does not let it in.
+func (g *Graph) SubjectEdge(subject, role string) *Edge {
+	steps, err := g.subjectSteps(subject, g.EdgesTo(role))
+	if err != nil || len(steps) == 0 {
+		return nil
+	}
+	return steps[0].edge
+}
+
+// subjectSteps are the crossings of one subject of an issuer over edges. Its token's audience is one that the provider
 // accepts.
-func (g *Graph) subjectSteps(from string) ([]step, error) {
+func (g *Graph) subjectSteps(from string, edges []*Edge) ([]step, error) {
 	host, sub, ok := strings.Cut(strings.TrimPrefix(from, "oidc:"), ":")
 	if !ok || host == "" || sub == "" {
 		return nil, fmt.Errorf("source %q: expected oidc:HOST:SUBJECT", from)
 	}
 	var steps []step
-	for _, via := range g.Edges {
+	for _, via := range edges {
 		if via.Mechanism != AssumeRoleWeb || via.Verdict == eval.Deny || via.Grantee.Kind == Issuer && issuerHost(via.Grantee.ID) != host {
 			continue
 		}

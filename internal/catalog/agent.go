@@ -138,8 +138,8 @@ func manyBehind(p *rule.Pass, e *access.Edge) string {
 	case strings.Contains(e.Grantee.ID, "/AWSReservedSSO_"):
 		return "a role that people sign in to"
 	}
-	for _, pair := range p.Registry.Pairs() {
-		if pair.Target == e.Target.ARN && pair.Source == e.Grantee.ID && (pair.Entry.Category == "agent" || pair.Entry.Identity == "person") {
+	for _, pair := range p.Declared(e.Target.ARN) {
+		if pair.Source == e.Grantee.ID && (pair.Entry.Category == "agent" || pair.Entry.Identity == "person") {
 			return "for whom entry " + pair.Entry.Name + " lets agents or people in"
 		}
 	}

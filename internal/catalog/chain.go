@@ -185,6 +185,12 @@ func registeredPaths(p *rule.Pass, judge func(source, target string, needs time.
 			p.NotAssessed(e.Target, e.Source+", the source of the registered trust "+e.Entry.Name+", is not in the input")
 			continue
 		}
+		if strings.HasPrefix(e.Source, "oidc:") {
+			if direct := p.Graph.SubjectEdge(e.Source, e.Target); direct != nil {
+				judge(e.Source, e.Target, e.Entry.Use.Needs, []*access.Edge{direct}) // no way is shorter
+				continue
+			}
+		}
 		// A subject has no principal, and a resource no role to end on: the search for paths knows both. A path ends with the
 		// step onto the resource, which is no role hop.
 		paths, err := p.Graph.Paths(e.Source, e.Target, access.PathOptions{Limit: 1})

@@ -328,7 +328,7 @@ func judgeOwner(p *rule.Pass, e *access.Edge) {
 	if account == "" || !e.CrossAccount || e.Grantee.Relation == access.SameOrg {
 		return
 	}
-	if _, listed := vendorOf(p, account); listed || registered(p, account) {
+	if _, listed := vendorOf(p, account); listed || p.DeclaresAccount(account) {
 		return
 	}
 	if a, ok := p.Org.Account(account); ok && a.Kind == snapshot.Vendor {
@@ -339,14 +339,4 @@ func judgeOwner(p *rule.Pass, e *access.Edge) {
 		return
 	}
 	p.ReportEdge(e, finding.Finding{Reason: fmt.Sprintf("Account %s is in neither the organisation, nor the registry, nor the list of vendors.", account)})
-}
-
-// registered reports whether an entry of the registry names the account as a source.
-func registered(p *rule.Pass, account string) bool {
-	for _, e := range p.Registry.Pairs() {
-		if e.Source == account || arn.Account(e.Source) == account {
-			return true
-		}
-	}
-	return false
 }

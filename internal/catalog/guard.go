@@ -214,8 +214,8 @@ func unrelatedParties(p *rule.Pass) {
 				parties[v] = true
 				continue
 			}
-			for _, pair := range p.Registry.Pairs() {
-				if pair.Target == role.ARN && pair.Source == e.Grantee.ID && pair.Entry.Owner != "" {
+			for _, pair := range p.Declared(role.ARN) {
+				if pair.Source == e.Grantee.ID && pair.Entry.Owner != "" {
 					parties[pair.Entry.Owner] = true
 				}
 			}

@@ -167,14 +167,7 @@ func openToNamedOutsider(p *rule.Pass, e *access.Edge) {
 
 func nameUnlessIn(p *rule.Pass, e *access.Edge) string { return accountName(p, e.Grantee.Account) }
 
-func entryFor(p *rule.Pass, target string) bool {
-	for _, e := range p.Registry.Pairs() {
-		if e.Target == target {
-			return true
-		}
-	}
-	return false
-}
+func entryFor(p *rule.Pass, target string) bool { return len(p.Declared(target)) > 0 }
 
 // changesPolicy are actions that let the grantee let others in.
 var changesPolicy = []string{

@@ -153,8 +153,8 @@ func usedRoles(p *rule.Pass, judge func(role *org.Principal, ways []*access.Edge
 // entriesFor are the entries that declare a target.
 func entriesFor(p *rule.Pass, target string) []*registry.Entry {
 	var out []*registry.Entry
-	for _, pair := range p.Registry.Pairs() {
-		if pair.Target == target && !slices.Contains(out, pair.Entry) {
+	for _, pair := range p.Declared(target) {
+		if !slices.Contains(out, pair.Entry) {
 			out = append(out, pair.Entry)
 		}
 	}
@@ -340,9 +340,8 @@ func personBehindMachine(p *rule.Pass) {
 		if pair.Entry.Identity != "machine" {
 			continue
 		}
-		for i := range p.Usage.Crossings {
-			c := &p.Usage.Crossings[i]
-			if c.Target == pair.Target && c.Count > 0 && person(c.Caller) {
+		for _, c := range p.Usage.On(pair.Target) {
+			if c.Count > 0 && person(c.Caller) {
 				p.Report(finding.Finding{Subject: c.Target, Account: access.AccountOf(c.Target), Grantee: c.Caller,
 					Reason: fmt.Sprintf("Entry %s is for machines, and %s, a person, used it on %s.", pair.Entry.Name, c.Caller, c.Last.Format(time.DateOnly))})
 			}
@@ -361,8 +360,8 @@ func breakGlassUnwatched(p *rule.Pass) {
 			return
 		}
 		for _, target := range e.To.Targets() {
-			for i := range p.Usage.Crossings {
-				if c := &p.Usage.Crossings[i]; c.Target == target && c.Unapproved > 0 {
+			for _, c := range p.Usage.On(target) {
+				if c.Unapproved > 0 {
 					p.Report(finding.Finding{Subject: target, Account: access.AccountOf(target), Grantee: c.Caller,
 						Reason: fmt.Sprintf("%s used the break-glass role on %s, and no request was open.", c.Caller, c.Last.Format(time.DateOnly))})
 				}

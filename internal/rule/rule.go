@@ -5,6 +5,7 @@ package rule
 import (
 	"time"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/org"
@@ -56,10 +57,34 @@ type Input struct {
 	Now        time.Time
 
 	reconciled func() []registry.Item
+	declared   func() declarations
 }
 
 // Reconciled is what was declared against what exists, worked out once for all rules of a run; nil without a registry.
 func (in *Input) Reconciled() []registry.Item { return in.reconciled() }
+
+// declarations are the pairs of the registry by what they are asked for.
+type declarations struct {
+	byTarget map[string][]registry.Pair
+	accounts map[string]bool // of the sources
+}
+
+func declare(r *registry.Registry) declarations {
+	d := declarations{map[string][]registry.Pair{}, map[string]bool{}}
+	for _, p := range r.Pairs() {
+		d.byTarget[p.Target] = append(d.byTarget[p.Target], p)
+		d.accounts[p.Source] = true
+		d.accounts[arn.Account(p.Source)] = true
+	}
+	delete(d.accounts, "")
+	return d
+}
+
+// Declared are the pairs of the registry that lead to a target, in the order of the registry. None where no registry was given.
+func (in *Input) Declared(target string) []registry.Pair { return in.declared().byTarget[target] }
+
+// DeclaresAccount reports whether an entry of the registry names the account, or somebody of it, as a source.
+func (in *Input) DeclaresAccount(account string) bool { return in.declared().accounts[account] }
 
 // Parameters are the thresholds of rules; the zero value of a field means its default.
 type Parameters struct {

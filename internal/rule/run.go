@@ -25,6 +25,7 @@ func Run(rules []*Rule, in *Input) []finding.Finding {
 		}
 		return registry.Reconcile(in.Graph, in.Registry, registry.Options{Now: in.Now, Engine: in.Graph.Engine()})
 	})
+	filled.declared = sync.OnceValue(func() declarations { return declare(in.Registry) })
 	var findings []finding.Finding
 	for _, r := range rules {
 		seen := map[string]int{}

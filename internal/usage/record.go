@@ -3,6 +3,7 @@
 package usage
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -120,15 +121,24 @@ func listOf(v any) []string {
 	return out
 }
 
+// On are the crossings to a target, a part of Crossings. A nil record has none.
+func (r *Record) On(target string) []Crossing {
+	if r == nil {
+		return nil
+	}
+	from, _ := slices.BinarySearchFunc(r.Crossings, target, func(c Crossing, t string) int { return cmp.Compare(c.Target, t) })
+	to := from
+	for to < len(r.Crossings) && r.Crossings[to].Target == target {
+		to++
+	}
+	return r.Crossings[from:to]
+}
+
 // LastUse is when callers that match used a target last; zero where no use is recorded.
 func (r *Record) LastUse(target string, matches func(caller string) bool) time.Time {
 	var last time.Time
-	if r == nil {
-		return last
-	}
-	for i := range r.Crossings {
-		c := &r.Crossings[i]
-		if c.Target == target && c.Last.After(last) && matches(c.Caller) {
+	for _, c := range r.On(target) {
+		if c.Last.After(last) && matches(c.Caller) {
 			last = c.Last
 		}
 	}
@@ -146,10 +156,7 @@ func (r *Record) Covers(account string, from, now time.Time) bool {
 	}
 	reached := from
 	found := false
-	for _, c := range r.Coverage {
-		if c.Account != "" && c.Account != account {
-			continue
-		}
+	for _, c := range r.of(account) {
 		if c.Missing || len(c.RegionsMissing) > 0 {
 			return false
 		}
@@ -166,10 +173,25 @@ func (r *Record) Covers(account string, from, now time.Time) bool {
 	return found && !now.After(reached.Add(24*time.Hour))
 }
 
-// Known reports whether anything at all is known of the trail of an account.
-func (r *Record) Known(account string) bool {
-	if r == nil {
-		return false
+// of is the coverage of an account, and of all accounts, in the order of time.
+func (r *Record) of(account string) []Coverage {
+	all := r.section("")
+	if account == "" || len(all) == 0 {
+		return r.section(account)
 	}
-	return slices.ContainsFunc(r.Coverage, func(c Coverage) bool { return c.Account == "" || c.Account == account })
+	out := slices.Concat(all, r.section(account))
+	slices.SortStableFunc(out, func(a, b Coverage) int { return a.From.Compare(b.From) })
+	return out
 }
+
+func (r *Record) section(account string) []Coverage {
+	from, _ := slices.BinarySearchFunc(r.Coverage, account, func(c Coverage, a string) int { return cmp.Compare(c.Account, a) })
+	to := from
+	for to < len(r.Coverage) && r.Coverage[to].Account == account {
+		to++
+	}
+	return r.Coverage[from:to]
+}
+
+// Known reports whether anything at all is known of the trail of an account.
+func (r *Record) Known(account string) bool { return r != nil && len(r.of(account)) > 0 }
