@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -181,6 +184,7 @@ declared there are left out.`,
 
 func newRegistryImport(e *Env) *cobra.Command {
 	var file string
+	var into []string
 	c := &cobra.Command{
 		Use:   "import FILE.csv",
 		Short: "Make entries of a spreadsheet",
@@ -188,10 +192,15 @@ func newRegistryImport(e *Env) *cobra.Command {
 name, without case and punctuation: source or principal or trusted account, target or role ARN, owner or team, purpose or
 reason, expires or end date, and so on. Several values in a cell are set apart by blanks, commas, semicolons or new lines.
 
+With --into the spreadsheet fills in entries that are there, by their names: the files of the registry are edited in place, where
+a cell says something else than the entry. An empty cell says nothing.
+
 What a cell says and cannot be read is told with row and column. The exit status is then 1, and the rest is written all
 the same.`,
-		Example: `  drawbridge registry import trusts.csv -o registry.yaml`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  drawbridge registry import trusts.csv -o registry.yaml
+  drawbridge registry export registry/ > trusts.csv     # and when people have filled it in:
+  drawbridge registry import trusts.csv --into registry/`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := e.readFile(args[0])
 			if err != nil {
@@ -204,7 +213,13 @@ the same.`,
 			if len(unknown) > 0 {
 				fmt.Fprintf(e.Stderr, "drawbridge: columns that are not known were left out: %s\n", strings.Join(unknown, ", "))
 			}
-			if err := output(e, file, func(w io.Writer) error { return registry.Write(w, r) }); err != nil {
+			if len(into) > 0 {
+				failed, err := e.fillRegistry(into, r)
+				if err != nil {
+					return err
+				}
+				problems = append(problems, failed...)
+			} else if err := output(e, file, func(w io.Writer) error { return registry.Write(w, r) }); err != nil {
 				return err
 			}
 			if len(problems) > 0 {
@@ -214,7 +229,40 @@ the same.`,
 		},
 	}
 	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
+	c.Flags().StringSliceVar(&into, "into", nil, "fill in the entries of this registry (`PATH`) in place; may come again")
+	c.MarkFlagsMutuallyExclusive("output", "into")
 	return c
+}
+
+// fillRegistry edits the files of a registry where a spreadsheet says something else.
+func (e *Env) fillRegistry(paths []string, sheet *registry.Registry) ([]registry.Problem, error) {
+	r, err := e.openRegistry(paths)
+	if err != nil {
+		return nil, err
+	}
+	fills, problems := registry.Fills(r, sheet)
+	changes := 0
+	byFile := map[string][]registry.Fill{}
+	for _, f := range fills {
+		byFile[f.Entry.Place.File] = append(byFile[f.Entry.Place.File], f)
+		changes += len(f.Changes)
+	}
+	for _, file := range slices.Sorted(maps.Keys(byFile)) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("opening the registry: %w", err)
+		}
+		text, failed := registry.FillText(file, data, byFile[file])
+		problems = append(problems, failed...)
+		if err := replace(file, text); err != nil {
+			return nil, fmt.Errorf("writing the registry: %w", err)
+		}
+	}
+	for _, p := range problems {
+		fmt.Fprintf(e.Stderr, "drawbridge: %v\n", p)
+	}
+	_, err = fmt.Fprintf(e.Stdout, "%s filled in %s\n", counted(changes, "field", "fields"), counted(len(fills), "entry", "entries"))
+	return problems, err
 }
 
 func newRegistryExport(e *Env) *cobra.Command {

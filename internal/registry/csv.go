@@ -20,29 +20,30 @@ type column struct {
 	other []string // other headings, without case, spaces and punctuation
 	get   func(*Entry) string
 	set   func(*Entry, string) error
+	field string // of an entry, as Edit knows it; "" where a spreadsheet does not change it
 }
 
 // columns in the order in which they are written.
 var columns = []column{
-	{"name", []string{"id", "entry", "trust"}, func(e *Entry) string { return e.Name }, setText(func(e *Entry) *string { return &e.Name })},
-	{"owner", []string{"team", "responsible", "contact"}, func(e *Entry) string { return e.Owner }, setText(func(e *Entry) *string { return &e.Owner })},
-	{"ticket", []string{"reference", "jira", "change", "request"}, func(e *Entry) string { return e.Ticket }, setText(func(e *Entry) *string { return &e.Ticket })},
-	{"purpose", []string{"reason", "why", "justification", "description", "businessreason"}, func(e *Entry) string { return e.Purpose }, setText(func(e *Entry) *string { return &e.Purpose })},
-	{"category", []string{"kind", "type"}, func(e *Entry) string { return string(e.Category) }, setText(func(e *Entry) *string { return (*string)(&e.Category) })},
+	{"name", []string{"id", "entry", "trust"}, func(e *Entry) string { return e.Name }, setText(func(e *Entry) *string { return &e.Name }), ""},
+	{"owner", []string{"team", "responsible", "contact"}, func(e *Entry) string { return e.Owner }, setText(func(e *Entry) *string { return &e.Owner }), "owner"},
+	{"ticket", []string{"reference", "jira", "change", "request"}, func(e *Entry) string { return e.Ticket }, setText(func(e *Entry) *string { return &e.Ticket }), "ticket"},
+	{"purpose", []string{"reason", "why", "justification", "description", "businessreason"}, func(e *Entry) string { return e.Purpose }, setText(func(e *Entry) *string { return &e.Purpose }), "purpose"},
+	{"category", []string{"kind", "type"}, func(e *Entry) string { return string(e.Category) }, setText(func(e *Entry) *string { return (*string)(&e.Category) }), "category"},
 	{"source", []string{"principal", "principals", "from", "caller", "sourceaccount", "trustedaccount", "trustedprincipal", "account"},
-		func(e *Entry) string { return strings.Join(e.From.Sources(), " ") }, setSource},
-	{"target", []string{"role", "rolearn", "to", "resource", "arn", "targetrole"}, func(e *Entry) string { return strings.Join(e.To.Targets(), " ") }, setTarget},
+		func(e *Entry) string { return strings.Join(e.From.Sources(), " ") }, setSource, ""},
+	{"target", []string{"role", "rolearn", "to", "resource", "arn", "targetrole"}, func(e *Entry) string { return strings.Join(e.To.Targets(), " ") }, setTarget, ""},
 	{"actions", []string{"permissions", "allowedactions"}, func(e *Entry) string { return strings.Join(e.Actions, " ") }, func(e *Entry, s string) error {
 		e.Actions = words(s)
 		return nil
-	}},
-	{"externalId", []string{"extid"}, func(e *Entry) string { return externalID(e) }, setExternalID},
-	{"session", []string{"maxsession", "sessionduration", "duration"}, func(e *Entry) string { return FormatSpan(e.Session.Max) }, setSpan(func(e *Entry) *time.Duration { return &e.Session.Max })},
-	{"every", []string{"cadence", "frequency", "usedevery"}, func(e *Entry) string { return FormatSpan(e.Use.Every) }, setSpan(func(e *Entry) *time.Duration { return &e.Use.Every })},
-	{"vendor", []string{"thirdparty", "supplier", "company"}, func(e *Entry) string { return e.Vendor }, setText(func(e *Entry) *string { return &e.Vendor })},
-	{"dataClass", []string{"classification", "data"}, func(e *Entry) string { return e.DataClass }, setText(func(e *Entry) *string { return &e.DataClass })},
-	{"expires", []string{"expiry", "expirydate", "enddate", "until", "validuntil", "expiration"}, func(e *Entry) string { return e.Expires.String() }, setDay(func(e *Entry) *Day { return &e.Expires })},
-	{"reviewed", []string{"lastreview", "reviewdate", "lastreviewed"}, func(e *Entry) string { return e.Review.Last.String() }, setDay(func(e *Entry) *Day { return &e.Review.Last })},
+	}, "actions"},
+	{"externalId", []string{"extid"}, func(e *Entry) string { return externalID(e) }, setExternalID, "externalId"},
+	{"session", []string{"maxsession", "sessionduration", "duration"}, func(e *Entry) string { return FormatSpan(e.Session.Max) }, setSpan(func(e *Entry) *time.Duration { return &e.Session.Max }), "session.max"},
+	{"every", []string{"cadence", "frequency", "usedevery"}, func(e *Entry) string { return FormatSpan(e.Use.Every) }, setSpan(func(e *Entry) *time.Duration { return &e.Use.Every }), "use.every"},
+	{"vendor", []string{"thirdparty", "supplier", "company"}, func(e *Entry) string { return e.Vendor }, setText(func(e *Entry) *string { return &e.Vendor }), "vendor"},
+	{"dataClass", []string{"classification", "data"}, func(e *Entry) string { return e.DataClass }, setText(func(e *Entry) *string { return &e.DataClass }), "dataClass"},
+	{"expires", []string{"expiry", "expirydate", "enddate", "until", "validuntil", "expiration"}, func(e *Entry) string { return e.Expires.String() }, setDay(func(e *Entry) *Day { return &e.Expires }), "expires"},
+	{"reviewed", []string{"lastreview", "reviewdate", "lastreviewed"}, func(e *Entry) string { return e.Review.Last.String() }, setDay(func(e *Entry) *Day { return &e.Review.Last }), "review.last"},
 }
 
 func setText(field func(*Entry) *string) func(*Entry, string) error {
