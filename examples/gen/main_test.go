@@ -225,7 +225,7 @@ func TestTrailFresh(t *testing.T) {
 
 // TestTrailAgrees: nobody came to a role later than IAM says it was last used, and every caller and role is in the organisation.
 func TestTrailAgrees(t *testing.T) {
-	b := usage.NewBuilder(nil)
+	b := usage.NewBuilder(nil, usage.Options{})
 	if _, err := cloudtrail.Import(b, []string{"../acme-cloudtrail"}); err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ const day = 24 * time.Hour
 
 // recorded reports whether any evidence of use was given, and says once where none was.
 func recorded(p *rule.Pass) bool {
-	if len(p.Usage.Coverage) == 0 {
+	if !p.Usage.Evidence() {
 		p.NotAssessed(organizationName(p), "no recorded use was given")
 		return false
 	}

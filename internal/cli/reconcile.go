@@ -58,10 +58,8 @@ The exit status is 1 if anything is not as declared: unregistered, wider, expire
 			if err != nil {
 				return err
 			}
-			if facts := usage.Of(graph.Org.Snapshot.Usage); record == nil {
-				record = facts
-			} else {
-				record = usage.Merge(facts, record)
+			if record, err = usage.Merge(usage.Of(graph.Org.Snapshot.Usage), record); err != nil {
+				return err
 			}
 			answer := reconcileAnswerOf(registry.Reconcile(graph, r, registry.Options{Now: at, Engine: ref.Engine(), Usage: record}), all)
 			if err := format.print(e, answer, func(w *textWriter) { w.reconciled(&answer) }); err != nil {

@@ -60,9 +60,9 @@ status is 1 if the proposal would break a declared or recorded use.`,
 			if !found || role.Role == nil {
 				return fmt.Errorf("role %s: %w in the input", args[0], access.ErrNotFound)
 			}
-			facts := usage.Of(graph.Org.Snapshot.Usage)
-			if record != nil {
-				facts = usage.Merge(facts, record)
+			facts, err := usage.Merge(usage.Of(graph.Org.Snapshot.Usage), record)
+			if err != nil {
+				return err
 			}
 			in := remedy.Inputs{Graph: graph, Registry: declared, Usage: facts, Now: at}
 			if since > 0 {

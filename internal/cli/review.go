@@ -99,9 +99,9 @@ func (e *Env) reviewMaterial(input string, paths []string, used string, at time.
 	if err != nil {
 		return nil, err
 	}
-	facts := usage.Of(graph.Org.Snapshot.Usage)
-	if record != nil {
-		facts = usage.Merge(facts, record)
+	facts, err := usage.Merge(usage.Of(graph.Org.Snapshot.Usage), record)
+	if err != nil {
+		return nil, err
 	}
 	findings := rule.Run(catalog.Rules(), &rule.Input{Graph: graph, Org: graph.Org, Registry: declared, Usage: facts, Now: at})
 	items := registry.Reconcile(graph, declared, registry.Options{Now: at, Engine: ref.Engine()})

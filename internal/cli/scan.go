@@ -157,7 +157,9 @@ func (o *scanOptions) analyse(e *Env, now time.Time, given bool) (*report.Report
 		return nil, err
 	}
 	if used != nil {
-		used = usage.Merge(usage.Of(graph.Org.Snapshot.Usage), used)
+		if used, err = usage.Merge(usage.Of(graph.Org.Snapshot.Usage), used); err != nil {
+			return nil, err
+		}
 	}
 	rules := catalog.Rules()
 	in := &rule.Input{Graph: graph, Org: graph.Org, Vendors: vendors, Registry: declared, Usage: used, Now: now}

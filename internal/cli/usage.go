@@ -51,7 +51,7 @@ The exit status is 1 if parts could not be read; what could is in the record all
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("opening the record of use: %w", err)
 			}
-			b := usage.NewBuilder(before)
+			b := usage.NewBuilder(before, usage.Options{})
 			done := e.progress("reading " + strings.Join(args, ", "))
 			result, err := cloudtrail.Import(b, args)
 			done()
@@ -110,7 +110,8 @@ type usageAnswer struct {
 	Record    string          `json:"record"`
 	Crossings int             `json:"crossings"`
 	Actions   int             `json:"actions"`
-	Coverage  []usageCoverage `json:"coverage"`
+	Pending   int             `json:"pending"`
+	Evidence  []usageEvidence `json:"evidence"`
 }
 
 type usageGap struct {
@@ -119,19 +120,52 @@ type usageGap struct {
 	Reason string `json:"reason"`
 }
 
-type usageCoverage struct {
-	Account string `json:"account"`
-	From    string `json:"from"`
-	To      string `json:"to"`
+// usageEvidence is what the trails of an account hold events of.
+type usageEvidence struct {
+	Account    string   `json:"account"`
+	From       string   `json:"from"`
+	To         string   `json:"to"`
+	Days       int      `json:"days"`       // with events, of all from the first to the last
+	Holes      int      `json:"holes"`      // days without any between them
+	Regions    []string `json:"regions"`    // with events
+	DataEvents []string `json:"dataEvents"` // services of which there are data events
+}
+
+func usageEvidenceOf(s *usage.Seen) usageEvidence {
+	e := usageEvidence{Account: s.Account, Days: s.Days.Len(), Regions: []string{}, DataEvents: []string{}}
+	s.Days.Ranges(func(first, last int) {
+		from := time.Unix(int64(first)*86400, 0).UTC().Format(time.DateOnly)
+		if e.From == "" {
+			e.From = from
+		} else if to, err := time.Parse(time.DateOnly, e.To); err == nil {
+			e.Holes += first - usage.Day(to) - 1
+		}
+		e.To = time.Unix(int64(last)*86400, 0).UTC().Format(time.DateOnly)
+	})
+	for _, r := range s.Regions {
+		e.Regions = append(e.Regions, r.Name)
+	}
+	for _, d := range s.Data {
+		e.DataEvents = append(e.DataEvents, d.Name)
+	}
+	return e
+}
+
+// kinds says of what kind the events are that a trail was told to record.
+func (e *usageEvidence) kinds() string {
+	if len(e.DataEvents) == 0 {
+		return "no data events"
+	}
+	return "data events of " + strings.Join(e.DataEvents, ", ")
 }
 
 func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usageAnswer {
-	a := usageAnswer{Files: r.Files, Skipped: r.Skipped, Events: r.Events, Gaps: []usageGap{}, Record: into, Crossings: len(record.Crossings), Actions: len(record.Actions), Coverage: []usageCoverage{}}
+	a := usageAnswer{Files: r.Files, Skipped: r.Skipped, Events: r.Events, Gaps: []usageGap{}, Record: into, Crossings: len(record.Crossings), Actions: len(record.Actions), Pending: len(record.Pending), Evidence: []usageEvidence{}}
 	for _, g := range r.Gaps {
 		a.Gaps = append(a.Gaps, usageGap{g.File, g.Event, g.Reason})
 	}
-	for _, c := range record.Coverage {
-		a.Coverage = append(a.Coverage, usageCoverage{c.Account, c.From.Format(time.DateOnly), c.To.Format(time.DateOnly)})
+	for i := range record.Seen {
+		a.Evidence = append(a.Evidence, usageEvidenceOf(&record.Seen[i]))
 	}
 	return a
 }
@@ -139,8 +173,12 @@ func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usag
 func (w *textWriter) imported(a *usageAnswer) {
 	w.line("%s of %s read, %s passed over", counted(a.Events, "event", "events"), counted(a.Files, "file", "files"), counted(a.Skipped, "known file", "known files"))
 	w.line("%s now holds %s and %s", a.Record, counted(a.Crossings, "use of trusts by one caller", "uses of trusts, each by one caller"), counted(a.Actions, "action of a caller", "actions of callers"))
-	for _, c := range a.Coverage {
-		w.line("  account %s  %s to %s", c.Account, c.From, c.To)
+	for _, v := range a.Evidence {
+		holes := ""
+		if v.Holes > 0 {
+			holes = fmt.Sprintf(" but for %s", counted(v.Holes, "day", "days"))
+		}
+		w.line("  account %s  %s to %s%s, %s, %s", v.Account, v.From, v.To, holes, regions(v.Regions), v.kinds())
 	}
 	for _, g := range a.Gaps {
 		w.line("gap: %s after event %d: %s", g.File, g.Event, g.Reason)
@@ -161,4 +199,11 @@ func openUsage(file string) (*usage.Record, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return r, nil
+}
+
+func regions(names []string) string {
+	if len(names) == 0 {
+		return "no region named"
+	}
+	return strings.Join(names, " ")
 }

@@ -19,10 +19,14 @@ type event struct {
 	AWSRegion          string    `json:"awsRegion"`
 	RecipientAccountID string    `json:"recipientAccountId"`
 	ErrorCode          string    `json:"errorCode"`
+	SourceIPAddress    string    `json:"sourceIPAddress"`
+	EventCategory      string    `json:"eventCategory"`
+	ManagementEvent    *bool     `json:"managementEvent"`
 	UserIdentity       identity  `json:"userIdentity"`
 	RequestParameters  struct {
 		RoleARN         text   `json:"roleArn"`
 		DurationSeconds number `json:"durationSeconds"`
+		SourceIdentity  text   `json:"sourceIdentity"`
 	} `json:"requestParameters"` // null, or an object of the service's own: only what AssumeRole has is read
 	Resources []struct {
 		ARN       string `json:"ARN"`
@@ -38,7 +42,8 @@ type identity struct {
 	InvokedBy        string `json:"invokedBy"`
 	IdentityProvider string `json:"identityProvider"`
 	SessionContext   struct {
-		SessionIssuer struct {
+		SourceIdentity string `json:"sourceIdentity"`
+		SessionIssuer  struct {
 			ARN string `json:"arn"`
 		} `json:"sessionIssuer"`
 	} `json:"sessionContext"`
@@ -73,11 +78,13 @@ func (n *number) UnmarshalJSON(text []byte) error {
 // reduce is the event as use; false where it has no time or no call.
 func (e *event) reduce() (usage.Event, bool) {
 	service, _, _ := strings.Cut(e.EventSource, ".")
-	if e.EventTime.IsZero() || e.EventName == "" || service == "" {
+	if !usage.InRange(e.EventTime) || e.EventName == "" || service == "" {
 		return usage.Event{}, false
 	}
 	u := usage.Event{ID: e.EventID, Shared: e.SharedEventID, Time: e.EventTime.UTC(), Region: e.AWSRegion, Account: e.RecipientAccountID,
-		Action: service + ":" + e.EventName, Denied: denied(e.ErrorCode), Session: time.Duration(e.RequestParameters.DurationSeconds) * time.Second}
+		Action: service + ":" + e.EventName, Denied: denied(e.ErrorCode), Source: e.SourceIPAddress, SourceIdentity: e.UserIdentity.SessionContext.SourceIdentity,
+		// Events from before managementEvent and eventCategory were added say neither.
+		Data: e.EventCategory == "Data" || e.EventCategory == "" && e.ManagementEvent != nil && !*e.ManagementEvent}
 	u.Caller, u.CallerAccount = e.UserIdentity.caller()
 	if u.Account == "" {
 		u.Account = u.CallerAccount
@@ -85,6 +92,10 @@ func (e *event) reduce() (usage.Event, bool) {
 	if service == "sts" && strings.HasPrefix(e.EventName, "AssumeRole") {
 		u.Target = string(e.RequestParameters.RoleARN)
 		u.TargetAccount = accountOf(u.Target)
+		u.Session = time.Duration(e.RequestParameters.DurationSeconds) * time.Second
+		if u.SourceIdentity == "" {
+			u.SourceIdentity = string(e.RequestParameters.SourceIdentity)
+		}
 		return u, true
 	}
 	for _, r := range e.Resources {

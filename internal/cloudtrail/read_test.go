@@ -24,14 +24,15 @@ const (
 // A call across accounts as its two trails record it: the caller's own names the role, the other one its account only.
 var callersSide = `{"eventVersion":"1.08","eventID":"a-1","sharedEventID":"s-1","eventTime":"2026-01-10T10:00:00Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRole","awsRegion":"eu-west-1","recipientAccountId":"111122223333",
  "userIdentity":{"type":"AssumedRole","accountId":"111122223333","arn":"arn:aws:sts::111122223333:assumed-role/deploy/run-7","sessionContext":{"sessionIssuer":{"type":"Role","arn":"` + ci + `"}}},
- "requestParameters":{"roleArn":"` + deploy + `","roleSessionName":"run-7","durationSeconds":3600},"responseElements":{"credentials":{"accessKeyId":"ASIA"}}}`
+ "sourceIPAddress":"198.51.100.77",
+ "requestParameters":{"roleArn":"` + deploy + `","roleSessionName":"run-7","durationSeconds":3600,"sourceIdentity":"ana"},"responseElements":{"credentials":{"accessKeyId":"ASIA"}}}`
 var targetsSide = `{"eventVersion":"1.08","eventID":"b-1","sharedEventID":"s-1","eventTime":"2026-01-10T10:00:00Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRole","awsRegion":"eu-west-1","recipientAccountId":"444455556666",
  "userIdentity":{"type":"AWSAccount","accountId":"111122223333","principalId":"AROA:run-7"},"requestParameters":{"roleArn":"` + deploy + `","durationSeconds":"3600"},"resources":[{"ARN":"` + deploy + `","accountId":"444455556666","type":"AWS::IAM::Role"}]}`
 var refused = `{"eventID":"c-1","eventTime":"2026-01-11T10:00:00Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRole","recipientAccountId":"444455556666","errorCode":"AccessDenied",
  "userIdentity":{"type":"AWSAccount","accountId":"999988887777"},"requestParameters":{"roleArn":"` + deploy + `"}}`
 var workflow = `{"eventID":"d-1","eventTime":"2026-01-12T10:00:00Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRoleWithWebIdentity","recipientAccountId":"444455556666",
  "userIdentity":{"type":"WebIdentityUser","userName":"repo:acme/web:ref:refs/heads/main","identityProvider":"arn:aws:iam::444455556666:oidc-provider/token.actions.githubusercontent.com"},"requestParameters":{"roleArn":"` + deploy + `"}}`
-var object = `{"eventID":"e-1","eventTime":"2026-01-12T11:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","recipientAccountId":"444455556666",
+var object = `{"eventID":"e-1","eventTime":"2026-01-12T11:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","eventCategory":"Data","managementEvent":false,"recipientAccountId":"444455556666",
  "userIdentity":{"type":"AssumedRole","accountId":"111122223333","sessionContext":{"sessionIssuer":{"arn":"` + ci + `"}}},"requestParameters":{"bucketName":"data","roleArn":7},
  "resources":[{"ARN":"arn:aws:s3:::data/k","type":"AWS::S3::Object"},{"ARN":"arn:aws:s3:::data","accountId":"444455556666","type":"AWS::S3::Bucket"}]}`
 
@@ -39,7 +40,7 @@ func all() []string { return []string{callersSide, targetsSide, refused, workflo
 
 func read(t *testing.T, text string) *usage.Record {
 	t.Helper()
-	b := usage.NewBuilder(nil)
+	b := usage.NewBuilder(nil, usage.Options{})
 	_, bad, err := Read(strings.NewReader(text), b.Add)
 	if err != nil || bad > 0 {
 		t.Fatalf("%d events not understood, %v", bad, err)
@@ -89,8 +90,11 @@ func TestReduction(t *testing.T) {
 	if len(r.Crossings) != 4 {
 		t.Errorf("%d crossings: %+v", len(r.Crossings), r.Crossings)
 	}
-	if len(r.Coverage) != 2 || r.Coverage[1].Account != "444455556666" || r.Coverage[1].To.Sub(r.Coverage[1].From) < 70*time.Hour {
-		t.Errorf("coverage %+v", r.Coverage)
+	if len(r.Seen) != 2 || r.Seen[1].Account != "444455556666" || r.Seen[1].Days.Len() != 3 || len(r.Seen[1].Regions) != 1 || r.Seen[1].Data[0].Name != "s3" {
+		t.Errorf("evidence %+v", r.Seen)
+	}
+	if c := find(ci, deploy, "AssumeRole"); len(c.Networks) != 1 || c.Networks[0] != "198.51.100.0/24" || c.Days.Len() != 1 || len(c.SourceIdentities) != 0 {
+		t.Errorf("%+v", c)
 	}
 }
 
@@ -126,7 +130,7 @@ func TestImportIsTheSameInAnyOrder(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "AWSLogs", "CloudTrail-Digest", "x.json.gz"), `{"digest":1}`, true)
 	marshal := func(paths ...string) string {
-		b := usage.NewBuilder(nil)
+		b := usage.NewBuilder(nil, usage.Options{})
 		for _, p := range paths {
 			if _, err := Import(b, []string{p}); err != nil {
 				t.Fatal(err)
@@ -143,7 +147,7 @@ func TestImportIsTheSameInAnyOrder(t *testing.T) {
 		t.Errorf("in another order and twice:\n%s\n%s", got, want)
 	}
 	// Through a file in between.
-	b := usage.NewBuilder(nil)
+	b := usage.NewBuilder(nil, usage.Options{})
 	if _, err := Import(b, files); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +159,7 @@ func TestImportIsTheSameInAnyOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := usage.NewBuilder(back)
+	again := usage.NewBuilder(back, usage.Options{})
 	result, err := Import(again, []string{dir})
 	if err != nil || result.Skipped != 5 || result.Files != 0 {
 		t.Errorf("%+v, %v", result, err)
@@ -177,7 +181,7 @@ func TestBrokenFilesAreGaps(t *testing.T) {
 	write(t, filepath.Join(dir, "d.json"), `[{"eventName":"x"},`+object+`]`, false)
 	write(t, filepath.Join(dir, "e.json"), ``, false)
 	write(t, filepath.Join(dir, "f.json"), `"text"`, false)
-	b := usage.NewBuilder(nil)
+	b := usage.NewBuilder(nil, usage.Options{})
 	r, err := Import(b, []string{dir})
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +206,7 @@ func TestRealLogs(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Skipf("skipped: the shared data is not beside this project: %v", err)
 		}
-		b := usage.NewBuilder(nil)
+		b := usage.NewBuilder(nil, usage.Options{})
 		r, err := Import(b, []string{path})
 		if err != nil {
 			t.Fatal(err)
@@ -219,7 +223,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(callersSide + "\n" + targetsSide)
 	f.Add(`[{},null,7]`)
 	f.Fuzz(func(t *testing.T, text string) {
-		b := usage.NewBuilder(nil)
+		b := usage.NewBuilder(nil, usage.Options{})
 		n, bad, _ := Read(strings.NewReader(text), b.Add)
 		if n < 0 || bad < 0 {
 			t.Error("counted backwards")
@@ -240,7 +244,7 @@ func TestRecordKeepsTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := usage.NewBuilder(nil)
+	b := usage.NewBuilder(nil, usage.Options{})
 	b.Known(strings.Repeat("0", 64))
 	if _, _, err := Read(strings.NewReader(strings.Join(all(), "\n")), b.Add); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,10 @@ package usage
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,34 +16,68 @@ import (
 
 // Record is recorded use, reduced. The zero value is a record without any evidence.
 type Record struct {
-	// Crossings are assumptions of roles and data accesses, one for each caller, target and mechanism, sorted.
+	// Crossings are assumptions of roles and data accesses, one for each caller, target and mechanism, sorted. Those of Pending
+	// calls of which only the target's side is known are among them, with the caller's account as the caller.
 	Crossings []Crossing
 	// Actions are what roles and users did, sorted.
 	Actions []ActionUse
-	// Coverage is what the trails hold, one for each account and stretch of time, sorted.
+	// Coverage is what somebody says of trails, one for each account and stretch of time, sorted.
 	Coverage []Coverage
-	// Files are the digests of the files that were taken in, sorted.
+	// Seen is of which days, regions and kinds trails hold events, one for each account, sorted.
+	Seen []Seen
+	// Files are the SHA-256 digests, in hexadecimal, of what was taken in, sorted.
 	Files []string
+	// Pending are calls across accounts whose other side may come yet, the newest Waiting ones, sorted by their ids.
+	Pending []Half
+	// Policies say what of personal data was kept, each once, sorted; more than one: of parts that were imported differently.
+	Policies []Policy
+
+	settled []Crossing // Crossings without those of pending calls; nil: all are
+}
+
+// base are the crossings that pending calls are no part of.
+func (r *Record) base() []Crossing {
+	if r.settled == nil && len(r.Pending) == 0 {
+		return r.Crossings
+	}
+	return r.settled
 }
 
 // Crossing is the use of one trust by one caller.
 type Crossing struct {
-	Caller    string // ARN of the role or user, oidc:host:subject, host of a service
+	Caller    string // ARN of the role or user, account, oidc:host:subject, host of a service
 	Target    string // ARN of the role or resource
 	Mechanism string // AssumeRole, AssumeRoleWithWebIdentity, AssumeRoleWithSAML, or the action of a data access
 	First     time.Time
 	Last      time.Time // of a use that succeeded; zero: none did
 	Count     int
+	// Days are those with a use that succeeded.
+	Days Days
 	// Denied counts attempts that AWS refused, LastDenied is the last of them.
 	Denied     int
 	LastDenied time.Time
 	// Unapproved counts uses of which is known that no request was open for them.
 	Unapproved int
-	// Sessions are the lengths of the sessions that were asked for, each once.
-	Sessions []time.Duration
+	// Sessions are the lengths of the sessions that were asked for, Networks where calls came from (see Network), SourceIdentities who
+	// sessions were first begun for: each value once, sorted, Listed of each; that there were more is said.
+	Sessions                                   []time.Duration
+	Networks, SourceIdentities                 []string
+	MoreSessions, MoreNetworks, MoreIdentities bool
 }
 
-// Coverage is how far the evidence of one account reaches.
+// ActionUse is the use of an action by a role or user, in one account.
+type ActionUse struct {
+	Caller  string
+	Action  string
+	Account string // owner of the resource, or of the trail where the call names no resource
+	First   time.Time
+	Last    time.Time // of a use that succeeded; zero: none did
+	Count   int
+	Days    Days // with a use that succeeded
+	Denied  int
+}
+
+// Coverage is what somebody says of the trail of one account.
 type Coverage struct {
 	Account string // "" for all accounts
 	From    time.Time
@@ -50,12 +88,33 @@ type Coverage struct {
 	Missing bool
 }
 
-// Of reduces the facts about use that a snapshot keeps. Facts of other shapes than calls and coverage are left out.
+// Seen is the evidence of one account: what its trails hold events of.
+type Seen struct {
+	Account string
+	Days    Days        // with any event
+	Regions []NamedDays // by region
+	// Data are days with data events, by service: they are recorded only where a trail is told to.
+	Data []NamedDays
+}
+
+// NamedDays are the days of one region or service.
+type NamedDays struct {
+	Name string
+	Days Days
+}
+
+// Of reduces the facts about use that a snapshot keeps. Facts of other shapes than calls and coverage are left out. The facts count as one
+// file: a record that has taken them in does not take them in again.
 func Of(facts []snapshot.Usage) *Record {
 	r := &Record{}
 	byKey := map[[3]string]int{}
+	digest := sha256.New()
+	write := json.NewEncoder(digest)
 	for i := range facts {
 		f := facts[i].Fields
+		if err := write.Encode(f); err != nil {
+			fmt.Fprintln(digest, i, err) // no fact of a snapshot, which is JSON
+		}
 		if account, ok := f["coverage"].(string); ok {
 			r.Coverage = append(r.Coverage, Coverage{Account: account, From: timeOf(f["from"]), To: timeOf(f["to"]), Missing: f["missing"] == true,
 				RegionsMissing: listOf(f["regionsMissing"])})
@@ -80,6 +139,9 @@ func Of(facts []snapshot.Usage) *Record {
 		}
 		r.Crossings[i].add(at, f["result"] != "denied" && f["result"] != "AccessDenied")
 	}
+	if len(facts) > 0 {
+		r.Files = []string{hex.EncodeToString(digest.Sum(nil))}
+	}
 	r.sort()
 	return r
 }
@@ -96,6 +158,7 @@ func (c *Crossing) add(at time.Time, succeeded bool) {
 		return
 	}
 	c.Count++
+	c.Days.Add(Day(at))
 	if at.After(c.Last) {
 		c.Last = at
 	}
@@ -104,7 +167,7 @@ func (c *Crossing) add(at time.Time, succeeded bool) {
 func timeOf(v any) time.Time {
 	text, _ := v.(string)
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	if err != nil || !InRange(t) {
 		return time.Time{}
 	}
 	return t.UTC()
@@ -149,18 +212,27 @@ func (r *Record) LastUse(target string, matches func(caller string) bool) time.T
 func Anybody(string) bool { return true }
 
 // Covers reports whether the trail of an account reaches from a time to now, in every region in use, without a hole. Stretches
-// that follow each other within a day are one.
+// that follow each other within a day are one. A day without any event is a hole: accounts that are in use are called every day,
+// if only by AWS itself.
 func (r *Record) Covers(account string, from, now time.Time) bool {
 	if r == nil {
 		return false
 	}
-	reached := from
-	found := false
+	var stretches []Coverage
 	for _, c := range r.of(account) {
 		if c.Missing || len(c.RegionsMissing) > 0 {
 			return false
 		}
-		found = true
+		stretches = append(stretches, c)
+	}
+	if s := r.seen(account); s != nil {
+		s.Days.Ranges(func(first, last int) {
+			stretches = append(stretches, Coverage{From: dateOf(first), To: dateOf(last + 1).Add(-time.Second)})
+		})
+	}
+	slices.SortFunc(stretches, func(a, b Coverage) int { return a.From.Compare(b.From) })
+	reached := from
+	for _, c := range stretches {
 		if c.From.After(reached.Add(24 * time.Hour)) {
 			return false
 		}
@@ -170,18 +242,26 @@ func (r *Record) Covers(account string, from, now time.Time) bool {
 			}
 		}
 	}
-	return found && !now.After(reached.Add(24*time.Hour))
+	return len(stretches) > 0 && !now.After(reached.Add(24*time.Hour))
 }
 
-// of is the coverage of an account, and of all accounts, in the order of time.
+func (r *Record) seen(account string) *Seen {
+	if r == nil {
+		return nil
+	}
+	if i, ok := slices.BinarySearchFunc(r.Seen, account, func(s Seen, a string) int { return cmp.Compare(s.Account, a) }); ok {
+		return &r.Seen[i]
+	}
+	return nil
+}
+
+// of is the coverage of an account, and of all accounts.
 func (r *Record) of(account string) []Coverage {
 	all := r.section("")
-	if account == "" || len(all) == 0 {
-		return r.section(account)
+	if account == "" {
+		return all
 	}
-	out := slices.Concat(all, r.section(account))
-	slices.SortStableFunc(out, func(a, b Coverage) int { return a.From.Compare(b.From) })
-	return out
+	return slices.Concat(all, r.section(account))
 }
 
 func (r *Record) section(account string) []Coverage {
@@ -194,4 +274,9 @@ func (r *Record) section(account string) []Coverage {
 }
 
 // Known reports whether anything at all is known of the trail of an account.
-func (r *Record) Known(account string) bool { return r != nil && len(r.of(account)) > 0 }
+func (r *Record) Known(account string) bool {
+	return r != nil && (r.seen(account) != nil || len(r.of(account)) > 0)
+}
+
+// Evidence reports whether anything is known of any trail.
+func (r *Record) Evidence() bool { return r != nil && len(r.Coverage)+len(r.Seen) > 0 }

@@ -1,8 +1,11 @@
 package usage
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +39,7 @@ func drawEvents(t *rapid.T) []Event {
 }
 
 func built(events []Event) string {
-	b := NewBuilder(nil)
+	b := NewBuilder(nil, Options{})
 	for i := range events {
 		b.Add(&events[i])
 	}
@@ -61,37 +64,220 @@ func TestOrderMakesNoDifference(t *testing.T) {
 	})
 }
 
-// Records of parts that share no call merge to the record of the whole, either way round.
+// part is the record of some events, of a file of its own.
+func part(file string, events []Event) *Record {
+	b := NewBuilder(nil, Options{})
+	b.Known(file)
+	for i := range events {
+		b.Add(&events[i])
+	}
+	return b.Record()
+}
+
+func merged(t interface{ Fatal(...any) }, a, b *Record) *Record {
+	r, err := Merge(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func text(t interface{ Fatal(...any) }, r *Record) string {
+	out, err := Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out) + fmt.Sprintf("%+v", r.Crossings)
+}
+
+// Parts merge to the record of the whole, in any order and any grouping, also where the two sides of a call are in different ones, and
+// where records go through their files in between. To merge again changes nothing.
 func TestMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		events := drawEvents(t)
-		for i := range events {
-			events[i].Shared = "" // the two sides of a call belong into one part
+		parts := [3][]Event{}
+		for _, e := range events {
+			n := rapid.IntRange(0, 2).Draw(t, "part")
+			parts[n] = append(parts[n], e)
 		}
-		cut := rapid.IntRange(0, len(events)).Draw(t, "cut")
-		part := func(list []Event) *Record {
-			b := NewBuilder(nil)
+		whole := NewBuilder(nil, Options{})
+		var records [3]*Record
+		for n, list := range parts {
+			file := fmt.Sprint("file ", n)
+			whole.Known(file)
 			for i := range list {
-				b.Add(&list[i])
+				whole.Add(&list[i])
 			}
-			return b.Record()
-		}
-		text := func(r *Record) string {
-			r.Coverage = nil // stretches of days that meet stay two
-			out, err := Marshal(r)
-			if err != nil {
-				t.Fatal(err)
+			records[n] = part(file, list)
+			if rapid.Bool().Draw(t, "through a file") {
+				data, err := Marshal(records[n])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if records[n], err = Unmarshal(data); err != nil {
+					t.Fatal(err)
+				}
 			}
-			return string(out)
 		}
-		want := text(part(events))
-		if got := text(Merge(part(events[:cut]), part(events[cut:]))); got != want {
-			t.Fatalf("merged:\n%s\n%s", got, want)
-		}
-		if got := text(Merge(part(events[cut:]), part(events[:cut]))); got != want {
-			t.Fatalf("merged the other way round:\n%s\n%s", got, want)
+		want := text(t, whole.Record())
+		a, b, c := records[0], records[1], records[2]
+		left := merged(t, merged(t, a, b), c)
+		for name, r := range map[string]*Record{
+			"(ab)c": left, "a(bc)": merged(t, a, merged(t, b, c)), "(ca)b": merged(t, merged(t, c, a), b), "(ab)c a": merged(t, left, a),
+			"c (ab)c": merged(t, c, left), "(ab)c twice": merged(t, left, left),
+		} {
+			if got := text(t, r); got != want {
+				t.Fatalf("%s:\n%s\nexpected\n%s", name, got, want)
+			}
 		}
 	})
+}
+
+func TestMergeOfOverlaps(t *testing.T) {
+	a := &Record{Files: []string{"1", "2"}}
+	if _, err := Merge(a, &Record{Files: []string{"2", "3"}}); !errors.Is(err, ErrOverlap) || !strings.Contains(err.Error(), "2 the first") {
+		t.Error(err)
+	}
+	if r := merged(t, a, nil); len(r.Files) != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r := merged(t, nil, nil); r == nil {
+		t.Error("two records of nothing are none")
+	}
+	x, y := DefaultPolicy(), DefaultPolicy()
+	y.Users = Drop
+	if r := merged(t, &Record{Files: []string{"1"}, Policies: []Policy{x}}, &Record{Files: []string{"2"}, Policies: []Policy{y}}); len(r.Policies) != 2 {
+		t.Errorf("%+v", r.Policies)
+	}
+}
+
+// More than a record lists is said; the lists do not depend on the order.
+func TestBounds(t *testing.T) {
+	var events []Event
+	for i := range 300 {
+		events = append(events, Event{ID: fmt.Sprint(i), Time: time.Date(2026, 1, 1, i, 0, 0, 0, time.UTC), Caller: "oidc:h:a:b", Action: "sts:AssumeRoleWithWebIdentity",
+			Target: "arn:aws:iam::444455556666:role/r", Session: time.Duration(900+i) * time.Second, Source: fmt.Sprintf("198.51.%d.7", i)})
+	}
+	c := part("1", events).Crossings[0]
+	if len(c.Sessions) != Listed || len(c.Networks) != Listed || !c.MoreNetworks || !c.MoreSessions || c.MoreIdentities || c.Days.Len() != 13 {
+		t.Errorf("%+v", c)
+	}
+	want := text(t, merged(t, part("1", events[:150]), part("2", events[150:])))
+	slices.Reverse(events)
+	if got := text(t, merged(t, part("1", events[150:]), part("2", events[:150]))); got != want {
+		t.Errorf("%s\n%s", got, want)
+	}
+}
+
+// What a builder does not hold in memory counts as what it holds.
+func TestSpilledHalves(t *testing.T) {
+	var events []Event
+	for i := range held + 100 {
+		shared := fmt.Sprint("s", i)
+		at := time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC)
+		events = append(events, Event{Shared: shared, Time: at, Account: "1", Caller: "arn:aws:iam::1:role/a", CallerAccount: "1", Action: "sts:AssumeRole", Target: "arn:aws:iam::2:role/r", TargetAccount: "2"})
+		if i%2 == 0 {
+			events[len(events)-1].Caller = ""
+		}
+	}
+	for _, e := range slices.Clone(events[:200]) {
+		e.Caller = "arn:aws:iam::1:role/a"
+		events = append(events, e)
+	}
+	r := part("1", events)
+	count := 0
+	for _, c := range r.Crossings {
+		count += c.Count
+	}
+	named := r.Crossings[1]
+	if count != held+100 || named.Count != held/2+50+100 || len(r.Pending) != Waiting || r.Actions[0].Count != named.Count {
+		t.Errorf("%d calls, %+v, %d pending, actions %+v", count, named, len(r.Pending), r.Actions)
+	}
+}
+
+func TestDays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := map[int]bool{}
+		var a, b Days
+		for _, day := range rapid.SliceOf(rapid.IntRange(firstDay, firstDay+400)).Draw(t, "days") {
+			want[day] = true
+			if day%2 == 0 {
+				a.Add(day)
+			} else {
+				b.Add(day)
+			}
+		}
+		a.Union(b)
+		back, err := ParseDays(a.texts())
+		if err != nil || back.Len() != len(want) || a.Len() != len(want) {
+			t.Fatalf("%v, %d days of %d", err, back.Len(), len(want))
+		}
+		cut := rapid.IntRange(firstDay-5, firstDay+405).Draw(t, "cut")
+		from := a.From(cut)
+		for day := firstDay - 70; day < firstDay+470; day++ {
+			if back.Has(day) != want[day] || from.Has(day) != (want[day] && day >= cut) {
+				t.Fatalf("day %d", day)
+			}
+		}
+	})
+	for _, bad := range []string{"2026-02-30", "2026-01-02/2026-01-01", "1999-01-01", "9999-01-01", "", "2026-01-01/"} {
+		if _, err := ParseDays([]string{bad}); err == nil {
+			t.Errorf("%q is taken for days", bad)
+		}
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	const user, subject, person = "arn:aws:iam::111122223333:user/staff/ana", "oidc:token.actions.githubusercontent.com:repo:acme/web:ref:refs/heads/main", "oidc:accounts.google.com:ana@example.com"
+	hashing, err := Policy{Users: Hash, Subjects: Hash, SourceIdentities: Hash}.WithKey([]byte("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Policy{Users: Hash, Subjects: Hash, SourceIdentities: Hash}.WithKey([]byte("0123456789abcdeF"))
+	if err != nil || other.KeyID == hashing.KeyID || other.Caller(user) == hashing.Caller(user) {
+		t.Errorf("another key gives the same, %v", err)
+	}
+	if _, err := (Policy{Users: Hash}).WithKey([]byte("short")); err == nil {
+		t.Error("a short key is taken")
+	}
+	careful := DefaultPolicy()
+	drop := Policy{Users: Drop, Subjects: Drop, SourceIdentities: Drop}
+	for _, c := range []struct {
+		policy      Policy
+		caller, got string
+	}{
+		{careful, user, user}, {careful, subject, subject}, {careful, person, "oidc:accounts.google.com:#"},
+		{drop, user, "arn:aws:iam::111122223333:user/#"}, {drop, subject, "oidc:token.actions.githubusercontent.com:#"}, {drop, "arn:aws:iam::1:role/x", "arn:aws:iam::1:role/x"},
+		{hashing, user, "arn:aws:iam::111122223333:user/#" + hashing.hash("staff/ana")}, {drop, "111122223333", "111122223333"},
+	} {
+		got := c.policy.Caller(c.caller)
+		if got != c.got || c.policy.Caller(got) != got {
+			t.Errorf("%s becomes %s, expected %s", c.caller, got, c.got)
+		}
+		if !May(got, c.caller) || May(got, "arn:aws:iam::999988887777:user/x") {
+			t.Errorf("%s is not taken for %s, or for everybody", got, c.caller)
+		}
+	}
+	if careful.SourceIdentity("ana") != "" || hashing.SourceIdentity("ana") == "ana" || (&Policy{SourceIdentities: Keep}).SourceIdentity("ana") != "ana" {
+		t.Error("source identities are not left out")
+	}
+	if err := (&Policy{Users: "some", Subjects: Keep, SourceIdentities: Keep}).Check(); err == nil {
+		t.Error("a choice that is not known is taken")
+	}
+	if err := careful.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for source, want := range map[string]string{
+		"198.51.100.77": "198.51.100.0/24", "2001:db8:1:2::3": "2001:db8:1::/48", "::ffff:198.51.100.77": "198.51.100.0/24", "fe80::1%eth0": "fe80::/48",
+		"EC2.amazonaws.com": "ec2.amazonaws.com", "AWS Internal": "aws internal", "": "", "ana's laptop": "", "evil.example": "", "198.51.100.0/24": "",
+	} {
+		if got := Network(source); got != want {
+			t.Errorf("%q is in %q, expected %q", source, got, want)
+		}
+	}
 }
 
 func TestCovers(t *testing.T) {

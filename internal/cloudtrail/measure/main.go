@@ -57,7 +57,7 @@ func measure(files, events int) error {
 	// Import comes second: the memory that the system gave is then that of the larger of the two, which is the import's.
 	var record *usage.Record
 	importing, err := shortest(func() error {
-		b := usage.NewBuilder(nil)
+		b := usage.NewBuilder(nil, usage.Options{})
 		result, err := cloudtrail.Import(b, []string{dir})
 		if err == nil && (result.Events != files*events || len(result.Gaps) > 0) {
 			err = fmt.Errorf("%d events and %d gaps, expected %d events", result.Events, len(result.Gaps), files*events)

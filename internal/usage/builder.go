@@ -1,0 +1,401 @@
+package usage
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"slices"
+	"time"
+)
+
+const (
+	// Listed is how many networks, session lengths and source identities of one caller a record names; that there were more is said.
+	Listed = 32
+	// Waiting is how many calls across accounts a record remembers, the newest, so that their other sides may come in another import.
+	Waiting = 50000
+	// held is how many of them a builder holds in memory before it gives them to its store.
+	held = 100000
+	// Parts is how many parts a store keeps halves in: a builder holds one of them at a time when it joins them.
+	Parts = 64
+)
+
+// Store keeps what a Builder need not hold in memory. Its methods may be called by several builders at once. What goes wrong is its owner's
+// to find out: a builder goes on.
+type Store interface {
+	// Seen remembers an id, and reports whether it came before.
+	Seen(id [16]byte) bool
+	// Put keeps a text in a part, 0 to Parts-1. The text is the caller's again after the call.
+	Put(part int, text []byte)
+	// Take gives all texts of a part, and forgets them.
+	Take(part int, give func(text []byte))
+}
+
+// Options are what a Builder goes by.
+type Options struct {
+	Policy *Policy // nil: DefaultPolicy
+	// Store keeps ids and halves; nil: they are held in memory.
+	Store Store
+	// Before: events before it are left out; zero: none.
+	Before time.Time
+}
+
+// Builder reduces events. The order in which they come does not matter: the same events give the same record.
+type Builder struct {
+	store     Store
+	policy    Policy
+	before    time.Time
+	policies  []Policy
+	files     map[string]bool
+	told      []Coverage
+	seen      map[string]*seenDays // by account
+	crossings map[[3]string]*Crossing
+	actions   map[[3]string]*ActionUse
+	halves    map[string]*Half
+	added     bool // an event, under the policy
+	spilled   bool
+	text      []byte
+}
+
+type seenDays struct {
+	days          Days
+	regions, data map[string]*Days
+}
+
+// NewBuilder begins with what an earlier record holds; nil: with nothing.
+func NewBuilder(from *Record, o Options) *Builder {
+	b := &Builder{store: o.Store, before: o.Before, files: map[string]bool{}, seen: map[string]*seenDays{}, crossings: map[[3]string]*Crossing{},
+		actions: map[[3]string]*ActionUse{}, halves: map[string]*Half{}}
+	if b.store == nil {
+		b.store = &memory{ids: map[[16]byte]bool{}}
+	}
+	b.policy = DefaultPolicy()
+	if o.Policy != nil {
+		b.policy = *o.Policy
+	}
+	if from != nil {
+		b.Take(from)
+	}
+	return b
+}
+
+// memory is the store of a builder without one.
+type memory struct {
+	ids   map[[16]byte]bool
+	parts [Parts][][]byte
+}
+
+func (m *memory) Seen(id [16]byte) bool {
+	known := m.ids[id]
+	m.ids[id] = true
+	return known
+}
+
+func (m *memory) Put(part int, text []byte) {
+	m.parts[part] = append(m.parts[part], slices.Clone(text))
+}
+
+func (m *memory) Take(part int, give func([]byte)) {
+	for _, text := range m.parts[part] {
+		give(text)
+	}
+	m.parts[part] = nil
+}
+
+// Known reports whether a file of this digest was taken in before, and remembers it: what was imported twice counts once.
+func (b *Builder) Known(digest string) bool {
+	known := b.files[digest]
+	b.files[digest] = true
+	return known
+}
+
+// Add takes in one event. An event that comes again by its id is passed over, and one from before the days that are kept.
+func (b *Builder) Add(e *Event) {
+	if e.Time.Before(b.before) {
+		return
+	}
+	if e.ID != "" {
+		b.text = append(append(b.text[:0], e.ID...), e.Account...)
+		sum := sha256.Sum256(b.text)
+		if b.store.Seen([16]byte(sum[:16])) {
+			return
+		}
+	}
+	b.added = true
+	if e.Account != "" {
+		b.saw(e)
+	}
+	h := Half{ID: e.Shared, Time: e.Time, Caller: b.policy.Caller(e.Caller), CallerAccount: e.CallerAccount, Action: e.Action, Account: e.Account,
+		Target: e.Target, TargetAccount: e.TargetAccount, Denied: e.Denied, Session: e.Session, SourceIdentity: b.policy.SourceIdentity(e.SourceIdentity)}
+	crossing := h.crossing()
+	if crossing && b.policy.Networks {
+		h.Network = Network(e.Source)
+	}
+	switch {
+	case e.Shared == "":
+		b.count(&h)
+	case crossing || h.Caller != "":
+		b.wait(&h)
+	}
+}
+
+// saw is the evidence that an event gives: its account's trail listened on this day, in this region, to events of this kind.
+func (b *Builder) saw(e *Event) {
+	s := b.account(e.Account)
+	day := Day(e.Time)
+	s.days.Add(day)
+	if e.Region != "" {
+		add(s.regions, e.Region, day)
+	}
+	if e.Data {
+		service := e.Action
+		for i := range service {
+			if service[i] == ':' {
+				service = service[:i]
+				break
+			}
+		}
+		add(s.data, service, day)
+	}
+}
+
+func (b *Builder) account(id string) *seenDays {
+	s := b.seen[id]
+	if s == nil {
+		s = &seenDays{regions: map[string]*Days{}, data: map[string]*Days{}}
+		b.seen[id] = s
+	}
+	return s
+}
+
+func add(m map[string]*Days, name string, day int) {
+	d := m[name]
+	if d == nil {
+		d = &Days{}
+		m[name] = d
+	}
+	d.Add(day)
+}
+
+// wait keeps a side of a call until all are there.
+func (b *Builder) wait(h *Half) {
+	if other := b.halves[h.ID]; other != nil {
+		other.join(h)
+		return
+	}
+	if len(b.halves) >= held {
+		b.spill()
+	}
+	n := *h
+	b.halves[h.ID] = &n
+}
+
+func (b *Builder) spill() {
+	for id, h := range b.halves {
+		b.text = h.append(b.text[:0])
+		b.store.Put(partOf(id), b.text)
+	}
+	clear(b.halves)
+	b.spilled = true
+}
+
+func partOf(id string) int {
+	n := uint32(2166136261) // FNV-1a
+	for i := range len(id) {
+		n = (n ^ uint32(id[i])) * 16777619
+	}
+	return int(n % Parts)
+}
+
+// count counts what a call says that is not counted yet: what the caller did with its own rights, and the use of the trust.
+func (b *Builder) count(h *Half) {
+	if h.Caller != "" && !h.Acted {
+		b.act(h)
+		h.Acted = true
+	}
+	if h.crossing() && !h.Crossed {
+		b.cross(b.crossings, h)
+		h.Crossed = true
+	}
+}
+
+func (b *Builder) act(h *Half) {
+	account := h.TargetAccount
+	if account == "" {
+		account = h.Account
+	}
+	key := [3]string{h.Caller, h.Action, account}
+	a := b.actions[key]
+	if a == nil {
+		a = &ActionUse{Caller: h.Caller, Action: h.Action, Account: account, First: h.Time}
+		b.actions[key] = a
+	}
+	if h.Time.Before(a.First) {
+		a.First = h.Time
+	}
+	if h.Denied {
+		a.Denied++
+		return
+	}
+	a.Count++
+	a.Days.Add(Day(h.Time))
+	if h.Time.After(a.Last) {
+		a.Last = h.Time
+	}
+}
+
+// cross counts the use of a trust. A caller of which only the account is known is that account.
+func (b *Builder) cross(into map[[3]string]*Crossing, h *Half) {
+	caller := h.Caller
+	if caller == "" {
+		caller = h.CallerAccount
+	}
+	if caller == "" {
+		return
+	}
+	key := [3]string{caller, h.Target, h.mechanism()}
+	c := into[key]
+	if c == nil {
+		c = &Crossing{Caller: caller, Target: h.Target, Mechanism: key[2], First: h.Time}
+		into[key] = c
+	}
+	c.add(h.Time, !h.Denied)
+	if h.Session > 0 {
+		c.Sessions, c.MoreSessions = listed(c.Sessions, c.MoreSessions, h.Session)
+	}
+	if h.Network != "" {
+		c.Networks, c.MoreNetworks = listed(c.Networks, c.MoreNetworks, h.Network)
+	}
+	if h.SourceIdentity != "" {
+		c.SourceIdentities, c.MoreIdentities = listed(c.SourceIdentities, c.MoreIdentities, h.SourceIdentity)
+	}
+}
+
+// listed puts a value into a sorted list that has room for Listed ones. The first in order stay, so that it does not matter in
+// which order they come.
+func listed[T cmp.Ordered](list []T, more bool, value T) ([]T, bool) {
+	i, found := slices.BinarySearch(list, value)
+	switch {
+	case found:
+		return list, more
+	case i == Listed:
+		return list, true
+	}
+	list = slices.Insert(list, i, value)
+	if len(list) > Listed {
+		return list[:Listed], true
+	}
+	return list, more
+}
+
+// join finishes the calls of which all is known, and keeps the newest of those that may still hear of their other side.
+func (b *Builder) join() {
+	if b.spilled {
+		b.spill()
+	}
+	var waiting []*Half
+	oldest := func(all bool) {
+		if len(waiting) <= Waiting || !all && len(waiting) < 2*Waiting {
+			return
+		}
+		slices.SortFunc(waiting, func(x, y *Half) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
+		for _, h := range waiting[Waiting:] {
+			b.count(h)
+		}
+		clear(waiting[Waiting:])
+		waiting = waiting[:Waiting]
+	}
+	one := func(h *Half) {
+		if h.Caller != "" || h.Acted {
+			b.count(h)
+			h.done()
+		}
+		waiting = append(waiting, h)
+		oldest(false)
+	}
+	if !b.spilled {
+		for _, h := range b.halves {
+			one(h)
+		}
+	} else {
+		for part := range Parts {
+			joined := map[string]*Half{}
+			b.store.Take(part, func(text []byte) {
+				h, ok := readHalf(text)
+				if !ok {
+					return // the store's owner knows what went wrong
+				}
+				if other := joined[h.ID]; other != nil {
+					other.join(h)
+				} else {
+					joined[h.ID] = h
+				}
+			})
+			for _, h := range joined {
+				one(h)
+			}
+		}
+		b.spilled = false
+	}
+	oldest(true)
+	clear(b.halves)
+	for _, h := range waiting {
+		b.halves[h.ID] = h
+	}
+}
+
+// Record is what was taken in so far, sorted.
+func (b *Builder) Record() *Record {
+	b.join()
+	if b.added {
+		b.under(b.policy.open())
+	}
+	r := &Record{Coverage: slices.Clone(b.told), Policies: slices.Clone(b.policies)}
+	for f := range b.files {
+		r.Files = append(r.Files, f)
+	}
+	for id, s := range b.seen {
+		r.Seen = append(r.Seen, Seen{Account: id, Days: s.days.clone(), Regions: named(s.regions), Data: named(s.data)})
+	}
+	for _, c := range b.crossings {
+		r.settled = append(r.settled, c.clone())
+	}
+	for _, a := range b.actions {
+		r.Actions = append(r.Actions, a.clone())
+	}
+	for _, h := range b.halves {
+		r.Pending = append(r.Pending, *h)
+	}
+	r.view()
+	r.sort()
+	return r
+}
+
+func named(m map[string]*Days) []NamedDays {
+	var out []NamedDays
+	for name, d := range m {
+		out = append(out, NamedDays{name, d.clone()})
+	}
+	return out
+}
+
+// view makes the crossings out of those that are settled and those of calls of which only the target's side is known.
+func (r *Record) view() {
+	all := map[[3]string]*Crossing{}
+	for i := range r.settled {
+		c := r.settled[i].clone()
+		if have := all[c.key()]; have != nil { // in a file that was put together by hand
+			have.merge(&c)
+			continue
+		}
+		all[c.key()] = &c
+	}
+	b := &Builder{}
+	for i := range r.Pending {
+		if h := r.Pending[i]; !h.Crossed && h.Caller == "" {
+			b.cross(all, &h)
+		}
+	}
+	r.Crossings = nil
+	for _, c := range all {
+		r.Crossings = append(r.Crossings, *c)
+	}
+}
