@@ -20,11 +20,11 @@ import (
 func newRegistry(e *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "registry",
-		Short: "Draft, check, import and export the declared trusts",
+		Short: "Draft, check, edit, import and export the declared trusts",
 		Long: `The registry is the list of trusts that should exist: each entry says who may reach what, for how long, why, and whose it is.
 It is kept in YAML or JSON files, in one or in a folder of many. docs/registry.md describes an entry.`,
 	}
-	c.AddCommand(newRegistryCheck(e), newRegistryInit(e), newRegistryImport(e), newRegistryExport(e))
+	c.AddCommand(newRegistryCheck(e), newRegistryInit(e), newRegistrySet(e), newRegistryRemove(e), newRegistryImport(e), newRegistryExport(e))
 	return c
 }
 

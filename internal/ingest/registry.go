@@ -22,7 +22,7 @@ func OpenRegistry(paths ...string) (*registry.Registry, []registry.Problem, erro
 	var problems []registry.Problem
 	files := 0
 	for _, path := range paths {
-		list, err := registryFiles(path)
+		list, err := RegistryFiles(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the registry: %w", err)
 		}
@@ -45,8 +45,8 @@ func OpenRegistry(paths ...string) (*registry.Registry, []registry.Problem, erro
 	return r, problems, nil
 }
 
-// registryFiles are the files of a path.
-func registryFiles(path string) ([]string, error) {
+// RegistryFiles are the registry files of a path, in the order in which they are read: itself, or the .yaml, .yml and .json files of a folder.
+func RegistryFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return []string{path}, err

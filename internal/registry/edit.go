@@ -92,7 +92,8 @@ var editables = map[Kind][]editable{
 		{"approval.requestedBy", "spec approval requestedBy", textForm}, {"approval.approvedBy", "spec approval approvedBy", textForm},
 		{"breakGlass", "spec breakGlass", truthForm}, {"lastDrill", "spec lastDrill", dayForm}, {"expires", "spec expires", dayForm},
 		{"review.every", "spec review every", spanForm}, {"review.last", "spec review last", dayForm}, {"review.by", "spec review by", listForm},
-		{"review.reviewers", "spec review reviewers", numberForm},
+		{"review.reviewers", "spec review reviewers", numberForm}, {"review.escalate", "spec review escalate", listForm},
+		{"review.quarantine", "spec review quarantine", spanForm},
 	},
 	VendorKind: {
 		{"", "apiVersion", textForm}, {"", "kind", textForm}, {"", "metadata name", textForm},

@@ -384,6 +384,7 @@ func (r *reader) spec(n *yaml.Node, e *Entry) {
 		"review": func(n *yaml.Node) {
 			r.object(n, "review", map[string]func(*yaml.Node){
 				"every": r.span(&e.Review.Every, "every"), "last": r.day(&e.Review.Last, "last"), "by": r.texts(&e.Review.By, "by"), "reviewers": r.number(&e.Review.Reviewers, "reviewers"),
+				"escalate": r.texts(&e.Review.Escalate, "escalate"), "quarantine": r.span(&e.Review.Quarantine, "quarantine"),
 			})
 		},
 	})

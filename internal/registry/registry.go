@@ -157,6 +157,10 @@ type Review struct {
 	Last      Day
 	By        []string
 	Reviewers int // how many must decide; the owner alone is none of two
+	// Escalate is who is told at the deadline of a review that nobody decided; the approvers where it is empty.
+	Escalate []string
+	// Quarantine is how long after that deadline the trust is to be stopped, until somebody decides; 0: never.
+	Quarantine time.Duration
 }
 
 // Vendor is an organisation outside (kind: Vendor).

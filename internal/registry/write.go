@@ -236,6 +236,8 @@ func entryNode(e *Entry) *yaml.Node {
 		if e.Review.Reviewers > 0 {
 			c.plain("reviewers", fmt.Sprint(e.Review.Reviewers), "!!int")
 		}
+		c.texts("escalate", e.Review.Escalate)
+		c.text("quarantine", FormatSpan(e.Review.Quarantine))
 	})
 	m.add("spec", s.node)
 	m.node.HeadComment = strings.TrimSpace(e.Comment)

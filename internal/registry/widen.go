@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge/iam/compare"
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+	"drawbridge/internal/access"
+)
+
+// Widens says in sentences what an entry lets happen after a change that it did not before: who comes in and what they may do by comparing
+// policies, how long, how long without a look, and on whose word. Nothing where it is no wider.
+func Widens(before, after *Entry, engine eval.Evaluator) []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	for _, target := range after.To.Targets() {
+		if !slices.Contains(before.To.Targets(), target) {
+			say("it reaches %s", target)
+		}
+	}
+	if after.To.Service != "" && after.To.Service != before.To.Service {
+		say("it reaches the service %s", after.To.Service)
+	}
+	if after.To.Role != "" && len(before.From.Sources()) > 0 {
+		was, is := *before, *after
+		was.To.Role = after.To.Role // who comes in is asked of the same role
+		t := &access.Target{ARN: after.To.Role, Account: access.AccountOf(after.To.Role)}
+		compared(policy.Trust, t.Account, was.statements(t, policy.Trust), is.statements(t, policy.Trust), engine, say)
+	} else {
+		for _, source := range after.From.Sources() {
+			if !slices.Contains(before.From.Sources(), source) {
+				say("it lets in %s", source)
+			}
+		}
+		if len(after.TrustConditions) < len(before.TrustConditions) {
+			say("it demands fewer conditions")
+		}
+	}
+	switch {
+	case len(before.Actions) > 0 && len(after.Actions) == 0:
+		say("it says no longer which actions the work needs")
+	case len(before.Actions) > 0:
+		compared(policy.Identity, access.AccountOf(after.To.Role), before.permissions(), after.permissions(), engine, say)
+	}
+	longer := func(what string, was, is time.Duration) {
+		switch {
+		case was > 0 && is == 0:
+			say("%s has no limit any more, and had %s", what, FormatSpan(was))
+		case was > 0 && is > was:
+			say("%s is %s, and was %s", what, FormatSpan(is), FormatSpan(was))
+		}
+	}
+	longer("the longest session", before.Session.Max, after.Session.Max)
+	longer("the time between reviews", before.Review.Every, after.Review.Every)
+	if before.Session.Chaining == "forbid" && after.Session.Chaining != "forbid" {
+		say("sessions may be chained")
+	}
+	switch {
+	case !before.Expires.IsZero() && after.Expires.IsZero():
+		say("it does not end any more")
+	case after.Expires.After(before.Expires.Time) && !before.Expires.IsZero():
+		say("it ends on %s, and ended on %s", after.Expires, before.Expires)
+	}
+	if before.Boundary != "" && after.Boundary != before.Boundary {
+		say("its boundary is not %s any more", before.Boundary)
+	}
+	if after.Approval.Required < before.Approval.Required {
+		say("%d must approve, and it was %d", after.Approval.Required, before.Approval.Required)
+	}
+	for _, who := range after.Approval.Approvers {
+		if len(before.Approval.Approvers) > 0 && !slices.Contains(before.Approval.Approvers, who) {
+			say("%s may approve", who)
+		}
+	}
+	if max(after.Review.Reviewers, 1) < max(before.Review.Reviewers, 1) {
+		say("%d must review, and it was %d", max(after.Review.Reviewers, 1), before.Review.Reviewers)
+	}
+	if after.BreakGlass && !before.BreakGlass {
+		say("it is for breaking the glass")
+	}
+	return out
+}
+
+// compared tells what the engine finds of one policy beyond the other.
+func compared(kind policy.Kind, account string, before, after []policy.Statement, engine eval.Evaluator, say func(string, ...any)) {
+	of := func(s []policy.Statement) []*policy.Policy {
+		return []*policy.Policy{policy.Compile(&policy.Document{Version: policy.Text{Value: "2012-10-17"}, Statements: s})}
+	}
+	r := compare.Policies(kind, of(before), of(after), compare.Options{Engine: engine, Account: account})
+	for _, d := range r.Gained {
+		if kind == policy.Identity {
+			names := d.Actions
+			if len(names) > 5 {
+				names = append(slices.Clone(names[:5]), fmt.Sprintf("%d others", len(names)-5))
+			}
+			say("it allows %s on %s", strings.Join(names, ", "), d.Resource)
+			continue
+		}
+		say("it allows %s", inWords(d))
+	}
+	if len(r.Gained) == 0 && !r.NothingNew {
+		say("whether it allows more could not be decided: %s", r.Undecided[0])
+	}
+}
+
+// permissions are what the entry's work needs behind the door, as an identity policy.
+func (e *Entry) permissions() []policy.Statement {
+	s := policy.Statement{Effect: policy.Allow, Action: actions(e.Actions...)}
+	s.Resource.Present = true
+	for _, r := range e.Resources {
+		s.Resource.Values = append(s.Resource.Values, policy.Text{Value: r})
+	}
+	if len(e.Resources) == 0 {
+		s.Resource.Values = []policy.Text{{Value: "*"}}
+	}
+	return []policy.Statement{s}
+}
