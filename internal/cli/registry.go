@@ -172,7 +172,12 @@ declared there are left out.`,
 			if err != nil {
 				return err
 			}
-			return output(e, file, func(w io.Writer) error { return registry.Write(w, registry.Draft(graph, declared, vendors)) })
+			drafted := registry.Draft(graph, declared, vendors)
+			if err := output(e, file, func(w io.Writer) error { return registry.Write(w, drafted) }); err != nil || file == "" {
+				return err
+			}
+			_, err = fmt.Fprintf(e.Stdout, "%s: %s drafted; what a person must say is marked with TODO\n", file, counted(len(drafted.Entries), "entry", "entries"))
+			return err
 		},
 	}
 	registryFlag(c, &paths)

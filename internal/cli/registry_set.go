@@ -334,19 +334,21 @@ func wrapped(words []string) string {
 func newRegistryRemove(e *Env) *cobra.Command {
 	var flags editFlags
 	c := &cobra.Command{
-		Use:   "remove NAME --registry PATH",
-		Short: "Take an entry out of its file",
-		Long: `Remove takes an entry out of its file, with the comments directly above it; the other entries keep every byte. A file in which
+		Use:   "remove NAME… --registry PATH",
+		Short: "Take entries out of their files",
+		Long: `Remove takes entries out of their files, with the comments directly above it; the other entries keep every byte. A file in which
 nothing is left goes. The trust itself stays in AWS until it is removed there: drawbridge reconcile calls it unregistered then.`,
 		Example: `  drawbridge registry remove old-report --registry registry/`,
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			files, kind, err := flags.open(e)
 			if err != nil {
 				return err
 			}
-			if err := files.remove(kind, args[0]); err != nil {
-				return err
+			for _, name := range args {
+				if err := files.remove(kind, name); err != nil {
+					return err
+				}
 			}
 			return files.finish(e, flags.dry)
 		},

@@ -89,6 +89,8 @@ type need struct {
 	caller string
 	entry  *registry.Entry // nil: seen only
 	used   *usage.Crossing // nil: declared only
+	// perhaps is a use by somebody of the caller's account, of whom the record knows no more.
+	perhaps *usage.Crossing
 }
 
 type trust struct {
@@ -123,7 +125,55 @@ func (t *trust) callers() {
 			find(c.Caller).used = c
 		}
 	}
+	t.attribute()
 	slices.SortStableFunc(t.needs, func(a, b need) int { return strings.Compare(a.caller, b.caller) })
+}
+
+// attribute gives what was used by somebody of an account, of whom the record knows no more, to those whom it may have been: the callers of
+// that account that are declared or seen, or else those whom the policy names. Where there is none the account itself goes on coming in.
+func (t *trust) attribute() {
+	for i := 0; i < len(t.needs); i++ {
+		n := t.needs[i]
+		if !arn.IsAccountID(n.caller) || n.entry != nil {
+			continue
+		}
+		named := false
+		for j := range t.needs {
+			if m := &t.needs[j]; arn.Account(m.caller) == n.caller {
+				m.perhaps, named = n.used, true
+			}
+		}
+		if !named {
+			for _, caller := range t.namedOf(n.caller) {
+				t.needs = append(t.needs, need{caller: caller, perhaps: n.used})
+				named = true
+			}
+		}
+		if named {
+			t.needs = slices.Delete(t.needs, i, i+1)
+			i--
+		}
+	}
+}
+
+// namedOf are the principals of an account that the live policy names, none where it trusts the whole account.
+func (t *trust) namedOf(account string) []string {
+	var out []string
+	for i := range t.live.Rules {
+		rule := &t.live.Rules[i]
+		if rule.Effect != policy.Allow {
+			continue
+		}
+		for _, v := range rule.Principals.Values {
+			switch {
+			case v.Form == policy.Everyone || v.Form == policy.AccountForm && v.Account == account:
+				return nil
+			case v.Account == account && !slices.Contains(out, v.Value):
+				out = append(out, v.Value)
+			}
+		}
+	}
+	return out
 }
 
 // propose rewrites the statements that let in callers from elsewhere: each keeps its conditions and is narrowed to the callers that
@@ -146,11 +196,26 @@ func (t *trust) propose() *policy.Document {
 			d.Statements = append(d.Statements, s)
 			continue
 		}
-		if kept, ok := t.narrow(s, i); ok {
-			d.Statements = append(d.Statements, kept)
+		kept, ok := t.narrow(s, i)
+		if !ok {
+			continue
 		}
+		if j := slices.IndexFunc(d.Statements, func(o policy.Statement) bool { return sameStatement(o, kept) }); j >= 0 {
+			t.reasons = append(t.reasons, fmt.Sprintf("statement %d goes: it says what another says", i+1))
+			continue
+		}
+		d.Statements = append(d.Statements, kept)
 	}
 	return &d
+}
+
+// sameStatement reports whether two statements differ in their names at most.
+func sameStatement(a, b policy.Statement) bool {
+	a.Sid, b.Sid = policy.Text{}, policy.Text{}
+	text := func(s policy.Statement) string {
+		return string((&policy.Document{Statements: []policy.Statement{s}}).Canonical())
+	}
+	return text(a) == text(b)
 }
 
 // narrow keeps of a statement's principals those who are needed. An account or everybody becomes the callers by name.
@@ -164,15 +229,17 @@ func (t *trust) narrow(s policy.Statement, at int) (policy.Statement, bool) {
 	for _, v := range s.Principal.Values {
 		compiled := policy.CompilePrincipal(v.Type, v.Value)
 		switch {
-		case v.Type == policy.Service || compiled.Account == t.role.Account:
-			add(v)
-		case v.Type == policy.Federated:
-			if n := t.federated(compiled.Value); n != nil {
-				t.reasons = append(t.reasons, fmt.Sprintf("statement %d keeps %s: %s", at+1, v.Value, n.because()))
+		case v.Type == policy.Federated && !strings.Contains(v.Value, ":saml-provider/"):
+			if needs := t.federated(compiled.Value); len(needs) > 0 {
+				for _, n := range needs {
+					t.reasons = append(t.reasons, fmt.Sprintf("statement %d keeps %s: %s", at+1, n.caller, n.because()))
+				}
 				add(v)
 			} else {
 				t.reasons = append(t.reasons, fmt.Sprintf("statement %d drops %s: nobody declares it, and it was not seen in use", at+1, v.Value))
 			}
+		case v.Type == policy.Service || compiled.Account == t.role.Account:
+			add(v)
 		default:
 			found := false
 			for i := range t.needs {
@@ -197,8 +264,106 @@ func (t *trust) narrow(s policy.Statement, at int) (policy.Statement, bool) {
 		return s, false
 	}
 	s.Principal.Values = kept
-	s.Condition = t.demanded(s, kept, at)
+	s.Condition = t.subjects(t.demanded(s, kept, at), kept, at)
+	s.Action = t.actions(s.Action, kept, at)
 	return s, true
+}
+
+// actions are the one that assumes the role, where a statement allows more by a wildcard. Passing tags and a source identity stay allowed
+// where they are allowed by name.
+func (t *trust) actions(e policy.Element, kept []policy.PrincipalValue, at int) policy.Element {
+	if e.Not || !slices.ContainsFunc(e.Values, func(v policy.Text) bool { return strings.ContainsAny(v.Value, "*?") }) {
+		return e
+	}
+	assume := ""
+	for _, v := range kept {
+		action := "sts:AssumeRole"
+		if v.Type == policy.Federated {
+			action = "sts:AssumeRoleWithWebIdentity"
+			if strings.Contains(v.Value, ":saml-provider/") {
+				action = "sts:AssumeRoleWithSAML"
+			}
+		}
+		if assume != "" && assume != action {
+			return e // two kinds of callers: which of them needs which action is not for a guess
+		}
+		assume = action
+	}
+	out := policy.Element{Present: true, Values: []policy.Text{{Value: assume}}}
+	var was []string
+	for _, v := range e.Values {
+		was = append(was, v.Value)
+		if !strings.ContainsAny(v.Value, "*?") && !strings.EqualFold(v.Value, assume) {
+			out.Values = append(out.Values, policy.Text{Value: v.Value})
+		}
+	}
+	t.reasons = append(t.reasons, fmt.Sprintf("statement %d allows %s instead of %s; who passes tags or a source identity needs sts:TagSession or sts:SetSourceIdentity by name",
+		at+1, assume, strings.Join(was, ", ")))
+	return out
+}
+
+// subjects demands of the one provider of a statement the audience and the subjects that entries declare and that were seen.
+func (t *trust) subjects(conditions []policy.Condition, kept []policy.PrincipalValue, at int) []policy.Condition {
+	if len(kept) != 1 || kept[0].Type != policy.Federated || strings.Contains(kept[0].Value, ":saml-provider/") {
+		return conditions
+	}
+	host := eval.IssuerHost(policy.CompilePrincipal(kept[0].Type, kept[0].Value).Value)
+	var subjects, audiences []string
+	add := func(list []string, v string) []string {
+		if v == "" || slices.ContainsFunc(list, func(have string) bool { return arn.MatchGlob(have, v) }) {
+			return list
+		}
+		return append(list, v)
+	}
+	for _, n := range t.federated(kept[0].Value) { // the declared come first: what was seen is among them, if all is well
+		if n.entry == nil || n.entry.From.OIDC == nil {
+			continue
+		}
+		o := n.entry.From.OIDC
+		if o.Claims["sub"] == "" || len(o.Claims) > 1 {
+			return conditions // it declares another claim than the subject
+		}
+		subjects, audiences = add(subjects, o.Claims["sub"]), add(audiences, o.Audience)
+	}
+	for _, n := range t.federated(kept[0].Value) {
+		if n.used != nil {
+			subject, ok := strings.CutPrefix(n.caller, "oidc:"+host+":")
+			if !ok {
+				return conditions // seen, and not who it was
+			}
+			subjects = add(subjects, subject)
+		}
+	}
+	out := slices.Clone(conditions)
+	out = replaceTest(out, host+":sub", subjects)
+	out = replaceTest(out, host+":aud", audiences)
+	if !slices.EqualFunc(out, conditions, sameCondition) {
+		t.reasons = append(t.reasons, fmt.Sprintf("statement %d demands the subject %s of %s", at+1, strings.Join(subjects, " or "), host))
+	}
+	return out
+}
+
+func sameCondition(a, b policy.Condition) bool {
+	return a.Operator.Value == b.Operator.Value && a.Key.Value == b.Key.Value && slices.EqualFunc(a.Values, b.Values, func(x, y policy.Text) bool { return x.Value == y.Value })
+}
+
+// replaceTest sets the test of a key to some values; without values the tests stay as they are.
+func replaceTest(conditions []policy.Condition, key string, values []string) []policy.Condition {
+	if len(values) == 0 {
+		return conditions
+	}
+	test := policy.Condition{Operator: policy.Text{Value: "StringEquals"}, Key: policy.Text{Value: key}}
+	for _, v := range values {
+		if strings.ContainsAny(v, "*?") {
+			test.Operator.Value = "StringLike"
+		}
+		test.Values = append(test.Values, policy.Text{Value: v})
+	}
+	is := func(c policy.Condition) bool { return strings.EqualFold(c.Key.Value, key) }
+	if i := slices.IndexFunc(conditions, is); i >= 0 && sameCondition(conditions[i], test) {
+		return conditions
+	}
+	return append(slices.DeleteFunc(slices.Clone(conditions), is), test)
 }
 
 // lets reports whether a principal of the policy names a caller, or its account, or everybody.
@@ -216,14 +381,15 @@ func lets(v *policy.CompiledPrincipal, caller string) bool {
 	return v.Value == caller
 }
 
-// federated is the need of a subject of a provider, nil where there is none.
-func (t *trust) federated(provider string) *need {
+// federated are the needs of a provider's subjects.
+func (t *trust) federated(provider string) []*need {
+	var out []*need
 	for i := range t.needs {
 		if c := t.needs[i].caller; c == provider || strings.HasPrefix(c, "oidc:"+eval.IssuerHost(provider)+":") {
-			return &t.needs[i]
+			out = append(out, &t.needs[i])
 		}
 	}
-	return nil
+	return out
 }
 
 // demanded adds the conditions that the entries of all kept callers demand alike and the statement does not.
@@ -265,6 +431,9 @@ func (n *need) because() string {
 	}
 	if n.used != nil {
 		parts = append(parts, fmt.Sprintf("used %d times, last on %s", n.used.Count, n.used.Last.Format(time.DateOnly)))
+	}
+	if n.perhaps != nil {
+		parts = append(parts, fmt.Sprintf("somebody of account %s used it %d times, last on %s", n.perhaps.Caller, n.perhaps.Count, n.perhaps.Last.Format(time.DateOnly)))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -50,6 +50,20 @@ func entry(source, conditions string) *registry.Registry {
 	return r
 }
 
+const (
+	issuer = "token.actions.githubusercontent.com"
+	github = "arn:aws:iam::444455556666:oidc-provider/" + issuer
+)
+
+func subject(sub string) *registry.Registry {
+	r, problems := registry.Parse("r.yaml", []byte("apiVersion: drawbridge/v1\nkind: Trust\nmetadata: {name: e, owner: o}\nspec:\n  purpose: p\n"+
+		"  from: {oidc: {issuer: 'https://"+issuer+"', audience: sts.amazonaws.com, claims: {sub: '"+sub+"'}}}\n  to: {role: '"+role+"'}\n  expires: 2027-01-01\n"))
+	if len(problems) > 0 {
+		panic(problems[0])
+	}
+	return r
+}
+
 func propose(t *testing.T, trust string, in Inputs) (*Proposal, error) {
 	t.Helper()
 	in.Graph, in.Now = graphOf(t, trust), today
@@ -83,6 +97,42 @@ func TestTrust(t *testing.T) {
 		},
 		"a statement that nobody needs goes": {
 			`[{"Effect":"Allow","Principal":{"AWS":"` + old + `"},"Action":"sts:AssumeRole"},{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			Inputs{Usage: seen(ci)},
+		},
+		"somebody of an account may be the one who is declared": {
+			`[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			Inputs{Registry: entry(ci, ""), Usage: seen("111122223333")},
+		},
+		"somebody of an account may be each of those whom the policy names": {
+			`[{"Effect":"Allow","Principal":{"AWS":["` + ci + `","` + ci + `-2","` + old + `"]},"Action":"sts:AssumeRole"}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":["` + ci + `","` + ci + `-2"]},"Action":"sts:AssumeRole"}]`,
+			Inputs{Usage: seen("111122223333")},
+		},
+		"a statement that comes to say what another says goes": {
+			`[{"Sid":"A","Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"},{"Sid":"B","Effect":"Allow","Principal":{"AWS":["` + ci + `","` + old + `"]},"Action":"sts:AssumeRole"}]`,
+			`[{"Sid":"A","Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
+			Inputs{Usage: seen(ci)},
+		},
+		"a wildcard becomes the action that assumes the role": {
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":["sts:*","sts:TagSession"]}]`,
+			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":["sts:AssumeRole","sts:TagSession"]}]`,
+			Inputs{Usage: seen(ci)},
+		},
+		"subjects are those that are declared and those that were seen": {
+			`[{"Effect":"Allow","Principal":{"Federated":"` + github + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"` + issuer + `:aud":"sts.amazonaws.com"}}}]`,
+			`[{"Effect":"Allow","Principal":{"Federated":"` + github + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"` + issuer + `:aud":"sts.amazonaws.com"},` +
+				`"StringLike":{"` + issuer + `:sub":["repo:acme/web:*","repo:acme/api:pull_request"]}}}]`,
+			Inputs{Registry: subject("repo:acme/web:*"), Usage: seen("oidc:"+issuer+":repo:acme/web:ref:refs/heads/main", "oidc:"+issuer+":repo:acme/api:pull_request")},
+		},
+		"a set operator that is true without a claim goes": {
+			`[{"Effect":"Allow","Principal":{"Federated":"` + github + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"ForAllValues:StringEquals":{"` + issuer + `:sub":"repo:acme/web:x"}}}]`,
+			`[{"Effect":"Allow","Principal":{"Federated":"` + github + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"` + issuer + `:aud":"sts.amazonaws.com","` + issuer + `:sub":"repo:acme/web:x"}}}]`,
+			Inputs{Registry: subject("repo:acme/web:x")},
+		},
+		"a provider of which nobody needs anything goes": {
+			`[{"Effect":"Allow","Principal":{"Federated":"` + github + `"},"Action":"sts:AssumeRoleWithWebIdentity"},{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
 			`[{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}]`,
 			Inputs{Usage: seen(ci)},
 		},
