@@ -153,14 +153,18 @@ func (d *drafter) vendor(entry *Entry, e *access.Edge) {
 	}
 }
 
-// name is readable, unique and the same in each run: who, to, what.
+// name is readable, unique and the same in each run: who, of which account, to what, in which account.
 func (d *drafter) name(e *access.Edge) string {
-	base := slug(lastOf(e.Grantee.ID)) + "-to-" + slug(lastOf(e.Target.ARN))
-	if e.Grantee.Account != "" {
-		base = slug(lastOf(e.Grantee.ID)) + "-" + e.Grantee.Account + "-to-" + slug(lastOf(e.Target.ARN))
+	who := slug(lastOf(e.Grantee.ID))
+	switch home := d.home(e.Grantee.Account); {
+	case e.Grantee.Kind == access.WholeAccount && home != "":
+		who = home
+	case home != "":
+		who += "-" + home
 	}
-	if e.Target.Account != "" {
-		base += "-" + e.Target.Account
+	base := who + "-to-" + slug(lastOf(e.Target.ARN))
+	if home := d.home(e.Target.Account); home != "" {
+		base += "-" + home
 	}
 	name := base
 	for n := 2; d.taken[name]; n++ {
@@ -170,12 +174,25 @@ func (d *drafter) name(e *access.Edge) string {
 	return name
 }
 
+// home is the name of an account, or its id where it has none.
+func (d *drafter) home(id string) string {
+	if a, ok := d.g.Org.Account(id); ok && slug(a.Name) != "" {
+		return slug(a.Name)
+	}
+	return id
+}
+
 // lastOf is the last part of an ARN or host that reads like a name.
 func lastOf(id string) string {
 	if a, err := arn.Parse(id); err == nil {
 		id = a.Resource
 	}
-	return id[strings.LastIndexAny(id, "/:")+1:]
+	name := id[strings.LastIndexAny(id, "/:")+1:]
+	if len(name) == len("01234567-89ab-cdef-0123-456789abcdef") && name[8] == '-' && name[13] == '-' { // the id of a key says nothing: its kind does
+		kind, _, _ := strings.Cut(id, "/")
+		return kind + "-" + name[:8]
+	}
+	return name
 }
 
 // slug keeps letters, digits and hyphens.
