@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -8,17 +9,28 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the program callable from the transcripts as "drawbridge".
+// TestMain makes the program callable from the transcripts as "drawbridge", and what plays the AWS CLI as "aws".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"drawbridge": func() {
 			os.Exit(Run(&Env{
 				Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
-				Now: func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) },
+				Now: func() time.Time {
+					if at, err := time.Parse(time.RFC3339, os.Getenv("TEST_NOW")); err == nil {
+						return at
+					}
+					return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+				},
 				// A transcript has no terminal; the variables play one.
 				StdoutTerminal: os.Getenv("STDOUT_TERMINAL") != "",
 				StderrTerminal: os.Getenv("STDERR_TERMINAL") != "",
 			}, os.Args[1:]))
+		},
+		"aws": func() {
+			if err := playAWS(os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, "aws:", err)
+				os.Exit(254)
+			}
 		},
 	})
 }
