@@ -402,7 +402,11 @@ func (m *maker) compare(i *Item, e *registry.Entry) {
 		if !slices.Contains(old.What, target) {
 			continue
 		}
-		policies(old.Basis.Policies[target], i.Basis.Policies[target], "the policy that lets in, of "+target, say)
+		what := "the policy of " + target
+		if strings.Contains(target, ":role/") {
+			what = "the trust policy of " + target
+		}
+		policies(old.Basis.Policies[target], i.Basis.Policies[target], what, say)
 		if was, read := old.Basis.LetsIn[target]; read && i.Basis.LetsIn[target] != nil {
 			lists(was, i.Basis.LetsIn[target], target+" lets in %s", target+" no longer lets in %s")
 		}
@@ -441,7 +445,7 @@ func (m *maker) compare(i *Item, e *registry.Entry) {
 	for n := range i.Unused {
 		u := &i.Unused[n]
 		if o := slices.IndexFunc(old.Unused, func(x Unused) bool { return x.Role == u.Role }); o >= 0 && old.Unused[o].Granted != u.Granted {
-			say("%s is granted %d actions, and was %d", u.Role, u.Granted, old.Unused[o].Granted)
+			say("%s is granted %s, and it was %s", u.Role, plural(u.Granted, "action"), plural(old.Unused[o].Granted, "action"))
 		}
 	}
 	m.since(i, m.Since.Opened, say)
