@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,26 +21,54 @@ import (
 )
 
 func newReview(e *Env) *cobra.Command {
+	var now nowFlag
+	var by string
 	c := &cobra.Command{
-		Use:   "review",
-		Short: "Review the entries that are due: open a campaign, decide, report",
+		Use:   "review [FILE --as NAME]",
+		Short: "Review the entries that are due: open a campaign, decide, report, carry out",
+		Long: `Review goes through the items of a campaign in the terminal, one by one, with single keys: k keep, n narrow, r remove, s skip, b back,
+? help, q quit. Each decision asks for a reason and is saved at once; several people may decide at the same time.
+
+A campaign is opened by review start, decided here or by review decide, shown by review report, and carried out by review apply.`,
+		Example: `  drawbridge review start snapshot --registry registry/ --usage recorded-use.json --id 2026-q4 -o review.json
+  drawbridge review review.json --as ben@example.com
+  drawbridge review report review.json --format html -o review.html
+  drawbridge review apply review.json --registry registry/ --dry-run`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			at, given, err := now.value(e)
+			if err != nil {
+				return err
+			}
+			clock := e.Now
+			if given {
+				clock = func() time.Time { return at }
+			}
+			return e.reviewInTerminal(args[0], by, clock)
+		},
 	}
-	c.AddCommand(newReviewStart(e), newReviewDecide(e), newReviewReport(e))
+	c.Flags().StringVar(&by, "as", "", "`NAME` of the reviewer")
+	now.register(c)
+	c.AddCommand(newReviewStart(e), newReviewDecide(e), newReviewReport(e), newReviewApply(e))
 	return c
 }
 
 func newReviewStart(e *Env) *cobra.Command {
 	var now nowFlag
 	var paths []string
-	var used, file, id string
+	var used, file, id, since string
 	var days int
 	var scope review.Scope
 	c := &cobra.Command{
 		Use:   "start PATH --registry PATH -o FILE",
 		Short: "Open a campaign over the entries that are due",
 		Long: `Start writes a campaign: an item of every entry that is due by its own rhythm, with what a reviewer must know: who and what, how the
-trusts stand to the entry, when each caller came last, open findings. PATH is an input as scan takes it.`,
-		Example: `  drawbridge review start snapshot --registry registry/ --usage recorded-use.json --id 2026-q4 -o review.json
+trusts stand to the entry, when each caller came last, what is granted and was never used, open findings, paths to critical things behind
+the trust, and with --since what changed since the campaign of the last review. PATH is an input as scan takes it.`,
+		Example: `  drawbridge review start snapshot --registry registry/ --usage recorded-use.json --id 2026-q4 --since 2026-q3.json -o 2026-q4.json
   drawbridge review start snapshot --registry registry/ --vendor Watchtower --all -o watchtower.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -60,6 +89,11 @@ trusts stand to the entry, when each caller came last, open findings. PATH is an
 			if err != nil {
 				return err
 			}
+			if since != "" {
+				if m.Since, err = openCampaign(since); err != nil {
+					return err
+				}
+			}
 			if id == "" {
 				id = at.Format(time.DateOnly)
 			}
@@ -75,6 +109,7 @@ trusts stand to the entry, when each caller came last, open findings. PATH is an
 	f := c.Flags()
 	f.StringVar(&used, "usage", "", "a record of use that 'drawbridge usage import' wrote (`FILE`)")
 	f.StringVarP(&file, "output", "o", "", "the campaign's `FILE`")
+	f.StringVar(&since, "since", "", "the campaign of the last review, to tell what changed (`FILE`)")
 	f.StringVar(&id, "id", "", "`NAME` of the campaign; default: the day")
 	f.IntVar(&days, "days", 14, "`DAYS` until the deadline")
 	f.StringVar(&scope.Vendor, "vendor", "", "only entries of this `VENDOR`")
@@ -103,9 +138,10 @@ func (e *Env) reviewMaterial(input string, paths []string, used string, at time.
 	if err != nil {
 		return nil, err
 	}
-	findings := rule.Run(catalog.Rules(), &rule.Input{Graph: graph, Org: graph.Org, Registry: declared, Usage: facts, Now: at})
+	rules := catalog.Rules()
+	findings := rule.Run(rules, &rule.Input{Graph: graph, Org: graph.Org, Registry: declared, Usage: facts, Now: at})
 	items := registry.Reconcile(graph, declared, registry.Options{Now: at, Engine: ref.Engine()})
-	return &review.Material{Registry: declared, Items: items, Usage: facts, Findings: findings, Now: at}, nil
+	return &review.Material{Graph: graph, Registry: declared, Items: items, Usage: facts, Findings: findings, Rules: rules, Now: at}, nil
 }
 
 func newReviewDecide(e *Env) *cobra.Command {
@@ -123,28 +159,18 @@ spoken, and one of them is not the owner; where they disagree, the stricter coun
 			if err != nil {
 				return err
 			}
-			campaign, err := openCampaign(args[0])
+			var campaign *review.Campaign
+			err = updateCampaign(args[0], func(c *review.Campaign) error {
+				campaign = c
+				c.Expire(at)
+				return c.Decide(args[1], review.Decision{By: by, Verdict: review.Verdict(args[2]), Reason: reason, At: at})
+			})
 			if err != nil {
 				return err
 			}
-			read := campaign.Revision
-			if err := campaign.Decide(args[1], review.Decision{By: by, Verdict: review.Verdict(args[2]), Reason: reason, At: at}); err != nil {
-				return err
-			}
-			// Somebody else may have decided since the file was read.
-			if latest, err := openCampaign(args[0]); err != nil || latest.Revision != read {
-				return fmt.Errorf("%s was changed by somebody else: decide again", args[0])
-			}
-			if err := writeCampaign(args[0], campaign); err != nil {
-				return err
-			}
-			for i := range campaign.Items {
-				if item := &campaign.Items[i]; item.Entry == args[1] {
-					w := &textWriter{}
-					w.decided(item)
-					_, err = io.WriteString(e.Stdout, w.String())
-				}
-			}
+			w := &textWriter{}
+			w.decided(campaign.Item(args[1]))
+			_, err = io.WriteString(e.Stdout, w.String())
 			return err
 		},
 	}
@@ -171,8 +197,8 @@ func newReviewReport(e *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show a campaign: what is undecided first",
-		Long: `Report shows a campaign, what is undecided first. What was not decided at the deadline is escalated. The exit status is 1 while
-anything is not decided.`,
+		Long: `Report shows a campaign, what is undecided first. What was not decided at the deadline is escalated, and quarantined after the time that
+its entry gives. The exit status is 1 while anything is not decided.`,
 		Example: `  drawbridge review report review.json
   drawbridge review report review.json --format html -o review.html`,
 		Args: cobra.ExactArgs(1),
@@ -213,10 +239,8 @@ anything is not decided.`,
 			if err := output(e, file, write); err != nil {
 				return err
 			}
-			for i := range campaign.Items {
-				if campaign.Items[i].State != review.Decided {
-					return errUnwanted
-				}
+			if len(campaign.Open()) > 0 {
+				return errUnwanted
 			}
 			return nil
 		},
@@ -233,62 +257,137 @@ func (w *textWriter) campaign(c *review.Campaign) {
 	w.line("%s", strings.Join(c.Counts(), ", "))
 	for _, item := range c.Order() {
 		w.line("")
-		state := string(item.State)
-		if o := item.Outcome(); o != "" {
-			state = string(o)
-		}
-		w.line("%s  %s", strings.ToUpper(state), item.Entry)
-		w.line("  purpose   %s (owner %s)", item.Purpose, item.Owner)
-		w.line("  who       %s", strings.Join(item.Who, ", "))
-		w.line("  what      %s", strings.Join(item.What, ", "))
-		for _, s := range item.Stands {
-			w.line("  stands    %s", s)
-		}
-		for _, who := range item.Who {
-			last := item.LastUsed[who]
-			if last == "" {
-				last = "no use recorded"
-			}
-			w.line("  last use  %s: %s", who, last)
-		}
-		w.line("            %s", item.Evidence)
-		for _, f := range item.Findings {
-			w.line("  finding   %s", f)
+		w.line("%s  %s", strings.ToUpper(item.Word()), item.Entry)
+		for _, f := range itemFields(c, item) {
+			w.line("  %-9s %s", f.name, f.text)
 		}
 		for _, d := range item.Decisions {
-			w.line("  decision  %s: %s, %s (%s)", d.By, d.Verdict, d.Reason, d.At.Format(time.DateOnly))
+			w.line("  %-9s %s: %s, %s (%s)", "decision", d.By, d.Verdict, d.Reason, d.At.Format(time.DateOnly))
 		}
-		if waits := item.Waits(); waits != "" {
-			w.line("  waits for %s", waits)
+		if standing := c.Standing(item); standing != "" {
+			w.line("  %s", standing)
+		}
+		if item.Applied != "" {
+			w.line("  %-9s %s", "applied", item.Applied)
 		}
 		for _, next := range item.Next() {
-			w.line("  next      %s", next)
+			w.line("  %-9s %s", "next", next)
 		}
 	}
 }
 
-// openCampaign reads a campaign.
+// itemField is a line of an item: what it is about, "" where it goes on, and the text.
+type itemField struct{ name, text string }
+
+// itemFields is what a reviewer must know of an item.
+func itemFields(c *review.Campaign, item *review.Item) []itemField {
+	var out []itemField
+	add := func(name, text string) {
+		if text != "" {
+			out = append(out, itemField{name, text})
+		}
+	}
+	add("purpose", item.Purpose+" (owner "+item.Owner+")")
+	for _, who := range item.Who {
+		add("who", who)
+	}
+	for _, what := range item.What {
+		add("what", what)
+	}
+	terms := "ends " + item.Expires
+	if item.Expires == "" {
+		terms = "never ends"
+	}
+	if item.Session != "" {
+		terms += ", sessions up to " + item.Session
+	}
+	if item.Vendor != "" {
+		terms += ", vendor " + item.Vendor
+	}
+	add("terms", terms)
+	for _, s := range item.Stands {
+		add("stands", s)
+	}
+	for _, u := range item.Uses() {
+		when := u.When
+		if when == "" {
+			when = "no use recorded"
+		}
+		add("last use", u.Who+": "+when)
+	}
+	out = append(out, itemField{"", item.Evidence})
+	for _, g := range item.UnusedWords() {
+		add("granted", g.Role+" "+g.Summary)
+		for _, line := range g.Lines {
+			out = append(out, itemField{"", line})
+		}
+	}
+	for _, p := range item.Paths {
+		add("path", p.Words())
+	}
+	if item.MorePaths > 0 {
+		out = append(out, itemField{"", fmt.Sprintf("and %d more", item.MorePaths)})
+	}
+	for _, f := range item.Findings {
+		add("finding", f.Words())
+	}
+	add("changes", item.ChangesSince)
+	for _, change := range item.Changes {
+		out = append(out, itemField{"", change})
+	}
+	if len(item.Changes) == 0 && c.Since != "" {
+		out = append(out, itemField{"", "none"})
+	}
+	return out
+}
+
+// readCampaign reads a campaign's text.
+func readCampaign(file string, data []byte) (*review.Campaign, error) {
+	var c review.Campaign
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	switch {
+	case c.ID == "" || c.Revision == 0:
+		return nil, fmt.Errorf("%s: %w", file, errors.New("no campaign: it has no id, or no revision"))
+	case c.Version != review.Version:
+		return nil, fmt.Errorf("%s: a campaign of version %d, and this program knows version %d", file, c.Version, review.Version)
+	}
+	return &c, nil
+}
+
 func openCampaign(file string) (*review.Campaign, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("opening the campaign: %w", err)
 	}
-	var c review.Campaign
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if c.ID == "" || c.Revision == 0 {
-		return nil, fmt.Errorf("%s: %w", file, errors.New("no campaign: it has no id, or no revision"))
-	}
-	return &c, nil
+	return readCampaign(file, data)
+}
+
+// updateCampaign changes a campaign in its file. Whoever else does waits, and reads what this one wrote.
+func updateCampaign(file string, do func(*review.Campaign) error) error {
+	return change(file, func(old []byte) ([]byte, error) {
+		c, err := readCampaign(file, old)
+		if err != nil {
+			return nil, err
+		}
+		read := c.Revision
+		if err := do(c); err != nil || c.Revision == read {
+			return nil, err
+		}
+		return marshalCampaign(c)
+	})
 }
 
 func marshalCampaign(c *review.Campaign) ([]byte, error) {
-	out, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(c); err != nil {
 		return nil, fmt.Errorf("writing the campaign: %w", err)
 	}
-	return append(out, '\n'), nil
+	return out.Bytes(), nil
 }
 
 func writeCampaign(file string, c *review.Campaign) error {
@@ -298,6 +397,112 @@ func writeCampaign(file string, c *review.Campaign) error {
 	}
 	if err := replace(file, out); err != nil {
 		return fmt.Errorf("writing the campaign: %w", err)
+	}
+	return nil
+}
+
+func newReviewApply(e *Env) *cobra.Command {
+	var now nowFlag
+	var paths []string
+	var ticket string
+	var dry bool
+	c := &cobra.Command{
+		Use:   "apply FILE --registry PATH",
+		Short: "Write the decisions of a campaign to the registry",
+		Long: `Apply carries out what was decided and was not carried out yet. Keep writes the day of the review and its people into the entry; remove
+ends the entry today; narrow sets --ticket where it is given. What has to be done in AWS is named as commands and not done. Entries are
+edited in place, as registry set does; the campaign notes what was carried out.
+
+A decision to keep is not written to an entry that is wider now than what was reviewed. The exit status is 1 where something of what was
+decided could not be carried out.`,
+		Example: `  drawbridge review apply review.json --registry registry/ --dry-run
+  drawbridge review apply review.json --registry registry/ --ticket SEC-1300`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			at, _, err := now.value(e)
+			if err != nil {
+				return err
+			}
+			if len(paths) == 0 {
+				return usagef("--registry is missing: where are the entries?")
+			}
+			files, err := openRegistryFiles(paths, registry.CheckOptions{Now: at})
+			if err != nil {
+				return err
+			}
+			var steps []review.Step
+			err = updateCampaign(args[0], func(c *review.Campaign) error {
+				c.Expire(at)
+				r, _ := files.read(files.old)
+				steps = c.Steps(r, ticket, at)
+				for i := range steps {
+					if s := &steps[i]; s.Problem == nil {
+						s.Problem = files.edit(registry.TrustKind, s.Entry, s.Changes...)
+					}
+				}
+				if worse := files.worse(); len(worse) > 0 {
+					for _, p := range worse {
+						fmt.Fprintf(e.Stderr, "%v\n", p)
+					}
+					return fmt.Errorf("%s would come of it: nothing was written", counted(len(worse), "error", "errors"))
+				}
+				if _, err := io.WriteString(e.Stdout, files.diff()); err != nil {
+					return fmt.Errorf("%w: %w", errOutput, err)
+				}
+				if dry {
+					return errDry
+				}
+				if err := files.write(); err != nil {
+					return err
+				}
+				for i := range steps {
+					c.Apply(&steps[i], at)
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, errDry) {
+				return err
+			}
+			return e.applied(steps)
+		},
+	}
+	registryFlag(c, &paths)
+	c.Flags().StringVar(&ticket, "ticket", "", "the `TICKET` of what is to be narrowed, written to those entries")
+	c.Flags().BoolVar(&dry, "dry-run", false, "show what would be written and write nothing")
+	now.register(c)
+	return c
+}
+
+// errDry ends a change of which nothing is to be written.
+var errDry = errors.New("nothing is to be written")
+
+// applied says what was done of each step, and what is left for people.
+func (e *Env) applied(steps []review.Step) error {
+	w := &textWriter{}
+	failed := false
+	for _, s := range steps {
+		if s.Problem != nil {
+			failed = true
+			fmt.Fprintf(e.Stderr, "drawbridge: %s: %v\n", s.Entry, s.Problem)
+			continue
+		}
+		word := string(s.Outcome)
+		if word == "" {
+			word = string(review.Quarantined)
+		}
+		w.line("%s  %s: %s", strings.ToUpper(word), s.Entry, s.Words)
+		for _, next := range s.Commands {
+			w.line("  next: %s", next)
+		}
+	}
+	if len(steps) == 0 {
+		w.line("nothing is left to carry out")
+	}
+	if _, err := io.WriteString(e.Stdout, w.String()); err != nil {
+		return fmt.Errorf("%w: %w", errOutput, err)
+	}
+	if failed {
+		return errUnwanted
 	}
 	return nil
 }

@@ -1,20 +1,25 @@
 package review
 
 import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
 	"encoding/csv"
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
-// controls are the control objectives that a review of cross-account trusts is evidence for.
-var controls = "OWASP NHI Top 10: NHI1, NHI5; NIST SP 800-53: AC-2, AC-6(7), CA-7; CSF 2.0: PR.AA-05, ID.AM-03"
+//go:embed page.html
+var pageText string
 
-// Order puts what is not decided first, then the strict decisions.
+//go:embed page.css
+var pageCSS string
+
+// Order puts what is not decided first, quarantined before escalated before open, then the strict decisions.
 func (c *Campaign) Order() []*Item {
 	var items []*Item
 	for i := range c.Items {
@@ -22,38 +27,164 @@ func (c *Campaign) Order() []*Item {
 	}
 	rank := func(i *Item) int {
 		if i.State != Decided {
-			return -1
+			return slices.Index([]State{Quarantined, Escalated, Open}, i.State)
 		}
-		return len(Verdicts) - slices.Index(Verdicts, i.Outcome())
+		return 3 + len(Verdicts) - slices.Index(Verdicts, i.Outcome())
 	}
 	slices.SortStableFunc(items, func(a, b *Item) int { return rank(a) - rank(b) })
 	return items
 }
 
-// uses says for each caller when it came last, in order of the callers.
-func (i *Item) uses() []string {
-	var out []string
-	for _, who := range slices.Sorted(maps.Keys(i.LastUsed)) {
-		when := i.LastUsed[who]
-		if when == "" {
-			when = "no use recorded"
+// Word is the state of an item in one word: its outcome where it is decided.
+func (i *Item) Word() string {
+	if o := i.Outcome(); o != "" {
+		return string(o)
+	}
+	return string(i.State)
+}
+
+// Standing says in a sentence what an item that is not decided waits for, and what happens otherwise; "" where it is decided.
+func (c *Campaign) Standing(i *Item) string {
+	if i.State == Decided {
+		return ""
+	}
+	out := "waits for " + i.Waits()
+	to := "nobody: the entry names neither review.escalate nor approvers"
+	if len(i.Escalate) > 0 {
+		to = strings.Join(i.Escalate, ", ")
+	}
+	switch quarantine := i.QuarantineDay(c); {
+	case i.State == Quarantined:
+		out += "; escalated to " + to + " on " + day(c.Deadline) + ", quarantined since " + day(quarantine)
+	case i.State == Escalated:
+		out += "; escalated to " + to + " on " + day(c.Deadline)
+		if !quarantine.IsZero() {
+			out += ", to be quarantined on " + day(quarantine)
 		}
-		out = append(out, who+": "+when)
 	}
 	return out
+}
+
+// Use is when a caller came last.
+type Use struct{ Who, When string }
+
+// Uses says for each caller when it came last, "" where no use is recorded, in the order of the entry.
+func (i *Item) Uses() []Use {
+	var out []Use
+	for _, who := range i.Who {
+		out = append(out, Use{who, i.LastUsed[who]})
+	}
+	return out
+}
+
+// Grant is what a role is granted and not used, in words.
+type Grant struct {
+	Role, Summary string
+	Lines         []string
+}
+
+// UnusedWords says in words what is granted and not used.
+func (i *Item) UnusedWords() []Grant {
+	var out []Grant
+	for _, u := range i.Unused {
+		g := Grant{Role: u.Role, Summary: "is granted " + plural(u.Granted, "action")}
+		if u.Unknown == "" || u.Used > 0 {
+			g.Summary += fmt.Sprintf(", %d of them recorded", u.Used)
+		}
+		list := func(what string, names []string, more int) {
+			if len(names) == 0 {
+				return
+			}
+			line := what + ": " + strings.Join(names, ", ")
+			if more > 0 {
+				line += fmt.Sprintf(" and %d more", more)
+			}
+			g.Lines = append(g.Lines, line)
+		}
+		list("services that it did not call, with their granted actions", u.Services, u.MoreServices)
+		list("actions that it did not call, of services that it did", u.Actions, u.MoreActions)
+		if u.Unknown != "" {
+			g.Lines = append(g.Lines, "not judged: "+u.Unknown)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Words is a finding in one line.
+func (f Finding) Words() string { return f.Severity + " " + f.Rule + ": " + f.Reason }
+
+// Words is a way in one line.
+func (w Way) Words() string {
+	out := w.Why
+	if w.Possible {
+		out += " (if conditions are met)"
+	}
+	return out + ": " + strings.Join(w.Steps, " → ")
+}
+
+func words[T interface{ Words() string }](list []T) []string {
+	var out []string
+	for _, v := range list {
+		out = append(out, v.Words())
+	}
+	return out
+}
+
+// controls are those that the item's findings are mapped to, sorted.
+func (i *Item) controls() []string {
+	var out []string
+	for _, f := range i.Findings {
+		out = append(out, f.Controls...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // WriteCSV writes an item a line, for auditors who sort.
 func (c *Campaign) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	rows := [][]string{{"campaign", "entry", "owner", "purpose", "who", "what", "expires", "state", "outcome", "decisions", "stands", "last used", "evidence", "findings", "controls"}}
+	rows := [][]string{{"campaign", "entry", "owner", "vendor", "purpose", "who", "what", "session", "expires", "last review", "state", "outcome", "decided by", "decided on",
+		"decisions", "waits for", "carried out", "in AWS", "last used", "evidence", "granted and not used", "paths", "findings", "changes", "controls of the findings", "controls of the review"}}
+	var evidence []string
+	for _, k := range Controls {
+		evidence = append(evidence, k.Framework+" "+k.ID)
+	}
 	for _, i := range c.Order() {
-		rows = append(rows, []string{c.ID, i.Entry, i.Owner, i.Purpose, strings.Join(i.Who, "\n"), strings.Join(i.What, "\n"), i.Expires, string(i.State), string(i.Outcome()),
-			strings.Join(i.said(), "\n"), strings.Join(i.Stands, "\n"), strings.Join(i.uses(), "\n"), i.Evidence, strings.Join(i.Findings, "\n"), controls})
+		var uses, unused, by []string
+		for _, u := range i.Uses() {
+			when := u.When
+			if when == "" {
+				when = "no use recorded"
+			}
+			uses = append(uses, u.Who+": "+when)
+		}
+		for _, g := range i.UnusedWords() {
+			unused = append(unused, g.Role+" "+g.Summary)
+			unused = append(unused, g.Lines...)
+		}
+		for _, d := range i.Decisions {
+			by = append(by, d.By)
+		}
+		paths := words(i.Paths)
+		if i.MorePaths > 0 {
+			paths = append(paths, fmt.Sprintf("and %d more", i.MorePaths))
+		}
+		lines := func(list []string) string { return strings.Join(list, "\n") }
+		rows = append(rows, []string{c.ID, i.Entry, i.Owner, i.Vendor, i.Purpose, lines(i.Who), lines(i.What), i.Session, i.Expires, i.LastReview, string(i.State),
+			string(i.Outcome()), lines(by), i.DecidedOn(), lines(i.said()), c.Standing(i), i.Applied, lines(i.Stands), lines(uses), i.Evidence, lines(unused), lines(paths),
+			lines(words(i.Findings)), lines(append([]string{i.ChangesSince}, i.Changes...)), lines(i.controls()), lines(evidence)})
 	}
 	for _, row := range rows {
 		for n := range row {
-			if row[n] != "" && strings.ContainsRune("=+-@", rune(row[n][0])) {
+			if row[n] != "" && strings.ContainsRune("=+-@\t\r", rune(row[n][0])) {
 				row[n] = "'" + row[n] // a spreadsheet would take it for a formula
 			}
 		}
@@ -74,22 +205,58 @@ func (i *Item) said() []string {
 	return out
 }
 
-// WriteHTML writes a page that stands alone, for auditors who read.
+// DecidedOn is the day of the last decision of a decided item, "" for others.
+func (i *Item) DecidedOn() string {
+	if i.State != Decided {
+		return ""
+	}
+	return day(i.Decisions[len(i.Decisions)-1].At)
+}
+
+// Anchor is the item's place on the page.
+func (i *Item) Anchor() string { return "item-" + i.Entry }
+
+// FindingCount counts the findings, with the worst of them.
+func (i *Item) FindingCount() string {
+	if len(i.Findings) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d, %s", len(i.Findings), i.Findings[0].Severity)
+}
+
+// WriteHTML writes a page that stands alone, for auditors who read and print.
 func (c *Campaign) WriteHTML(w io.Writer) error {
 	type item struct {
 		*Item
-		Outcome          Verdict
-		Waits            string
-		Uses, Said, Next []string
+		Standing string
 	}
+	type card struct {
+		Count int
+		Words string
+	}
+	style := sha256.Sum256([]byte(pageCSS))
 	page := struct {
 		*Campaign
-		Controls string
-		Counts   []string
-		List     []item
-	}{Campaign: c, Controls: controls, Counts: c.Counts()}
+		CSS           template.CSS
+		Policy        string
+		Controls      []Control
+		Cards         []card
+		List, Waiting []item
+	}{Campaign: c, Controls: Controls, CSS: template.CSS(pageCSS),
+		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(style[:]) + "'; base-uri 'none'; form-action 'none'"}
+	n := c.counts()
+	page.Cards = append(page.Cards, card{len(c.Items), map[bool]string{true: "item", false: "items"}[len(c.Items) == 1]})
+	for _, key := range outcomes {
+		if n[key] > 0 || key == string(Keep) || key == string(Narrow) || key == string(Remove) || key == string(Open) {
+			page.Cards = append(page.Cards, card{n[key], key})
+		}
+	}
 	for _, i := range c.Order() {
-		page.List = append(page.List, item{Item: i, Outcome: i.Outcome(), Waits: i.Waits(), Uses: i.uses(), Said: i.said(), Next: i.Next()})
+		one := item{i, c.Standing(i)}
+		page.List = append(page.List, one)
+		if i.State != Decided {
+			page.Waiting = append(page.Waiting, one)
+		}
 	}
 	if err := pageTemplate.Execute(w, page); err != nil {
 		return fmt.Errorf("writing the review: %w", err)
@@ -97,18 +264,22 @@ func (c *Campaign) WriteHTML(w io.Writer) error {
 	return nil
 }
 
-// Counts says how many items there are of each outcome, in words.
-func (c *Campaign) Counts() []string {
+// outcomes are the words of Word, what needs somebody first.
+var outcomes = []string{string(Quarantined), string(Escalated), string(Open), string(Remove), string(Narrow), string(Keep)}
+
+func (c *Campaign) counts() map[string]int {
 	n := map[string]int{}
 	for i := range c.Items {
-		key := string(c.Items[i].State)
-		if o := c.Items[i].Outcome(); o != "" {
-			key = string(o)
-		}
-		n[key]++
+		n[c.Items[i].Word()]++
 	}
+	return n
+}
+
+// Counts says how many items there are of each outcome, in words.
+func (c *Campaign) Counts() []string {
+	n := c.counts()
 	var out []string
-	for _, key := range []string{string(Escalated), string(Open), string(Remove), string(Narrow), string(Keep)} {
+	for _, key := range outcomes {
 		if n[key] > 0 {
 			out = append(out, fmt.Sprintf("%d %s", n[key], key))
 		}
@@ -119,52 +290,32 @@ func (c *Campaign) Counts() []string {
 // Next are the commands that carry a decision out.
 func (i *Item) Next() []string {
 	var out []string
-	if o := i.Outcome(); o == Narrow || o == Remove {
-		for _, target := range i.What {
-			if strings.Contains(target, ":role/") {
-				out = append(out, "drawbridge remedy "+target+" SNAPSHOT --registry REGISTRY --usage RECORD")
-			}
+	for _, target := range i.What {
+		switch o := i.Outcome(); {
+		case !strings.Contains(target, ":role/"):
+		case o == Narrow:
+			out = append(out, "drawbridge remedy "+target+" SNAPSHOT --registry REGISTRY --usage RECORD")
+		case o == Remove || i.State == Quarantined:
+			out = append(out, "drawbridge remedy "+target+" SNAPSHOT --remove --quarantine")
 		}
-		if i.Vendor != "" && o == Remove {
-			out = append(out, "drawbridge offboard "+i.Vendor+" SNAPSHOT --registry REGISTRY")
-		}
+	}
+	if i.Vendor != "" && i.Outcome() == Remove {
+		out = append(out, "drawbridge offboard "+i.Vendor+" SNAPSHOT --registry REGISTRY")
 	}
 	return out
 }
 
-var pageTemplate = template.Must(template.New("review").Funcs(template.FuncMap{"day": func(t time.Time) string { return t.Format(time.DateOnly) }}).Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Review {{.ID}}</title>
-<style>
-:root{color-scheme:light dark;--line:#8884;--soft:#8882}
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{margin-bottom:.2rem}h2{font-size:1.1rem;margin:0;overflow-wrap:anywhere}
-.lead{color:GrayText;margin-top:0}
-article{border:1px solid var(--line);border-radius:.5rem;padding:1rem;margin:1rem 0}
-.state{float:right;border-radius:1rem;padding:.1rem .7rem;background:var(--soft);font-weight:600}
-.state.escalated,.state.remove{background:#c62828;color:#fff}.state.narrow,.state.open{background:#e6a100;color:#000}.state.keep{background:#2e7d32;color:#fff}
-dl{display:grid;grid-template-columns:9rem 1fr;gap:.2rem 1rem;margin:.8rem 0 0}dt{color:GrayText}dd{margin:0;overflow-wrap:anywhere}
-code{background:var(--soft);border-radius:.3rem;padding:0 .3rem;overflow-wrap:anywhere}
-@media(max-width:40rem){dl{grid-template-columns:1fr}dt{margin-top:.4rem}}
-@media print{article{break-inside:avoid}}
-</style></head><body>
-<h1>Review {{.ID}}</h1>
-<p class="lead">{{.Scope}}. Opened {{day .Opened}}, deadline {{day .Deadline}}. {{range $n, $c := .Counts}}{{if $n}}, {{end}}{{$c}}{{else}}Nothing was due{{end}}.</p>
-<p>Evidence for {{.Controls}}.</p>
-{{range .List}}<article>
-<span class="state {{.State}} {{.Outcome}}">{{if .Outcome}}{{.Outcome}}{{else}}{{.State}}{{end}}</span>
-<h2>{{.Entry}}</h2>
-<dl>
-<dt>Purpose</dt><dd>{{.Purpose}}</dd>
-<dt>Owner</dt><dd>{{.Owner}}</dd>
-<dt>Who</dt><dd>{{range .Who}}<div>{{.}}</div>{{end}}</dd>
-<dt>What</dt><dd>{{range .What}}<div>{{.}}</div>{{end}}</dd>
-{{with .Session}}<dt>Session</dt><dd>up to {{.}}</dd>{{end}}
-{{with .Expires}}<dt>Expires</dt><dd>{{.}}</dd>{{end}}
-<dt>Last used</dt><dd>{{range .Uses}}<div>{{.}}</div>{{end}}<div>{{.Evidence}}</div></dd>
-{{with .Stands}}<dt>Stands</dt><dd>{{range .}}<div>{{.}}</div>{{end}}</dd>{{end}}
-{{with .Findings}}<dt>Findings</dt><dd>{{range .}}<div>{{.}}</div>{{end}}</dd>{{end}}
-<dt>Decisions</dt><dd>{{range .Said}}<div>{{.}}</div>{{end}}{{with .Waits}}<div>waits for {{.}}</div>{{end}}</dd>
-{{with .Next}}<dt>Next</dt><dd>{{range .}}<div><code>{{.}}</code></div>{{end}}</dd>{{end}}
-</dl></article>
-{{end}}</body></html>
-`))
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+var pageTemplate = template.Must(template.New("review").Funcs(template.FuncMap{
+	"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"minute":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"join":     strings.Join,
+	"sentence": sentence,
+}).Parse(pageText))

@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"drawbridge/internal/finding"
 	"drawbridge/internal/registry"
-	"drawbridge/internal/usage"
 )
 
 // Verdict of a reviewer on an entry.
@@ -31,17 +29,24 @@ var Verdicts = []Verdict{Keep, Narrow, Remove}
 type State string
 
 const (
-	Open      State = "open"      // more decisions are needed
-	Decided   State = "decided"   // enough people decided
-	Escalated State = "escalated" // the deadline has passed without enough decisions
+	Open        State = "open"        // more decisions are needed
+	Decided     State = "decided"     // enough people decided
+	Escalated   State = "escalated"   // the deadline has passed without enough decisions
+	Quarantined State = "quarantined" // so has the time that the entry gives after the deadline: the trust is to be stopped
 )
 
-// Campaign is a review of several entries.
+// Version of the form of a campaign.
+const Version = 1
+
+// Campaign is a review of several entries. Its form is docs/schema/review.schema.json.
 type Campaign struct {
+	Version  int       `json:"version"`
 	ID       string    `json:"id"`
 	Opened   time.Time `json:"opened"`
 	Deadline time.Time `json:"deadline"`
 	Scope    string    `json:"scope"` // in words
+	// Since is the campaign of the last review, "" where none was given.
+	Since string `json:"since,omitempty"`
 	// Revision counts the changes of the campaign: who writes it back must have read the last one.
 	Revision int    `json:"revision"`
 	Items    []Item `json:"items"`
@@ -64,12 +69,29 @@ type Item struct {
 	// LastUsed says for each caller when it came last; "" where no use is recorded.
 	LastUsed map[string]string `json:"lastUsed"`
 	// Evidence says how far the silence of LastUsed can be trusted.
-	Evidence string   `json:"evidence"`
-	Findings []string `json:"findings"` // open findings on what the entry reaches: severity, rule, reason
+	Evidence string    `json:"evidence"`
+	Unused   []Unused  `json:"unused"`   // of each role that is reached
+	Findings []Finding `json:"findings"` // the worst first
+	// Paths are ways to critical things behind the trust; MorePaths are not named.
+	Paths     []Way `json:"paths"`
+	MorePaths int   `json:"morePaths"`
+	// Changes are since the last review, ChangesSince says what they were compared with.
+	Changes      []string `json:"changes"`
+	ChangesSince string   `json:"changesSince"`
+	Basis        Basis    `json:"basis"`
 	// Needs is how many people must decide. Where it is two or more, the owner is not one of them alone.
 	Needs     int        `json:"needs"`
 	State     State      `json:"state"`
 	Decisions []Decision `json:"decisions"`
+	// Escalate is who is told when the deadline has passed; Quarantine how long after it the trust is stopped, "" for never.
+	Escalate   []string `json:"escalate"`
+	Quarantine string   `json:"quarantine,omitempty"`
+	// Since when the item is escalated and quarantined.
+	EscalatedAt   *time.Time `json:"escalatedAt,omitempty"`
+	QuarantinedAt *time.Time `json:"quarantinedAt,omitempty"`
+	// AppliedAt is when the outcome was written to the registry; Applied says what that was.
+	AppliedAt *time.Time `json:"appliedAt,omitempty"`
+	Applied   string     `json:"applied,omitempty"`
 }
 
 // Decision is what one person said.
@@ -130,21 +152,16 @@ func Due(e *registry.Entry, now time.Time) bool {
 	return e.Review.Last.IsZero() || now.Sub(e.Review.Last.Time) >= every
 }
 
-// Material is what a campaign is made from.
-type Material struct {
-	Registry *registry.Registry
-	Items    []registry.Item   // reconciled
-	Usage    *usage.Record     // nil: none
-	Findings []finding.Finding // of a scan
-	Now      time.Time
-}
-
 // Start opens a campaign.
 func Start(id string, scope Scope, deadline time.Time, m Material) *Campaign {
-	c := &Campaign{ID: id, Opened: m.Now.UTC(), Deadline: deadline.UTC(), Scope: scope.String(), Revision: 1, Items: []Item{}}
+	c := &Campaign{Version: Version, ID: id, Opened: m.Now.UTC(), Deadline: deadline.UTC(), Scope: scope.String(), Revision: 1, Items: []Item{}}
+	if m.Since != nil {
+		c.Since = m.Since.ID
+	}
+	maker := m.maker()
 	for i := range m.Registry.Entries {
 		if e := &m.Registry.Entries[i]; scope.takes(e, m.Now) {
-			c.Items = append(c.Items, m.item(e))
+			c.Items = append(c.Items, maker.item(e))
 		}
 	}
 	slices.SortFunc(c.Items, func(a, b Item) int { return cmp.Compare(a.Entry, b.Entry) })
@@ -160,40 +177,6 @@ func (s Scope) takes(e *registry.Entry, now time.Time) bool {
 		return false
 	}
 	return s.All || Due(e, now)
-}
-
-func (m *Material) item(e *registry.Entry) Item {
-	i := Item{Entry: e.Name, Owner: e.Owner, Purpose: e.Purpose, Who: e.From.Sources(), What: e.To.Targets(), Expires: e.Expires.String(), Vendor: e.Vendor,
-		Session: registry.FormatSpan(e.Session.Max), LastReview: e.Review.Last.String(), Needs: max(e.Review.Reviewers, 1), State: Open,
-		Stands: []string{}, LastUsed: map[string]string{}, Findings: []string{}, Decisions: []Decision{}}
-	for _, item := range m.Items {
-		if item.Entry == e {
-			i.Stands = append(i.Stands, fmt.Sprintf("%s: %s", item.State, item.Reason))
-		}
-	}
-	covered := true
-	for _, target := range i.What {
-		for _, who := range i.Who {
-			last := m.Usage.LastUse(target, func(caller string) bool { return caller == who || accountOf(caller) == who })
-			if text := day(last); text > i.LastUsed[who] {
-				i.LastUsed[who] = text
-			} else if _, there := i.LastUsed[who]; !there {
-				i.LastUsed[who] = ""
-			}
-		}
-		covered = covered && m.Usage.Covers(accountOf(target), m.Now.Add(-rhythm), m.Now)
-		for _, f := range m.Findings {
-			if f.Subject == target && f.Status == finding.Confirmed {
-				i.Findings = append(i.Findings, fmt.Sprintf("%s %s: %s", f.Severity, f.Rule, f.Reason))
-			}
-		}
-	}
-	slices.Sort(i.Findings)
-	i.Evidence = "the record of use covers the last 90 days"
-	if !covered {
-		i.Evidence = "the record of use does not cover the last 90 days: silence proves nothing"
-	}
-	return i
 }
 
 func accountOf(arn string) string {
@@ -223,12 +206,10 @@ var (
 // Decide takes one person's decision. An item is decided when as many people have spoken as it needs; where that is two or more, one
 // of them must be another than the owner.
 func (c *Campaign) Decide(entry string, d Decision) error {
-	at := slices.IndexFunc(c.Items, func(i Item) bool { return i.Entry == entry })
-	if at < 0 {
-		return fmt.Errorf("%s: %w", entry, ErrNoItem)
-	}
-	i := &c.Items[at]
+	i := c.Item(entry)
 	switch {
+	case i == nil:
+		return fmt.Errorf("%s: %w", entry, ErrNoItem)
 	case !slices.Contains(Verdicts, d.Verdict):
 		return fmt.Errorf("%q %w", d.Verdict, ErrVerdict)
 	case strings.TrimSpace(d.By) == "" || strings.TrimSpace(d.Reason) == "":
@@ -262,12 +243,19 @@ func (i *Item) Waits() string {
 	}
 }
 
-// Expire escalates what is not decided at the deadline, and reports how many items that were.
+// Expire escalates what is not decided at the deadline, and quarantines it where its entry says so and that time has passed too. It reports
+// how many items changed their state.
 func (c *Campaign) Expire(now time.Time) int {
 	n := 0
-	for i := range c.Items {
-		if c.Items[i].State == Open && now.After(c.Deadline) {
-			c.Items[i].State = Escalated
+	for k := range c.Items {
+		i := &c.Items[k]
+		if i.State == Open && now.After(c.Deadline) {
+			at := c.Deadline
+			i.State, i.EscalatedAt = Escalated, &at
+			n++
+		}
+		if at := i.QuarantineDay(c); i.State == Escalated && !at.IsZero() && now.After(at) {
+			i.State, i.QuarantinedAt = Quarantined, &at
 			n++
 		}
 	}
@@ -275,4 +263,34 @@ func (c *Campaign) Expire(now time.Time) int {
 		c.Revision++
 	}
 	return n
+}
+
+// QuarantineDay is when an item that nobody decides is quarantined; zero: never.
+func (i *Item) QuarantineDay(c *Campaign) time.Time {
+	after, err := registry.ParseSpan(i.Quarantine)
+	if err != nil || after == 0 {
+		return time.Time{}
+	}
+	return c.Deadline.Add(after)
+}
+
+// Open lists the items that wait for more decisions.
+func (c *Campaign) Open() []*Item {
+	var out []*Item
+	for i := range c.Items {
+		if c.Items[i].State != Decided {
+			out = append(out, &c.Items[i])
+		}
+	}
+	return out
+}
+
+// Item finds the item of an entry; nil where there is none.
+func (c *Campaign) Item(entry string) *Item {
+	for i := range c.Items {
+		if c.Items[i].Entry == entry {
+			return &c.Items[i]
+		}
+	}
+	return nil
 }
