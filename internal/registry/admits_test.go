@@ -21,8 +21,8 @@ func TestAdmits(t *testing.T) {
 		{"config.amazonaws.com", "config.amazonaws.com", true},
 		{"config.amazonaws.com", "", false},
 	} {
-		if got := admits(c.source, c.caller); got != c.want {
-			t.Errorf("admits(%q, %q) = %v", c.source, c.caller, got)
+		if got := Admits(c.source, c.caller); got != c.want {
+			t.Errorf("Admits(%q, %q) = %v", c.source, c.caller, got)
 		}
 	}
 }

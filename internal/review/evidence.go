@@ -94,10 +94,22 @@ type maker struct {
 	controls map[string][]string // by rule
 	admins   map[*org.Principal]eval.Verdict
 	jewels   []*org.Resource
+	granted  map[string]granted // by the policies: most roles are copies
+	stands   map[*registry.Entry][]registry.Item
+	findings map[string][]finding.Finding // confirmed, by subject
 }
 
 func (m Material) maker() *maker {
-	k := &maker{Material: m, controls: map[string][]string{}, admins: map[*org.Principal]eval.Verdict{}}
+	k := &maker{Material: m, controls: map[string][]string{}, admins: map[*org.Principal]eval.Verdict{},
+		granted: map[string]granted{}, stands: map[*registry.Entry][]registry.Item{}, findings: map[string][]finding.Finding{}}
+	for _, item := range m.Items {
+		k.stands[item.Entry] = append(k.stands[item.Entry], item)
+	}
+	for _, f := range m.Findings {
+		if f.Status == finding.Confirmed {
+			k.findings[f.Subject] = append(k.findings[f.Subject], f)
+		}
+	}
 	for i := range m.Rules {
 		k.controls[m.Rules[i].ID] = mapped(m.Rules[i].Controls)
 	}
@@ -135,18 +147,14 @@ func (m *maker) item(e *registry.Entry) Item {
 		i.Escalate = []string{}
 	}
 	var edges []*access.Edge
-	for _, item := range m.Items {
-		if item.Entry == e {
-			i.Stands = append(i.Stands, fmt.Sprintf("%s: %s", item.State, item.Reason))
-			edges = append(edges, item.Edges...)
-		}
+	for _, item := range m.stands[e] {
+		i.Stands = append(i.Stands, fmt.Sprintf("%s: %s", item.State, item.Reason))
+		edges = append(edges, item.Edges...)
 	}
 	m.used(&i)
 	for _, target := range i.What {
-		for _, f := range m.Findings {
-			if f.Subject == target && f.Status == finding.Confirmed {
-				i.Findings = append(i.Findings, Finding{f.Rule, f.Severity.String(), f.Reason, f.Fingerprint, append([]string{}, m.controls[f.Rule]...)})
-			}
+		for _, f := range m.findings[target] {
+			i.Findings = append(i.Findings, Finding{f.Rule, f.Severity.String(), f.Reason, f.Fingerprint, append([]string{}, m.controls[f.Rule]...)})
 		}
 	}
 	rank := func(f Finding) int {
@@ -176,7 +184,7 @@ func (m *maker) used(i *Item) {
 	covered := true
 	for _, target := range i.What {
 		for _, who := range i.Who {
-			last := m.Usage.LastUse(target, func(caller string) bool { return caller == who || accountOf(caller) == who })
+			last := m.Usage.LastUse(target, func(caller string) bool { return registry.Admits(who, caller) })
 			if text := day(last); text > i.LastUsed[who] {
 				i.LastUsed[who] = text
 			} else if _, there := i.LastUsed[who]; !there {
@@ -194,9 +202,25 @@ func (m *maker) used(i *Item) {
 // versioned is the date that some services carry in the names of their calls: ListFunctions20150331.
 var versioned = regexp.MustCompile(`20[0-9]{6}(v[0-9]+)?$`)
 
+type granted struct{ actions, unread []string }
+
+// grantedTo is access.Granted, asked once for roles with the same policies. Equal texts share one policy.
+func (m *maker) grantedTo(p *org.Principal) (actions, unread []string) {
+	key := fmt.Sprint(p.Identity.Policies, p.Identity.Unresolved)
+	if p.Boundary != nil {
+		key += fmt.Sprint(" within ", p.Boundary.Policies, p.Boundary.Unresolved)
+	}
+	g, ok := m.granted[key]
+	if !ok {
+		g.actions, g.unread = access.Granted(p)
+		m.granted[key] = g
+	}
+	return g.actions, g.unread
+}
+
 // unused compares what a role is granted with what it was seen to do.
 func (m *maker) unused(p *org.Principal) Unused {
-	granted, unread := access.Granted(p)
+	granted, unread := m.grantedTo(p)
 	u := Unused{Role: p.ARN, Granted: len(granted), Services: []string{}, Actions: []string{}}
 	switch {
 	case len(unread) > 0:
@@ -205,17 +229,15 @@ func (m *maker) unused(p *org.Principal) Unused {
 		u.Unknown = "the record of use does not cover the last 90 days"
 	}
 	seen, other := map[string]bool{}, map[string]bool{}
-	if m.Usage != nil {
-		for _, a := range m.Usage.Actions {
-			if a.Caller != p.ARN || a.Count == 0 {
-				continue
-			}
-			name := strings.ToLower(versioned.ReplaceAllString(a.Action, ""))
-			seen[name] = true
-			if _, known := ref.LookupAction(name); !known { // ListObjects is s3:ListBucket: which action it was is not known
-				service, _, _ := strings.Cut(name, ":")
-				other[service] = true
-			}
+	for _, a := range m.Usage.By(p.ARN) {
+		if a.Count == 0 {
+			continue
+		}
+		name := strings.ToLower(versioned.ReplaceAllString(a.Action, ""))
+		seen[name] = true
+		if _, known := ref.LookupAction(name); !known { // ListObjects is s3:ListBucket: which action it was is not known
+			service, _, _ := strings.Cut(name, ":")
+			other[service] = true
 		}
 	}
 	byService := map[string][]string{} // not recorded

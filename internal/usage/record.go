@@ -197,6 +197,19 @@ func (r *Record) On(target string) []Crossing {
 	return r.Crossings[from:to]
 }
 
+// By is what a role or user did, a part of Actions. A nil record has none.
+func (r *Record) By(caller string) []ActionUse {
+	if r == nil {
+		return nil
+	}
+	from, _ := slices.BinarySearchFunc(r.Actions, caller, func(a ActionUse, c string) int { return cmp.Compare(a.Caller, c) })
+	to := from
+	for to < len(r.Actions) && r.Actions[to].Caller == caller {
+		to++
+	}
+	return r.Actions[from:to]
+}
+
 // LastUse is when callers that match used a target last; zero where no use is recorded.
 func (r *Record) LastUse(target string, matches func(caller string) bool) time.Time {
 	var last time.Time
