@@ -120,7 +120,7 @@ func (m *maker) item(e *registry.Entry) Item {
 	i := Item{Entry: e.Name, Owner: e.Owner, Purpose: e.Purpose, Who: e.From.Sources(), What: e.To.Targets(), Expires: e.Expires.String(), Vendor: e.Vendor,
 		Session: registry.FormatSpan(e.Session.Max), LastReview: e.Review.Last.String(), Needs: max(e.Review.Reviewers, 1), State: Open,
 		Escalate: e.Review.Escalate, Quarantine: registry.FormatSpan(e.Review.Quarantine),
-		Stands: []string{}, LastUsed: map[string]string{}, Findings: []Finding{}, Decisions: []Decision{}, Unused: []Unused{}, Paths: []Way{}, Changes: []string{},
+		Stands: []string{}, LastUsed: map[string]string{}, RoleUsed: map[string]string{}, Findings: []Finding{}, Decisions: []Decision{}, Unused: []Unused{}, Paths: []Way{}, Changes: []string{},
 		Basis: Basis{map[string]string{}, map[string][]string{}, map[string]string{}}}
 	if i.What == nil {
 		i.What = []string{}
@@ -163,6 +163,9 @@ func (m *maker) item(e *registry.Entry) Item {
 			m.basis(&i, target)
 			if p, ok := m.Graph.Org.Principal(target); ok && p.Role != nil {
 				i.Unused = append(i.Unused, m.unused(p))
+				if last := p.Role.LastUsed; !last.IsZero() {
+					i.RoleUsed[target] = day(last)
+				}
 			}
 		}
 		m.paths(&i, edges)

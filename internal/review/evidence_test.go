@@ -230,9 +230,9 @@ func TestQuarantine(t *testing.T) {
 		standing string
 	}{
 		{14, Open, "waits for one more decision"},
-		{15, Escalated, "waits for one more decision; escalated to ciso on 2026-12-07, to be quarantined on 2026-12-21"},
-		{28, Escalated, "waits for one more decision; escalated to ciso on 2026-12-07, to be quarantined on 2026-12-21"},
-		{29, Quarantined, "waits for one more decision; escalated to ciso on 2026-12-07, quarantined since 2026-12-21"},
+		{15, Escalated, "waits for one more decision; escalated on 2026-12-07 to ciso; to be quarantined on 2026-12-21"},
+		{28, Escalated, "waits for one more decision; escalated on 2026-12-07 to ciso; to be quarantined on 2026-12-21"},
+		{29, Quarantined, "waits for one more decision; escalated on 2026-12-07 to ciso; quarantined since 2026-12-21"},
 	} {
 		c.Expire(now.AddDate(0, 0, step.days))
 		if i := &c.Items[0]; i.State != step.state || c.Standing(i) != step.standing {
