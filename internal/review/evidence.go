@@ -79,8 +79,8 @@ type Finding struct {
 
 // Basis is a compact fingerprint of what was reviewed, by which the next campaign tells what changed.
 type Basis struct {
-	// Policies are digests of the policy on each target: the trust policy of a role, the policy of a resource. A target that was not read
-	// is not there.
+	// Policies are digests of the policy on each target: the trust policy of a role, the policy of a resource; "absent" for a role that was
+	// not there, "none" for a resource without policy. A target that was not read is left out.
 	Policies map[string]string `json:"policies"`
 	// LetsIn are the callers of other accounts that the policy of each target names.
 	LetsIn map[string][]string `json:"letsIn"`
@@ -313,6 +313,12 @@ func (m *maker) paths(i *Item, edges []*access.Edge) {
 	}
 }
 
+// In place of a digest: the role is not there, the resource has no policy. What was not read is neither.
+const (
+	absent = "absent"
+	none   = "none"
+)
+
 // basis keeps what the policies of a target were.
 func (m *maker) basis(i *Item, target string) {
 	var on *eval.Set
@@ -323,7 +329,11 @@ func (m *maker) basis(i *Item, target string) {
 			i.Basis.Permissions[target] = d
 		}
 	} else if r, ok := m.Graph.Org.Resource(target); ok {
-		on = r.Policy
+		if on = r.Policy; on == nil {
+			i.Basis.Policies[target] = none
+		}
+	} else if strings.Contains(target, ":role/") && m.Graph.Org.Inventoried(accountOf(target)) {
+		i.Basis.Policies[target], i.Basis.Permissions[target] = absent, absent
 	}
 	if on == nil {
 		return
@@ -458,6 +468,10 @@ func (m *maker) compare(i *Item, e *registry.Entry) {
 func policies(was, is, what string, say func(string, ...any)) {
 	switch {
 	case was == is && was != "":
+	case is == absent:
+		say("%s: the role is gone", what)
+	case was == absent:
+		say("%s: the role is there, and was not", what)
 	case was == "" || is == "":
 		say("whether %s changed is not known: it was not read", what)
 	default:
