@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -134,89 +133,72 @@ func plain(f io.Reader) (io.Reader, error) {
 	return bufio.NewReaderSize(unpacked, 1<<16), nil
 }
 
-// Read gives each event of a text to add, and says how many it gave and how many it did not understand. The text is an object with a list of Records, a list,
-// or events after each other. The error says why reading ended early; what was read before it has been given.
+// Read gives each event of a text to add, and says how many it gave and how many it did not understand. The text is objects with a list of Records,
+// lists of events, or events, after each other. The error says where and why reading ended early; what was read before it has been given. The
+// event is add's until the next one.
 func Read(in io.Reader, add func(*usage.Event)) (events, bad int, err error) {
-	d := json.NewDecoder(in)
-	one := func() error {
-		var e event
-		if err := d.Decode(&e); err != nil {
-			var mistyped *json.UnmarshalTypeError
-			if errors.As(err, &mistyped) {
-				bad++
-				return nil
-			}
-			return err
-		}
-		u, ok := e.reduce()
-		if !ok {
+	r := newReader(newScanner(in))
+	var u usage.Event
+	finish := func() {
+		var ok bool
+		if u, ok = r.reduce(); !ok {
 			bad++
-			return nil
+			return
 		}
 		events++
 		add(&u)
-		return nil
 	}
-	all := func() error {
-		for d.More() {
-			if err := one(); err != nil {
+	one := func() error {
+		r.e.reset()
+		r.long = false
+		if r.peek() != '{' {
+			if err := r.skip(1); err != nil {
 				return err
 			}
+			bad++
+			return nil
 		}
-		_, err := d.Token()
-		return err
-	}
-	// The first token tells the form.
-	t, err := d.Token()
-	switch {
-	case errors.Is(err, io.EOF):
-		return 0, 0, nil
-	case err != nil:
-		return 0, 0, place(d, err)
-	case t == json.Delim('['):
-		err := all()
-		return events, bad, placed(d, err)
-	case t != json.Delim('{'):
-		return 0, 0, fmt.Errorf("expected events, found %v", t)
-	}
-	first, err := d.Token()
-	if err != nil {
-		return 0, 0, place(d, err)
-	}
-	if first == "Records" {
-		if t, err = d.Token(); err != nil || t != json.Delim('[') {
-			return 0, 0, place(d, errors.New("the field Records is no list"))
+		if err := r.object(1, r.field); err != nil {
+			return err
 		}
-		err := all()
-		return events, bad, placed(d, err)
+		finish()
+		return nil
 	}
-	// Events after each other: begin again with what was taken from the stream put back.
-	key, err := json.Marshal(first)
-	if err != nil {
-		return 0, 0, err
-	}
-	d = json.NewDecoder(io.MultiReader(strings.NewReader("{"+string(key)), d.Buffered(), in))
 	for {
-		err := one()
-		if errors.Is(err, io.EOF) {
+		switch r.peek() {
+		case '[':
+			err = r.list(0, one)
+		case '{':
+			// The first key tells a list of Records from an event.
+			first, records := true, false
+			r.e.reset()
+			r.long = false
+			err = r.object(1, func(key []byte) error {
+				if first && string(key) == "Records" {
+					if first, records = false, true; r.peek() != '[' {
+						return r.broken("the list of Records")
+					}
+					return r.list(0, one)
+				}
+				if first = false; records {
+					return r.skip(2)
+				}
+				return r.field(key)
+			})
+			if err == nil && !records {
+				finish()
+			}
+		default:
+			if r.pos < r.end {
+				return events, bad, r.broken("an object or a list of events")
+			}
+			if !errors.Is(r.err, io.EOF) {
+				return events, bad, r.broken("")
+			}
 			return events, bad, nil
 		}
 		if err != nil {
-			return events, bad, place(d, err)
+			return events, bad, err
 		}
 	}
-}
-
-func place(d *json.Decoder, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("the file breaks off")
-	}
-	return fmt.Errorf("at byte %d of the text: %w", d.InputOffset(), err)
-}
-
-func placed(d *json.Decoder, err error) error {
-	if err == nil {
-		return nil
-	}
-	return place(d, err)
 }
