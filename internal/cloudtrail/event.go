@@ -2,6 +2,7 @@ package cloudtrail
 
 import (
 	"bytes"
+	"hash/maphash"
 	"strings"
 	"time"
 
@@ -198,22 +199,15 @@ func (r *reader) fields(depth int, field func(key []byte) error) error {
 }
 
 // cache makes texts of bytes, and gives the same one again for what comes often. It forgets, so that it stays small.
-type cache [4096]string
+type cache [8192]string
+
+var seed = maphash.MakeSeed()
 
 func (c *cache) text(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
-	h := uint32(len(b))
-	for i := max(0, len(b)-24); i < len(b); i++ { // ARNs differ at their ends
-		h = (h ^ uint32(b[i])) * 16777619
-	}
-	if len(b) > 24 { // and in their accounts
-		for i := range 24 {
-			h = (h ^ uint32(b[i])) * 16777619
-		}
-	}
-	slot := &c[(h^h>>16)&4095]
+	slot := &c[maphash.Bytes(seed, b)%uint64(len(c))]
 	if *slot != string(b) {
 		*slot = string(b)
 	}
@@ -231,7 +225,7 @@ func (r *reader) reduce() (u usage.Event, ok bool) {
 	action := append(append(append(r.key[:0], service...), ':'), e.name...)
 	r.key = action
 	u = usage.Event{ID: string(e.id), Shared: string(e.shared), Time: at, Region: t.text(e.region), Account: t.text(e.recipient), Action: t.text(action),
-		Denied: denied(e.errorCode), Source: t.text(e.address), SourceIdentity: t.text(e.identity),
+		Denied: denied(e.errorCode), SourceIdentity: t.text(e.identity),
 		// Events from before managementEvent and eventCategory were added say neither.
 		Data: string(e.category) == "Data" || len(e.category) == 0 && !e.management}
 	u.Caller, u.CallerAccount = r.caller()
@@ -245,6 +239,7 @@ func (r *reader) reduce() (u usage.Event, ok bool) {
 		if u.SourceIdentity == "" {
 			u.SourceIdentity = t.text(e.asked)
 		}
+		u.Source = t.text(e.address)
 		return u, true
 	}
 	switch {
@@ -252,7 +247,10 @@ func (r *reader) reduce() (u usage.Event, ok bool) {
 		u.Target, u.TargetAccount = t.text(e.resource.arn), t.text(e.resource.owner)
 	case len(e.other.arn) > 0:
 		u.Target, u.TargetAccount = t.text(e.other.arn), t.text(e.other.owner)
+	default:
+		return u, true // used nothing of others: from where does not matter
 	}
+	u.Source = t.text(e.address)
 	return u, true
 }
 

@@ -120,9 +120,9 @@ func referenceEvent(v any) (u usage.Event, ok bool) {
 	category := text(e, "eventCategory")
 	management, said := e["managementEvent"].(bool)
 	u = usage.Event{ID: text(e, "eventID"), Shared: text(e, "sharedEventID"), Time: at.UTC(), Region: text(e, "awsRegion"), Account: text(e, "recipientAccountId"),
-		Action: service + ":" + text(e, "eventName"), Source: text(e, "sourceIPAddress"), SourceIdentity: text(session, "sourceIdentity"),
+		Action: service + ":" + text(e, "eventName"), SourceIdentity: text(session, "sourceIdentity"),
 		Data: category == "Data" || category == "" && said && !management}
-	code := text(e, "errorCode")
+	code, source := text(e, "errorCode"), text(e, "sourceIPAddress")
 	u.Denied = code == "AccessDenied" || code == "AccessDeniedException" || strings.HasSuffix(code, "UnauthorizedOperation") || code == "UnauthorizedAccess"
 	account, kind := text(who, "accountId"), text(who, "type")
 	name, arn, provider, by := text(who, "userName"), text(who, "arn"), text(who, "identityProvider"), text(who, "invokedBy")
@@ -174,6 +174,9 @@ func referenceEvent(v any) (u usage.Event, ok bool) {
 				break
 			}
 		}
+	}
+	if u.Target != "" || strings.HasPrefix(u.Action, "sts:AssumeRole") {
+		u.Source = source
 	}
 	return u, err == nil && usage.InRange(at) && service != "" && text(e, "eventName") != "" && !long
 }

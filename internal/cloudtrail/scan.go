@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 )
 
 const (
@@ -28,6 +29,9 @@ type scanner struct {
 }
 
 func newScanner(in io.Reader) *scanner { return &scanner{in: in, buf: make([]byte, window)} }
+
+// reset begins with another text.
+func (s *scanner) reset(in io.Reader) { s.in, s.pos, s.end, s.off, s.err = in, 0, 0, 0, nil }
 
 // fill reads on; false at the end of the text. All of the window has been used by then.
 func (s *scanner) fill() bool {
@@ -55,6 +59,13 @@ func (s *scanner) broken(expected string) error {
 
 // peek is the next character that is not white; 0 at the end of the text, where no character is 0 but a broken one.
 func (s *scanner) peek() byte {
+	if s.pos < s.end && s.buf[s.pos] > ' ' {
+		return s.buf[s.pos]
+	}
+	return s.peekWhite()
+}
+
+func (s *scanner) peekWhite() byte {
 	for {
 		for ; s.pos < s.end; s.pos++ {
 			switch c := s.buf[s.pos]; c {
@@ -83,16 +94,16 @@ const (
 	highs = 0x8080808080808080
 )
 
-// plain is how many bytes stand in front of the first quote, backslash or control character.
+// plainRun is how many bytes stand in front of the first quote, backslash or control character.
 func plainRun(b []byte) int {
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
-		// In each byte of these words the high bit is set where the byte is a quote, a backslash or less than a space; behind the first
-		// of them, and where bytes are not ASCII, it may be set for no reason: the loop below looks again.
+		// The high bit of each byte is set where the byte is a quote, a backslash or less than a space. Behind the first of them
+		// it may be set for no reason.
 		w := binary.LittleEndian.Uint64(b[i:])
 		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		if ((quote-ones)&^quote|(slash-ones)&^slash|(w-ones*' ')&^w)&highs != 0 {
-			break
+		if found := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
 	for ; i < len(b); i++ {
@@ -105,6 +116,21 @@ func plainRun(b []byte) int {
 
 // text steps over a text whose quote comes next. Where into is not nil, it holds the text afterwards.
 func (s *scanner) text(into *[]byte) error {
+	b := s.buf[s.pos+1 : s.end]
+	n := plainRun(b)
+	if n == len(b) || b[n] != '"' || n > longest {
+		return s.longText(into)
+	}
+	s.pos += n + 2
+	if into == nil {
+		return nil
+	}
+	*into = append((*into)[:0], b[:n]...)
+	return unquote(into, false)
+}
+
+// longText steps over a text with escapes, or one that the window does not hold as a whole.
+func (s *scanner) longText(into *[]byte) error {
 	s.pos++
 	escaped := false
 	if into != nil {
@@ -177,14 +203,7 @@ func (s *scanner) escape(into *[]byte) error {
 
 // unquote makes a text of one with escapes, and replaces what is no UTF-8, as encoding/json does.
 func unquote(text *[]byte, escaped bool) error {
-	ascii := true
-	for _, c := range *text {
-		if c >= 0x80 {
-			ascii = false
-			break
-		}
-	}
-	if ascii && !escaped {
+	if !escaped && ascii(*text) {
 		return nil
 	}
 	quoted := make([]byte, 0, len(*text)+2)
@@ -195,6 +214,21 @@ func unquote(text *[]byte, escaped bool) error {
 	}
 	*text = append((*text)[:0], out...)
 	return nil
+}
+
+func ascii(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&highs != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // skip steps over a value of any kind.
@@ -278,8 +312,8 @@ func (s *scanner) number(into *[]byte) error {
 	return nil
 }
 
-// object steps over an object whose brace comes next, and that is nested as deep as depth. It calls field with each key; field steps over the value, and is done with the key by
-// then. Where field is nil, it steps over the values itself.
+// object steps over an object whose brace comes next, and that is nested as deep as depth. It calls field with each key; field steps over the
+// value, and is done with the key before it does. Where field is nil, object steps over the values itself.
 func (s *scanner) object(depth int, field func(key []byte) error) error {
 	if depth > maxDepth {
 		return s.broken("no deeper nesting")
@@ -293,14 +327,14 @@ func (s *scanner) object(depth int, field func(key []byte) error) error {
 		if s.peek() != '"' {
 			return s.broken("a key")
 		}
-		if err := s.name(field != nil); err != nil {
+		key, err := s.name(field != nil)
+		if err != nil {
 			return err
 		}
-		var err error
 		if field == nil {
 			err = s.skip(depth + 1)
 		} else {
-			err = field(s.key)
+			err = field(key)
 		}
 		if err != nil {
 			return err
@@ -317,22 +351,27 @@ func (s *scanner) object(depth int, field func(key []byte) error) error {
 	}
 }
 
-// name steps over a key and its colon. If it is wanted, s.key holds it afterwards.
-func (s *scanner) name(wanted bool) error {
+// name steps over a key and its colon, and gives the key if it is wanted. The key lies in the window, which may move with the next step.
+func (s *scanner) name(wanted bool) ([]byte, error) {
+	b := s.buf[s.pos+1 : s.end]
+	if n := plainRun(b); n+1 < len(b) && b[n] == '"' && b[n+1] == ':' && (!wanted || ascii(b[:n])) {
+		s.pos += n + 3
+		return b[:n], nil
+	}
 	if !wanted {
 		if err := s.text(nil); err != nil {
-			return err
+			return nil, err
 		}
-		return s.take(':', "a colon")
+		return nil, s.take(':', "a colon")
 	}
 	long := s.long
 	if err := s.text(&s.key); err != nil {
-		return err
+		return nil, err
 	}
 	if s.long && !long { // a key that is too long is none that is looked for
 		s.key, s.long = s.key[:0], false
 	}
-	return s.take(':', "a colon")
+	return s.key, s.take(':', "a colon")
 }
 
 // list steps over a list whose bracket comes next. It calls item for each item; item steps over it. Where item is nil, it steps over
