@@ -225,8 +225,8 @@ func TestTrailFresh(t *testing.T) {
 
 // TestTrailAgrees: nobody came to a role later than IAM says it was last used, and every caller and role is in the organisation.
 func TestTrailAgrees(t *testing.T) {
-	b := usage.NewBuilder(nil, usage.Options{})
-	if _, err := cloudtrail.Import(b, []string{"../acme-cloudtrail"}); err != nil {
+	record, _, err := cloudtrail.Import(nil, usage.Options{}, []string{"../acme-cloudtrail"})
+	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := ingest.Open("../acme")
@@ -234,7 +234,7 @@ func TestTrailAgrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := org.Build(s)
-	for _, c := range b.Record().Crossings {
+	for _, c := range record.Crossings {
 		role, ok := o.Principal(c.Target)
 		if !ok {
 			if _, ok := o.Resource(c.Target); !ok {

@@ -227,25 +227,38 @@ func (r *reviewer) show(c *review.Campaign, i *review.Item, number, of int) {
 		if n > 0 && fields[n-1].name == name {
 			name = ""
 		}
-		r.field(name, f.text)
+		text, first := f.text, ""
+		if f.name == "finding" {
+			first, text, _ = strings.Cut(f.text, " ")
+		}
+		r.field(name, first, text)
 	}
 	for _, d := range i.Decisions {
-		r.field("decision", fmt.Sprintf("%s: %s, %s (%s)", d.By, d.Verdict, d.Reason, d.At.Format(time.DateOnly)))
+		r.field("decision", "", fmt.Sprintf("%s: %s, %s (%s)", d.By, d.Verdict, d.Reason, d.At.Format(time.DateOnly)))
 	}
 	if standing := c.Standing(i); standing != "" {
-		r.field("", standing)
+		r.field("", "", standing)
 	}
 	r.print("\n")
+	if r.waits(i) {
+		r.say("Is " + i.Entry + " still what was agreed?")
+	}
 }
 
-// field prints a text beside its name, and goes on below it.
-func (r *reviewer) field(name, text string) {
+// field prints a text beside its name, and goes on below it. The severity that a text begins with is painted.
+func (r *reviewer) field(name, severity, text string) {
 	const indent = 10
-	for n, line := range fold(text, r.width-indent-1) {
+	for n, line := range fold(strings.TrimSpace(severity+" "+text), r.width-indent-1) {
 		if n > 0 {
 			name = ""
+		} else if rest, ok := strings.CutPrefix(line, severity); ok && severity != "" {
+			line = r.colour(severity, severity) + rest
 		}
-		r.print(fmt.Sprintf("%-*s%s\n", indent, name, line))
+		name = fmt.Sprintf("%-*s", indent, name)
+		if r.e.colours() {
+			name = "\x1b[2m" + name + "\x1b[0m"
+		}
+		r.print(name + line + "\n")
 	}
 }
 
@@ -322,9 +335,10 @@ func (r *reviewer) bold(text string) string {
 	return "\x1b[1m" + text + "\x1b[0m"
 }
 
-// colour paints the word of a state.
+// colour paints the word of a state or of a severity.
 func (r *reviewer) colour(word, text string) string {
-	codes := map[string]string{"keep": "32", "narrow": "33", "open": "33", "remove": "31", "escalated": "31", "quarantined": "31"}
+	codes := map[string]string{"keep": "32", "narrow": "33", "open": "33", "remove": "31", "escalated": "31", "quarantined": "31",
+		"critical": "31", "high": "31", "medium": "33", "low": "36", "info": "36"}
 	if !r.e.colours() {
 		return text
 	}

@@ -51,14 +51,12 @@ The exit status is 1 if parts could not be read; what could is in the record all
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("opening the record of use: %w", err)
 			}
-			b := usage.NewBuilder(before, usage.Options{})
 			done := e.progress("reading " + strings.Join(args, ", "))
-			result, err := cloudtrail.Import(b, args)
+			record, result, err := cloudtrail.Import(before, usage.Options{}, args)
 			done()
 			if err != nil {
 				return err
 			}
-			record := b.Record()
 			data, err := usage.Marshal(record)
 			if err != nil {
 				return err

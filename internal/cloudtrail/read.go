@@ -8,15 +8,17 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -37,29 +39,118 @@ type Gap struct {
 	Reason string
 }
 
+const (
+	smallFile = 8 << 20 // bytes that are held as they lie on disk
+	mostKept  = 4 << 20 // of crossings and actions, of each worker
+)
+
+// ErrTooMany is wrapped where a record would hold more callers, targets and actions than memory should.
+var ErrTooMany = errors.New("too many different uses")
+
 // ErrNoFiles is wrapped where the paths hold no file of CloudTrail's.
 var ErrNoFiles = errors.New("no CloudTrail file found")
 
-// Import reads the files of paths into b, in order of their names.
-func Import(b *usage.Builder, paths []string) (Result, error) {
-	var r Result
+// Import reads the files of paths, and gives what is in them beside what an earlier record holds (nil: none). As many files are read at a time as
+// there are processors; the record does not depend on which is faster. What memory should not hold lies in files of the system's
+// folder for temporary ones meanwhile.
+func Import(from *usage.Record, o usage.Options, paths []string) (*usage.Record, Result, error) {
 	var files []string
 	for _, path := range paths {
 		list, err := list(path)
 		if err != nil {
-			return r, fmt.Errorf("reading CloudTrail files: %w", err)
+			return nil, Result{}, fmt.Errorf("reading CloudTrail files: %w", err)
 		}
 		files = append(files, list...)
 	}
 	if len(files) == 0 {
-		return r, fmt.Errorf("%w in %s: expected .json or .json.gz", ErrNoFiles, strings.Join(paths, ", "))
+		return nil, Result{}, fmt.Errorf("%w in %s: expected .json or .json.gz", ErrNoFiles, strings.Join(paths, ", "))
 	}
-	for _, file := range files {
-		if err := r.file(b, file); err != nil {
-			return r, fmt.Errorf("reading CloudTrail files: %w", err)
+	slices.SortStableFunc(files, func(a, b string) int { return strings.Compare(delivered(a), delivered(b)) })
+	store, err := newStore()
+	if err != nil {
+		return nil, Result{}, fmt.Errorf("reading CloudTrail files: %w", err)
+	}
+	o.Store = store
+	record, r, err := importFiles(from, o, files)
+	if err = errors.Join(err, store.close()); err != nil {
+		return nil, r, fmt.Errorf("reading CloudTrail files: %w", err)
+	}
+	return record, r, nil
+}
+
+// delivered is the time in a file's name, as CloudTrail writes it: files of the same time lie in the folders of their accounts. Read by time, the sides of
+// a call come close to each other, and less waits on disk.
+func delivered(name string) string {
+	parts := strings.Split(filepath.Base(name), "_") // 111122223333_CloudTrail_eu-west-1_20260131T1005Z_Ab12.json.gz
+	if len(parts) < 4 || parts[1] != "CloudTrail" {
+		return ""
+	}
+	return parts[3]
+}
+
+// importFiles reads files side by side, each worker into a builder of its own.
+func importFiles(from *usage.Record, o usage.Options, files []string) (*usage.Record, Result, error) {
+	type outcome struct {
+		skipped bool
+		events  int
+		gaps    []Gap
+		err     error
+	}
+	var (
+		wg       sync.WaitGroup
+		known    = knownFiles{b: usage.NewBuilder(from, o)}
+		outcomes = make([]outcome, len(files))
+		next     atomic.Int64
+		failed   atomic.Bool
+		builders = make([]*usage.Builder, min(len(files), runtime.GOMAXPROCS(0)))
+	)
+	for w := range builders {
+		builders[w] = usage.NewBuilder(nil, o)
+		wg.Go(func() {
+			l := newLoader()
+			for i := int(next.Add(1)) - 1; i < len(files) && !failed.Load(); i = int(next.Add(1)) - 1 {
+				out := &outcomes[i]
+				out.skipped, out.events, out.gaps, out.err = l.file(&known, builders[w], files[i])
+				if out.err == nil && builders[w].Len() > mostKept {
+					out.err = fmt.Errorf("%w: more than %d of them; import fewer files, or leave out subjects", ErrTooMany, mostKept)
+				}
+				if out.err != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var r Result
+	for i := range outcomes {
+		out := &outcomes[i]
+		if out.err != nil {
+			return nil, r, out.err
 		}
+		if out.skipped {
+			r.Skipped++
+			continue
+		}
+		r.Files++
+		r.Events += out.events
+		r.Gaps = append(r.Gaps, out.gaps...)
 	}
-	return r, nil
+	for _, b := range builders {
+		known.b.Join(b)
+	}
+	return known.b.Record(), r, nil
+}
+
+// knownFiles tells files that were taken in before, also by another worker.
+type knownFiles struct {
+	mu sync.Mutex
+	b  *usage.Builder
+}
+
+func (k *knownFiles) before(digest string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.b.Known(digest)
 }
 
 // list are the files of a path: itself, or of a folder those with the names that CloudTrail and its users give.
@@ -83,140 +174,146 @@ func list(path string) ([]string, error) {
 	return files, err
 }
 
+// loader reads files, one after the other.
+type loader struct {
+	packed *bytes.Buffer // a file that is small enough
+	gzip   *gzip.Reader
+	r      *reader
+}
+
+func newLoader() *loader { return &loader{packed: &bytes.Buffer{}, r: newReader(newScanner(nil))} }
+
 // file reads one file. What is wrong inside it is a gap; the error is about opening it.
-func (r *Result) file(b *usage.Builder, name string) error {
+func (l *loader) file(known *knownFiles, b *usage.Builder, name string) (skipped bool, events int, gaps []Gap, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return err
+		return false, 0, nil, err
 	}
 	defer f.Close()
+	// CloudTrail's files are small: most are read once, and the digest taken of what is in memory.
 	digest := sha256.New()
-	if _, err := io.Copy(digest, f); err != nil {
-		return err
+	l.packed.Reset()
+	if _, err := io.Copy(l.packed, io.LimitReader(f, smallFile)); err != nil {
+		return false, 0, nil, err
 	}
-	if b.Known(hex.EncodeToString(digest.Sum(nil))) {
-		r.Skipped++
-		return nil
+	digest.Write(l.packed.Bytes())
+	var in io.Reader = bytes.NewReader(l.packed.Bytes())
+	if l.packed.Len() == smallFile {
+		if _, err := io.Copy(digest, f); err != nil {
+			return false, 0, nil, err
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return false, 0, nil, err
+		}
+		in = f
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
+	if known.before(hex.EncodeToString(digest.Sum(nil))) {
+		return true, 0, nil, nil
 	}
-	r.Files++
-	gap := func(events int, reason string) {
-		r.Gaps = append(r.Gaps, Gap{filepath.ToSlash(name), events, reason})
+	gap := func(reason string) { gaps = append(gaps, Gap{filepath.ToSlash(name), events, reason}) }
+	if in, err = l.plain(in); err != nil {
+		gap(err.Error())
+		return false, 0, gaps, nil
 	}
-	in, err := plain(f)
-	if err != nil {
-		gap(0, err.Error())
-		return nil
-	}
-	n, bad, err := Read(in, b.Add)
-	r.Events += n
+	events, bad, err := l.r.read(in, b.Add)
 	if bad > 0 {
-		gap(n, fmt.Sprintf("%d events were not understood: no time, or no name of the call", bad))
+		gap(fmt.Sprintf("%d events were not understood: no time, or no name of the call", bad))
 	}
 	if err != nil {
-		gap(n, err.Error())
+		gap(err.Error())
 	}
-	return nil
+	return false, events, gaps, nil
 }
 
 // plain is the text of a file, unpacked where it is packed: by what it begins with, not by its name.
-func plain(f io.Reader) (io.Reader, error) {
+func (l *loader) plain(f io.Reader) (io.Reader, error) {
 	in := bufio.NewReaderSize(f, 1<<16)
 	if magic, _ := in.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		return in, nil
 	}
-	unpacked, err := gzip.NewReader(in)
+	var err error
+	if l.gzip == nil {
+		l.gzip, err = gzip.NewReader(in)
+	} else {
+		err = l.gzip.Reset(in)
+	}
 	if err != nil {
+		l.gzip = nil
 		return nil, err
 	}
-	return bufio.NewReaderSize(unpacked, 1<<16), nil
+	return l.gzip, nil
 }
 
-// Read gives each event of a text to add, and says how many it gave and how many it did not understand. The text is an object with a list of Records, a list,
-// or events after each other. The error says why reading ended early; what was read before it has been given.
+// Read gives each event of a text to add, and says how many it gave and how many it did not understand. The text is objects with a list of Records,
+// lists of events, or events, after each other. The error says where and why reading ended early; what was read before it has been given. The
+// event is add's until the next one.
 func Read(in io.Reader, add func(*usage.Event)) (events, bad int, err error) {
-	d := json.NewDecoder(in)
-	one := func() error {
-		var e event
-		if err := d.Decode(&e); err != nil {
-			var mistyped *json.UnmarshalTypeError
-			if errors.As(err, &mistyped) {
-				bad++
-				return nil
-			}
-			return err
-		}
-		u, ok := e.reduce()
-		if !ok {
+	return newReader(newScanner(nil)).read(in, add)
+}
+
+func (r *reader) read(in io.Reader, add func(*usage.Event)) (events, bad int, err error) {
+	r.scanner.reset(in)
+	var u usage.Event
+	finish := func() {
+		var ok bool
+		if u, ok = r.reduce(); !ok {
 			bad++
-			return nil
+			return
 		}
 		events++
 		add(&u)
-		return nil
 	}
-	all := func() error {
-		for d.More() {
-			if err := one(); err != nil {
+	one := func() error {
+		r.e.reset()
+		r.long = false
+		if r.peek() != '{' {
+			if err := r.skip(1); err != nil {
 				return err
 			}
+			bad++
+			return nil
 		}
-		_, err := d.Token()
-		return err
-	}
-	// The first token tells the form.
-	t, err := d.Token()
-	switch {
-	case errors.Is(err, io.EOF):
-		return 0, 0, nil
-	case err != nil:
-		return 0, 0, place(d, err)
-	case t == json.Delim('['):
-		err := all()
-		return events, bad, placed(d, err)
-	case t != json.Delim('{'):
-		return 0, 0, fmt.Errorf("expected events, found %v", t)
-	}
-	first, err := d.Token()
-	if err != nil {
-		return 0, 0, place(d, err)
-	}
-	if first == "Records" {
-		if t, err = d.Token(); err != nil || t != json.Delim('[') {
-			return 0, 0, place(d, errors.New("the field Records is no list"))
+		if err := r.object(1, r.field); err != nil {
+			return err
 		}
-		err := all()
-		return events, bad, placed(d, err)
+		finish()
+		return nil
 	}
-	// Events after each other: begin again with what was taken from the stream put back.
-	key, err := json.Marshal(first)
-	if err != nil {
-		return 0, 0, err
-	}
-	d = json.NewDecoder(io.MultiReader(strings.NewReader("{"+string(key)), d.Buffered(), in))
 	for {
-		err := one()
-		if errors.Is(err, io.EOF) {
+		switch r.peek() {
+		case '[':
+			err = r.list(0, one)
+		case '{':
+			// The first key tells a list of Records from an event.
+			first, records := true, false
+			r.e.reset()
+			r.long = false
+			err = r.object(1, func(key []byte) error {
+				if first && string(key) == "Records" {
+					if first, records = false, true; r.peek() != '[' {
+						return r.broken("the list of Records")
+					}
+					return r.list(0, one)
+				}
+				if first = false; records {
+					return r.skip(2)
+				}
+				return r.field(key)
+			})
+			if err == nil && !records {
+				finish()
+			}
+		default:
+			if r.pos < r.end {
+				return events, bad, r.broken("an object or a list of events")
+			}
+			if !errors.Is(r.err, io.EOF) {
+				return events, bad, r.broken("")
+			}
 			return events, bad, nil
 		}
 		if err != nil {
-			return events, bad, place(d, err)
+			return events, bad, err
 		}
 	}
-}
-
-func place(d *json.Decoder, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("the file breaks off")
-	}
-	return fmt.Errorf("at byte %d of the text: %w", d.InputOffset(), err)
-}
-
-func placed(d *json.Decoder, err error) error {
-	if err == nil {
-		return nil
-	}
-	return place(d, err)
 }

@@ -130,13 +130,14 @@ func TestImportIsTheSameInAnyOrder(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "AWSLogs", "CloudTrail-Digest", "x.json.gz"), `{"digest":1}`, true)
 	marshal := func(paths ...string) string {
-		b := usage.NewBuilder(nil, usage.Options{})
+		var r *usage.Record
 		for _, p := range paths {
-			if _, err := Import(b, []string{p}); err != nil {
+			var err error
+			if r, _, err = Import(r, usage.Options{}, []string{p}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		out, err := usage.Marshal(b.Record())
+		out, err := usage.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,11 +148,11 @@ func TestImportIsTheSameInAnyOrder(t *testing.T) {
 		t.Errorf("in another order and twice:\n%s\n%s", got, want)
 	}
 	// Through a file in between.
-	b := usage.NewBuilder(nil, usage.Options{})
-	if _, err := Import(b, files); err != nil {
+	r, _, err := Import(nil, usage.Options{}, files)
+	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := usage.Marshal(b.Record())
+	text, err := usage.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,12 +160,11 @@ func TestImportIsTheSameInAnyOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := usage.NewBuilder(back, usage.Options{})
-	result, err := Import(again, []string{dir})
+	again, result, err := Import(back, usage.Options{}, []string{dir})
 	if err != nil || result.Skipped != 5 || result.Files != 0 {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if got, _ := usage.Marshal(again.Record()); string(got) != want {
+	if got, _ := usage.Marshal(again); string(got) != want {
 		t.Errorf("after a file in between:\n%s\n%s", got, want)
 	}
 }
@@ -181,8 +181,7 @@ func TestBrokenFilesAreGaps(t *testing.T) {
 	write(t, filepath.Join(dir, "d.json"), `[{"eventName":"x"},`+object+`]`, false)
 	write(t, filepath.Join(dir, "e.json"), ``, false)
 	write(t, filepath.Join(dir, "f.json"), `"text"`, false)
-	b := usage.NewBuilder(nil, usage.Options{})
-	r, err := Import(b, []string{dir})
+	_, r, err := Import(nil, usage.Options{}, []string{dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +193,7 @@ func TestBrokenFilesAreGaps(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 	}
-	if _, err := Import(b, []string{t.TempDir()}); !errors.Is(err, ErrNoFiles) {
+	if _, _, err := Import(nil, usage.Options{}, []string{t.TempDir()}); !errors.Is(err, ErrNoFiles) {
 		t.Errorf("an empty folder: %v", err)
 	}
 }
@@ -206,15 +205,14 @@ func TestRealLogs(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Skipf("skipped: the shared data is not beside this project: %v", err)
 		}
-		b := usage.NewBuilder(nil, usage.Options{})
-		r, err := Import(b, []string{path})
+		record, r, err := Import(nil, usage.Options{}, []string{path})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(r.Gaps) > 0 || r.Events == 0 || r.Files == 0 {
 			t.Errorf("%s: %+v", dir, r)
 		}
-		t.Logf("%s: %d events of %d files, %d actions, %d crossings", dir, r.Events, r.Files, len(b.Record().Actions), len(b.Record().Crossings))
+		t.Logf("%s: %d events of %d files, %d actions, %d crossings", dir, r.Events, r.Files, len(record.Actions), len(record.Crossings))
 	}
 }
 

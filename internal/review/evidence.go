@@ -79,8 +79,8 @@ type Finding struct {
 
 // Basis is a compact fingerprint of what was reviewed, by which the next campaign tells what changed.
 type Basis struct {
-	// Policies are digests of the policy on each target: the trust policy of a role, the policy of a resource. A target that was not read
-	// is not there.
+	// Policies are digests of the policy on each target: the trust policy of a role, the policy of a resource; "absent" for a role that was
+	// not there, "none" for a resource without policy. A target that was not read is left out.
 	Policies map[string]string `json:"policies"`
 	// LetsIn are the callers of other accounts that the policy of each target names.
 	LetsIn map[string][]string `json:"letsIn"`
@@ -132,7 +132,7 @@ func (m *maker) item(e *registry.Entry) Item {
 	i := Item{Entry: e.Name, Owner: e.Owner, Purpose: e.Purpose, Who: e.From.Sources(), What: e.To.Targets(), Expires: e.Expires.String(), Vendor: e.Vendor,
 		Session: registry.FormatSpan(e.Session.Max), LastReview: e.Review.Last.String(), Needs: max(e.Review.Reviewers, 1), State: Open,
 		Escalate: e.Review.Escalate, Quarantine: registry.FormatSpan(e.Review.Quarantine),
-		Stands: []string{}, LastUsed: map[string]string{}, Findings: []Finding{}, Decisions: []Decision{}, Unused: []Unused{}, Paths: []Way{}, Changes: []string{},
+		Stands: []string{}, LastUsed: map[string]string{}, RoleUsed: map[string]string{}, Findings: []Finding{}, Decisions: []Decision{}, Unused: []Unused{}, Paths: []Way{}, Changes: []string{},
 		Basis: Basis{map[string]string{}, map[string][]string{}, map[string]string{}}}
 	if i.What == nil {
 		i.What = []string{}
@@ -171,6 +171,9 @@ func (m *maker) item(e *registry.Entry) Item {
 			m.basis(&i, target)
 			if p, ok := m.Graph.Org.Principal(target); ok && p.Role != nil {
 				i.Unused = append(i.Unused, m.unused(p))
+				if last := p.Role.LastUsed; !last.IsZero() {
+					i.RoleUsed[target] = day(last)
+				}
 			}
 		}
 		m.paths(&i, edges)
@@ -332,6 +335,12 @@ func (m *maker) paths(i *Item, edges []*access.Edge) {
 	}
 }
 
+// In place of a digest: the role is not there, the resource has no policy. What was not read is neither.
+const (
+	absent = "absent"
+	none   = "none"
+)
+
 // basis keeps what the policies of a target were.
 func (m *maker) basis(i *Item, target string) {
 	var on *eval.Set
@@ -342,7 +351,11 @@ func (m *maker) basis(i *Item, target string) {
 			i.Basis.Permissions[target] = d
 		}
 	} else if r, ok := m.Graph.Org.Resource(target); ok {
-		on = r.Policy
+		if on = r.Policy; on == nil {
+			i.Basis.Policies[target] = none
+		}
+	} else if strings.Contains(target, ":role/") && m.Graph.Org.Inventoried(accountOf(target)) {
+		i.Basis.Policies[target], i.Basis.Permissions[target] = absent, absent
 	}
 	if on == nil {
 		return
@@ -477,6 +490,10 @@ func (m *maker) compare(i *Item, e *registry.Entry) {
 func policies(was, is, what string, say func(string, ...any)) {
 	switch {
 	case was == is && was != "":
+	case is == absent:
+		say("%s: the role is gone", what)
+	case was == absent:
+		say("%s: the role is there, and was not", what)
 	case was == "" || is == "":
 		say("whether %s changed is not known: it was not read", what)
 	default:

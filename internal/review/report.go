@@ -49,18 +49,20 @@ func (c *Campaign) Standing(i *Item) string {
 		return ""
 	}
 	out := "waits for " + i.Waits()
-	to := "nobody: the entry names neither review.escalate nor approvers"
+	if i.State == Open {
+		return out
+	}
+	out += "; escalated on " + day(c.Deadline)
 	if len(i.Escalate) > 0 {
-		to = strings.Join(i.Escalate, ", ")
+		out += " to " + strings.Join(i.Escalate, ", ")
+	} else {
+		out += ", and the entry names nobody to tell (review.escalate)"
 	}
 	switch quarantine := i.QuarantineDay(c); {
 	case i.State == Quarantined:
-		out += "; escalated to " + to + " on " + day(c.Deadline) + ", quarantined since " + day(quarantine)
-	case i.State == Escalated:
-		out += "; escalated to " + to + " on " + day(c.Deadline)
-		if !quarantine.IsZero() {
-			out += ", to be quarantined on " + day(quarantine)
-		}
+		out += "; quarantined since " + day(quarantine)
+	case !quarantine.IsZero():
+		out += "; to be quarantined on " + day(quarantine)
 	}
 	return out
 }
@@ -68,11 +70,17 @@ func (c *Campaign) Standing(i *Item) string {
 // Use is when a caller came last.
 type Use struct{ Who, When string }
 
-// Uses says for each caller when it came last, "" where no use is recorded, in the order of the entry.
+// Uses says for each caller when it came last, "" where no use is recorded, in the order of the entry, and for each role when AWS saw it
+// used.
 func (i *Item) Uses() []Use {
 	var out []Use
 	for _, who := range i.Who {
 		out = append(out, Use{who, i.LastUsed[who]})
+	}
+	for _, target := range i.What {
+		if when := i.RoleUsed[target]; when != "" {
+			out = append(out, Use{target + " by anybody, as AWS says", when})
+		}
 	}
 	return out
 }
@@ -115,7 +123,11 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	text := fmt.Sprint(n)
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text + " " + noun + "s"
 }
 
 // Words is a finding in one line.
@@ -221,7 +233,7 @@ func (i *Item) FindingCount() string {
 	if len(i.Findings) == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("%d, %s", len(i.Findings), i.Findings[0].Severity)
+	return fmt.Sprintf("%d (%s)", len(i.Findings), i.Findings[0].Severity)
 }
 
 // WriteHTML writes a page that stands alone, for auditors who read and print.

@@ -68,6 +68,8 @@ type Item struct {
 	Stands []string `json:"stands"`
 	// LastUsed says for each caller when it came last; "" where no use is recorded.
 	LastUsed map[string]string `json:"lastUsed"`
+	// RoleUsed says when AWS saw each role used last, by whomever; a role of which AWS does not say is not there.
+	RoleUsed map[string]string `json:"roleUsed"`
 	// Evidence says how far the silence of LastUsed can be trusted.
 	Evidence string    `json:"evidence"`
 	Unused   []Unused  `json:"unused"`   // of each role that is reached

@@ -3,6 +3,8 @@ package usage
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
+	"maps"
 	"slices"
 	"time"
 )
@@ -13,16 +15,17 @@ const (
 	// Waiting is how many calls across accounts a record remembers, the newest, so that their other sides may come in another import.
 	Waiting = 50000
 	// held is how many of them a builder holds in memory before it gives them to its store.
-	held = 100000
+	held = 200000
 	// Parts is how many parts a store keeps halves in: a builder holds one of them at a time when it joins them.
-	Parts = 64
+	Parts = 128
 )
 
 // Store keeps what a Builder need not hold in memory. Its methods may be called by several builders at once. What goes wrong is its owner's
 // to find out: a builder goes on.
 type Store interface {
-	// Seen remembers an id, and reports whether it came before.
-	Seen(id [16]byte) bool
+	// Seen remembers an id, and reports whether it came before with the same time, in seconds since 1970: an event that comes again
+	// has the same time.
+	Seen(id [16]byte, at int64) bool
 	// Put keeps a text in a part, 0 to Parts-1. The text is the caller's again after the call.
 	Put(part int, text []byte)
 	// Take gives all texts of a part, and forgets them.
@@ -83,7 +86,7 @@ type memory struct {
 	parts [Parts][][]byte
 }
 
-func (m *memory) Seen(id [16]byte) bool {
+func (m *memory) Seen(id [16]byte, _ int64) bool {
 	known := m.ids[id]
 	m.ids[id] = true
 	return known
@@ -107,15 +110,18 @@ func (b *Builder) Known(digest string) bool {
 	return known
 }
 
+// Len is how many roll-ups the builder holds, the crossings and the actions.
+func (b *Builder) Len() int { return len(b.crossings) + len(b.actions) }
+
 // Add takes in one event. An event that comes again by its id is passed over, and one from before the days that are kept.
 func (b *Builder) Add(e *Event) {
 	if e.Time.Before(b.before) {
 		return
 	}
 	if e.ID != "" {
-		b.text = append(append(b.text[:0], e.ID...), e.Account...)
+		b.text = append(append(binary.LittleEndian.AppendUint64(b.text[:0], uint64(e.Time.Unix())), e.Account...), e.ID...)
 		sum := sha256.Sum256(b.text)
-		if b.store.Seen([16]byte(sum[:16])) {
+		if b.store.Seen([16]byte(sum[:16]), e.Time.Unix()) {
 			return
 		}
 	}
@@ -292,21 +298,28 @@ func (b *Builder) join() {
 		b.spill()
 	}
 	var waiting []*Half
+	var last *Half // the oldest that may stay; nil: there is room
+	newest := func(x, y *Half) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) }
 	oldest := func(all bool) {
 		if len(waiting) <= Waiting || !all && len(waiting) < 2*Waiting {
 			return
 		}
-		slices.SortFunc(waiting, func(x, y *Half) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
+		slices.SortFunc(waiting, newest)
 		for _, h := range waiting[Waiting:] {
 			b.count(h)
 		}
 		clear(waiting[Waiting:])
 		waiting = waiting[:Waiting]
+		last = waiting[Waiting-1]
 	}
 	one := func(h *Half) {
 		if h.Caller != "" || h.Acted {
 			b.count(h)
 			h.done()
+		}
+		if last != nil && newest(h, last) > 0 {
+			b.count(h)
+			return
 		}
 		waiting = append(waiting, h)
 		oldest(false)
@@ -316,10 +329,12 @@ func (b *Builder) join() {
 			one(h)
 		}
 	} else {
+		names := map[string]string{}
 		for part := range Parts {
 			joined := map[string]*Half{}
+			clear(names)
 			b.store.Take(part, func(text []byte) {
-				h, ok := readHalf(text)
+				h, ok := readHalf(text, names)
 				if !ok {
 					return // the store's owner knows what went wrong
 				}
@@ -355,18 +370,25 @@ func (b *Builder) Record() *Record {
 	for id, s := range b.seen {
 		r.Seen = append(r.Seen, Seen{Account: id, Days: s.days.clone(), Regions: named(s.regions), Data: named(s.data)})
 	}
-	for _, c := range b.crossings {
-		r.settled = append(r.settled, c.clone())
-	}
-	for _, a := range b.actions {
-		r.Actions = append(r.Actions, a.clone())
-	}
+	// The builder may go on: what a record holds must not change with it.
+	r.settled = sorted(b.crossings, (*Crossing).compare, (*Crossing).clone)
+	r.Actions = sorted(b.actions, (*ActionUse).compare, (*ActionUse).clone)
 	for _, h := range b.halves {
 		r.Pending = append(r.Pending, *h)
 	}
-	r.view()
 	r.sort()
+	r.view()
 	return r
+}
+
+// sorted are the values of a map in order. They are large: what is sorted is where they lie.
+func sorted[K comparable, T any](m map[K]*T, compare func(a, b *T) int, clone func(*T) T) []T {
+	list := slices.SortedFunc(maps.Values(m), compare)
+	out := make([]T, len(list))
+	for i, v := range list {
+		out[i] = clone(v)
+	}
+	return out
 }
 
 func named(m map[string]*Days) []NamedDays {
@@ -377,25 +399,30 @@ func named(m map[string]*Days) []NamedDays {
 	return out
 }
 
-// view makes the crossings out of those that are settled and those of calls of which only the target's side is known.
+// view makes the crossings out of those that are settled, which are sorted, and those of calls of which only the target's side is known.
 func (r *Record) view() {
-	all := map[[3]string]*Crossing{}
-	for i := range r.settled {
-		c := r.settled[i].clone()
-		if have := all[c.key()]; have != nil { // in a file that was put together by hand
-			have.merge(&c)
-			continue
-		}
-		all[c.key()] = &c
-	}
 	b := &Builder{}
+	waiting := map[[3]string]*Crossing{}
 	for i := range r.Pending {
 		if h := r.Pending[i]; !h.Crossed && h.Caller == "" {
-			b.cross(all, &h)
+			b.cross(waiting, &h)
 		}
 	}
-	r.Crossings = nil
-	for _, c := range all {
-		r.Crossings = append(r.Crossings, *c)
+	if r.Crossings = r.settled; len(waiting) == 0 {
+		return
 	}
+	r.Crossings = slices.Clone(r.settled)
+	for i := range r.Crossings {
+		c := &r.Crossings[i]
+		if w := waiting[c.key()]; w != nil {
+			n := c.clone()
+			n.merge(w)
+			*c = n
+			delete(waiting, c.key())
+		}
+	}
+	for _, w := range waiting {
+		r.Crossings = append(r.Crossings, *w)
+	}
+	slices.SortFunc(r.Crossings, func(x, y Crossing) int { return x.compare(&y) })
 }

@@ -245,7 +245,7 @@ func Unmarshal(data []byte) (*Record, error) {
 	if wrong != nil {
 		return nil, wrong
 	}
-	r.view()
-	r.sort()
-	return r, nil
+	b := NewBuilder(nil, Options{}) // makes one of parts of a file that name the same
+	b.Take(r)
+	return b.Record(), nil
 }

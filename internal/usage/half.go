@@ -27,7 +27,8 @@ func (h *Half) texts() [9]*string {
 	return [9]*string{&h.ID, &h.Caller, &h.CallerAccount, &h.Action, &h.Account, &h.Target, &h.TargetAccount, &h.Network, &h.SourceIdentity}
 }
 
-func readHalf(in []byte) (*Half, bool) {
+// readHalf reads a half. names holds texts that came before: most are those of few callers and targets.
+func readHalf(in []byte, names map[string]string) (*Half, bool) {
 	if len(in) == 0 {
 		return nil, false
 	}
@@ -49,7 +50,14 @@ func readHalf(in []byte) (*Half, bool) {
 		if n <= 0 || length > uint64(len(in)-n) {
 			return nil, false
 		}
-		*text, in = string(in[n:n+int(length)]), in[n+int(length):]
+		value, known := names[string(in[n:n+int(length)])]
+		if !known {
+			value = string(in[n : n+int(length)])
+			if text != &h.ID {
+				names[value] = value
+			}
+		}
+		*text, in = value, in[n+int(length):]
 	}
 	return h, len(in) == 0
 }

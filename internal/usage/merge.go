@@ -179,15 +179,16 @@ func (c *Coverage) equal(d Coverage) bool {
 	return c.Account == d.Account && c.From.Equal(d.From) && c.To.Equal(d.To) && c.Missing == d.Missing && slices.Equal(c.RegionsMissing, d.RegionsMissing)
 }
 
+func (c *Crossing) compare(d *Crossing) int {
+	return cmp.Or(cmp.Compare(c.Target, d.Target), cmp.Compare(c.Caller, d.Caller), cmp.Compare(c.Mechanism, d.Mechanism))
+}
+
+func (a *ActionUse) compare(b *ActionUse) int {
+	return cmp.Or(cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Account, b.Account))
+}
+
+// sort sorts all but crossings and actions.
 func (r *Record) sort() {
-	for _, list := range [][]Crossing{r.Crossings, r.settled} {
-		slices.SortFunc(list, func(a, b Crossing) int {
-			return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Mechanism, b.Mechanism))
-		})
-	}
-	slices.SortFunc(r.Actions, func(a, b ActionUse) int {
-		return cmp.Or(cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Account, b.Account))
-	})
 	slices.SortFunc(r.Coverage, func(a, b Coverage) int {
 		missing := func(c *Coverage) int { return len(c.RegionsMissing)*2 + map[bool]int{true: 1}[c.Missing] }
 		return cmp.Or(cmp.Compare(a.Account, b.Account), a.From.Compare(b.From), a.To.Compare(b.To), cmp.Compare(missing(&a), missing(&b)), slices.Compare(a.RegionsMissing, b.RegionsMissing))

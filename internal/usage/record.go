@@ -139,6 +139,7 @@ func Of(facts []snapshot.Usage) *Record {
 		}
 		r.Crossings[i].add(at, f["result"] != "denied" && f["result"] != "AccessDenied")
 	}
+	slices.SortFunc(r.Crossings, func(a, b Crossing) int { return a.compare(&b) })
 	if len(facts) > 0 {
 		r.Files = []string{hex.EncodeToString(digest.Sum(nil))}
 	}

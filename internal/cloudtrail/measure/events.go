@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"time"
@@ -41,12 +43,29 @@ func scatter(n uint64) uint64 {
 	return n ^ n>>31
 }
 
+// guid is an id as AWS makes them.
+func guid(n uint64) string {
+	a, b := scatter(n), scatter(n+1<<63)
+	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, 0x8000|b>>48&0x3fff, b&0xffffffffffff)
+}
+
+// token is as long as the session tokens that AWS writes into events, and compresses as little.
+func token(n uint64) string {
+	var b [264]byte
+	for i := 0; i < len(b); i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], scatter(n+uint64(i)))
+	}
+	return base64.StdEncoding.EncodeToString(b[:])
+}
+
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // event writes event number n. One in four assumes a role in another account, one in fifty is refused.
 func event(w *bufio.Writer, n uint64) {
 	x := scatter(n)
-	from, to, role := 100000000000+x%200, 200000000000+x>>8%200, x>>16%40
+	// 200 accounts with 40 roles each, each of which goes to five other accounts.
+	from, role := 100000000000+x%200, x>>16%40
+	to := 200000000000 + (from*7+x>>8%5)%200
 	at := start.Add(time.Duration(n) * 3 * time.Second).Format(time.RFC3339)
 	fmt.Fprintf(w, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/service-%d/run-%d","accountId":"%d","accessKeyId":"ASIA%016X",`+
 		`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROA%016X","arn":"arn:aws:iam::%d:role/service-%d","accountId":"%d","userName":"service-%d"},"attributes":{"creationDate":"%s","mfaAuthenticated":"false"}}},`+
@@ -58,9 +77,9 @@ func event(w *bufio.Writer, n uint64) {
 	switch x >> 32 % 4 {
 	case 0:
 		fmt.Fprintf(w, `"eventSource":"sts.amazonaws.com","eventName":"AssumeRole","requestParameters":{"roleArn":"arn:aws:iam::%d:role/target-%d","roleSessionName":"run-%d","durationSeconds":3600},`+
-			`"responseElements":{"credentials":{"accessKeyId":"ASIA%016X","sessionToken":"%016x%016x%016x%016x","expiration":"Jan 1, 2026, 1:00:00 PM"},"assumedRoleUser":{"assumedRoleId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/target-%d/run-%d"}},`+
-			`"resources":[{"accountId":"%d","type":"AWS::IAM::Role","ARN":"arn:aws:iam::%d:role/target-%d"}],"sharedEventID":"%016x-s",`,
-			to, role, n, x+1, x, x*3, x*5, x*7, scatter(role+99), n, to, role, n, to, to, role, x)
+			`"responseElements":{"credentials":{"accessKeyId":"ASIA%016X","sessionToken":"%s","expiration":"Jan 1, 2026, 1:00:00 PM"},"assumedRoleUser":{"assumedRoleId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/target-%d/run-%d"}},`+
+			`"resources":[{"accountId":"%d","type":"AWS::IAM::Role","ARN":"arn:aws:iam::%d:role/target-%d"}],"sharedEventID":"%s",`,
+			to, role, n, x+1, token(x), scatter(role+99), n, to, role, n, to, to, role, guid(x+7))
 	case 1:
 		fmt.Fprintf(w, `"eventSource":"kms.amazonaws.com","eventName":"Decrypt","requestParameters":{"encryptionContext":{"tenant":"t-%d","purpose":"orders \"%d\""},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"},"responseElements":null,`+
 			`"resources":[{"accountId":"%d","type":"AWS::KMS::Key","ARN":"arn:aws:kms:eu-west-1:%d:key/%016x"}],`, x%90, n, from, from, scatter(role))
@@ -70,6 +89,6 @@ func event(w *bufio.Writer, n uint64) {
 			`"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::orders-%d/2026/01/%016x.parquet"},{"accountId":"%d","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::orders-%d"}],`,
 			role, role, x, x*3, x*5, x*7, x%9000000, role, x, from, role)
 	}
-	fmt.Fprintf(w, `"requestID":"%016x","eventID":"%016x","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"%d","eventCategory":"Management",`+
-		`"tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"sts.eu-west-1.amazonaws.com"}}`, x*11, scatter(x), from)
+	fmt.Fprintf(w, `"requestID":"%s","eventID":"%s","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"%d","eventCategory":"Management",`+
+		`"tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"sts.eu-west-1.amazonaws.com"}}`, guid(x*11), guid(x), from)
 }
