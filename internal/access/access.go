@@ -107,7 +107,8 @@ type Edge struct {
 	Grantee   Grantee
 	Mechanism Mechanism
 	Target    Target
-	// CrossAccount: grantee and target are of different accounts, or the grantee is of none (issuer, service, anyone).
+	// CrossAccount: grantee and target are of different accounts, or the grantee is of none (issuer, service, anyone), and the conditions do
+	// not keep everybody out who is not of the target's account.
 	CrossAccount bool
 
 	Verdict eval.Verdict

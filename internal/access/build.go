@@ -60,6 +60,11 @@ func Build(o *org.Org, options Options) *Graph {
 	parallel(len(o.Resources), func(i int) { perResource[i] = g.resourceEdges(o.Resources[i]) })
 	g.Edges = slices.Concat(slices.Concat(perRole...), slices.Concat(perResource...), g.kmsGrantEdges(), g.shareEdges())
 	slices.SortFunc(g.Edges, compareEdges)
+	for _, e := range g.Edges {
+		if e.ownOnly() {
+			e.CrossAccount, e.Grantee.Relation = false, SameAccount
+		}
+	}
 	g.index()
 	g.linkCrossings()
 	return g
@@ -123,6 +128,15 @@ func (g *Graph) indexRawConditions() {
 	for _, r := range g.Org.Resources {
 		add(r.Policy)
 	}
+}
+
+// ownOnly reports whether a trust that names everybody lets in nobody but the target's own account.
+func (e *Edge) ownOnly() bool {
+	if e.Grantee.Kind != Anyone && e.Grantee.Kind != EveryoneElse || e.Target.Account == "" {
+		return false
+	}
+	r := e.LeftOver.Require("aws:PrincipalAccount")
+	return r.Exact() && !slices.ContainsFunc(r.Values, func(v string) bool { return v != e.Target.Account })
 }
 
 // index makes the lookups by target and by grantee.

@@ -496,7 +496,9 @@ func (c *reconciler) unused(item *Item) {
 	limit := item.Entry.Patience(cmp.Or(c.o.Stale, staleAfter))
 	role := item.Edges[0].Target.Role
 	last := c.o.Usage.LastUse(item.Target, item.Entry.From.Admits)
-	covered := c.o.Usage.Covers(role.Account, c.o.Now.Add(-limit), c.o.Now)
+	// Where IAM knows of a later use than the record, calls are missing from the record.
+	missing := role.Role.LastUsed.Sub(c.o.Usage.LastUse(item.Target, usage.Anybody)) > 24*time.Hour
+	covered := !missing && c.o.Usage.Covers(role.Account, c.o.Now.Add(-limit), c.o.Now)
 	if !covered {
 		// What IAM says of the role holds for all its callers: if nobody came, none of these did.
 		last = later(last, role.Role.LastUsed)

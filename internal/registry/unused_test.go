@@ -40,6 +40,8 @@ func TestUnused(t *testing.T) {
 		"disaster recovery":                {entry: Entry{Category: "disaster-recovery"}, record: &usage.Record{Coverage: covered(100)}, want: Registered},
 		"IAM says that nobody came lately": {lastUsed: ago(200), want: Unused},
 		"IAM says that somebody came":      {lastUsed: ago(3), want: Registered},
+		"IAM knows more than the record":   {lastUsed: ago(3), record: &usage.Record{Coverage: covered(100)}, want: Registered},
+		"both agree that another came":     {lastUsed: ago(3), record: &usage.Record{Coverage: covered(100), Crossings: used(3, "arn:aws:iam::111122223333:role/other")}, want: Unused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entry := c.entry
