@@ -20,7 +20,7 @@ func newUsage(e *Env) *cobra.Command {
 		Use:   "usage",
 		Short: "Reduce CloudTrail to who used what, and when last",
 	}
-	c.AddCommand(newUsageImport(e))
+	c.AddCommand(newUsageImport(e), newUsageShow(e))
 	return c
 }
 
