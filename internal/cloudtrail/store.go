@@ -3,6 +3,7 @@ package cloudtrail
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,22 +35,25 @@ type store struct {
 	err error
 }
 
-// shard holds the ids whose first byte tells it.
+// shard holds the ids whose first byte tells it: in a table, where an id lies at the first free slot behind the place that it tells itself, and in runs.
 type shard struct {
 	mu    sync.Mutex
-	hours map[int64]*hour
+	slots []slot // a power of two of them, three quarters of them full at most
 	held  int
-	clock uint64
+	full  bool            // the disk takes no more
+	runs  map[int32][]run // by hour
 	file  *os.File
 	size  int64 // of file, in ids
 	page  [block * idSize]byte
 }
 
-// hour holds the ids of events of one hour.
-type hour struct {
-	ids  map[[idSize]byte]struct{}
-	used uint64 // when last, by the shard's clock
-	runs []run
+type slot struct {
+	id   [idSize]byte
+	hour int32 // since 1970, and one: 0 is a free slot
+}
+
+func (a *slot) compare(b *slot) int {
+	return cmp.Or(cmp.Compare(a.hour, b.hour), bytes.Compare(a.id[:], b.id[:]))
 }
 
 // run is a sorted stretch of ids in the shard's file. fence holds the first eight bytes of each block's first id.
@@ -106,21 +110,23 @@ func (s *store) Seen(id [idSize]byte, at int64) bool {
 	d := &s.shards[id[0]%shards]
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.hours == nil {
-		d.hours = map[int64]*hour{}
+	if d.held >= s.limit && !d.full {
+		if err := d.spill(s.dir, s.limit/2); err != nil {
+			d.full = true // the import ends with this file
+			s.fail(err)
+		}
 	}
-	h := d.hours[at/3600]
-	if h == nil {
-		h = &hour{}
-		d.hours[at/3600] = h
+	if d.held*4 >= len(d.slots)*3 {
+		d.grow(2 * d.held)
 	}
-	d.clock++
-	h.used = d.clock
-	if _, known := h.ids[id]; known {
+	want := slot{id, int32(at/3600) + 1}
+	free := d.place(&want)
+	if d.slots[free].hour != 0 {
 		return true
 	}
-	for i := range h.runs {
-		known, err := d.in(&h.runs[i], id)
+	runs := d.runs[want.hour]
+	for i := range runs {
+		known, err := d.in(&runs[i], id)
 		if err != nil {
 			s.fail(err)
 		}
@@ -128,57 +134,77 @@ func (s *store) Seen(id [idSize]byte, at int64) bool {
 			return true
 		}
 	}
-	if d.held >= s.limit {
-		if err := d.spill(s.dir, s.limit/2); err != nil {
-			s.fail(err)
-		}
-	}
-	if h.ids == nil {
-		h.ids = map[[idSize]byte]struct{}{}
-	}
-	h.ids[id] = struct{}{}
+	d.slots[free] = want
 	d.held++
 	return false
 }
 
-// spill writes ids to disk, those of the hours first that were not asked for for the longest time, until no more than some are held.
+// place is the slot of an id, or the free one where it belongs.
+func (d *shard) place(want *slot) uint64 {
+	mask := uint64(len(d.slots) - 1)
+	i := binary.LittleEndian.Uint64(want.id[8:]) & mask
+	for d.slots[i].hour != 0 && d.slots[i] != *want {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+// grow makes room for at least some ids.
+func (d *shard) grow(ids int) {
+	n := 1024
+	for n*3 < ids*4 {
+		n *= 2
+	}
+	if n <= len(d.slots) {
+		return
+	}
+	old := d.slots
+	d.slots = make([]slot, n)
+	for i := range old {
+		if old[i].hour != 0 {
+			d.slots[d.place(&old[i])] = old[i]
+		}
+	}
+}
+
+// spill writes the ids of the oldest hours to disk, until no more than some are held: files are read by time, and what comes again
+// comes soon.
 func (d *shard) spill(dir string, to int) error {
 	if d.file == nil {
 		var err error
 		if d.file, err = os.CreateTemp(dir, "ids-"); err != nil {
 			return err
 		}
+		d.runs = map[int32][]run{}
 	}
-	var hours []*hour
-	for _, h := range d.hours {
-		if len(h.ids) > 0 {
-			hours = append(hours, h)
+	all := make([]slot, 0, d.held)
+	for i := range d.slots {
+		if d.slots[i].hour != 0 {
+			all = append(all, d.slots[i])
 		}
 	}
-	slices.SortFunc(hours, func(a, b *hour) int { return int(int64(a.used) - int64(b.used)) })
-	for _, h := range hours {
-		if d.held <= to {
-			break
-		}
-		ids := make([][idSize]byte, 0, len(h.ids))
-		for id := range h.ids {
-			ids = append(ids, id)
-		}
-		slices.SortFunc(ids, func(a, b [idSize]byte) int { return bytes.Compare(a[:], b[:]) })
-		d.held -= len(ids)
-		h.ids = nil
+	slices.SortFunc(all, func(a, b slot) int { return a.compare(&b) })
+	for len(all) > to {
+		hour := all[0].hour
 		w := d.begin()
-		for _, id := range ids {
-			w.add(id)
+		n := 0
+		for ; n < len(all) && all[n].hour == hour; n++ {
+			w.add(all[n].id)
 		}
-		if err := w.end(h); err != nil {
+		if err := w.end(hour); err != nil {
 			return err
 		}
-		if len(h.runs) > maxRuns {
-			if err := d.unite(h); err != nil {
+		all = all[n:]
+		if len(d.runs[hour]) > maxRuns {
+			if err := d.unite(hour); err != nil {
 				return err
 			}
 		}
+	}
+	clear(d.slots)
+	d.held = len(all)
+	for i := range all {
+		d.slots[d.place(&all[i])] = all[i]
 	}
 	return nil
 }
@@ -202,17 +228,17 @@ func (w *writer) add(id [idSize]byte) {
 	w.w.Write(id[:])
 }
 
-func (w *writer) end(h *hour) error {
+func (w *writer) end(hour int32) error {
 	if err := w.w.Flush(); err != nil { // the first error of all writes
 		return err
 	}
 	w.d.size += w.r.n
-	h.runs = append(h.runs, w.r)
+	w.d.runs[hour] = append(w.d.runs[hour], w.r)
 	return nil
 }
 
 // unite makes one run of all runs of an hour. The old ones stay in the file, and nobody reads them.
-func (d *shard) unite(h *hour) error {
+func (d *shard) unite(hour int32) error {
 	type stream struct {
 		in *bufio.Reader
 		id [idSize]byte
@@ -225,7 +251,7 @@ func (d *shard) unite(h *hour) error {
 		}
 		return err == nil, err
 	}
-	for _, r := range h.runs {
+	for _, r := range d.runs[hour] {
 		s := &stream{in: bufio.NewReaderSize(io.NewSectionReader(d.file, r.from*idSize, r.n*idSize), 1<<14)}
 		if ok, err := next(s); err != nil {
 			return err
@@ -250,8 +276,8 @@ func (d *shard) unite(h *hour) error {
 			streams = slices.Delete(streams, least, least+1)
 		}
 	}
-	h.runs = nil
-	return w.end(h)
+	d.runs[hour] = nil
+	return w.end(hour)
 }
 
 // in reports whether an id is in a run.

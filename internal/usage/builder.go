@@ -2,10 +2,11 @@ package usage
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
+	"hash/maphash"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -52,7 +53,8 @@ type Builder struct {
 	seen      map[string]*seenDays // by account
 	crossings map[[3]string]*Crossing
 	actions   map[[3]string]*ActionUse
-	halves    map[string]*Half
+	halves    [Parts]map[string]*Half // that wait for their other sides
+	waiting   int
 	added     bool // an event, under the policy
 	spilled   bool
 	text      []byte
@@ -66,7 +68,7 @@ type seenDays struct {
 // NewBuilder begins with what an earlier record holds; nil: with nothing.
 func NewBuilder(from *Record, o Options) *Builder {
 	b := &Builder{store: o.Store, before: o.Before, files: map[string]bool{}, seen: map[string]*seenDays{}, crossings: map[[3]string]*Crossing{},
-		actions: map[[3]string]*ActionUse{}, halves: map[string]*Half{}}
+		actions: map[[3]string]*ActionUse{}}
 	if b.store == nil {
 		b.store = &memory{ids: map[[16]byte]bool{}}
 	}
@@ -120,8 +122,7 @@ func (b *Builder) Add(e *Event) {
 	}
 	if e.ID != "" {
 		b.text = append(append(binary.LittleEndian.AppendUint64(b.text[:0], uint64(e.Time.Unix())), e.Account...), e.ID...)
-		sum := sha256.Sum256(b.text)
-		if b.store.Seen([16]byte(sum[:16]), e.Time.Unix()) {
+		if b.store.Seen(digest(b.text), e.Time.Unix()) {
 			return
 		}
 	}
@@ -141,6 +142,15 @@ func (b *Builder) Add(e *Event) {
 	case crossing || h.Caller != "":
 		b.wait(&h)
 	}
+}
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+// digest is 128 bits that two events do not have in common. Nobody else sees them: they may differ with each run.
+func digest(text []byte) (id [16]byte) {
+	binary.LittleEndian.PutUint64(id[:], maphash.Bytes(seeds[0], text))
+	binary.LittleEndian.PutUint64(id[8:], maphash.Bytes(seeds[1], text))
+	return id
 }
 
 // saw is the evidence that an event gives: its account's trail listened on this day, in this region, to events of this kind.
@@ -183,23 +193,35 @@ func add(m map[string]*Days, name string, day int) {
 
 // wait keeps a side of a call until all are there.
 func (b *Builder) wait(h *Half) {
-	if other := b.halves[h.ID]; other != nil {
-		other.join(h)
-		return
-	}
-	if len(b.halves) >= held {
+	if b.waiting >= held {
 		b.spill()
 	}
 	n := *h
-	b.halves[h.ID] = &n
+	b.waiting += put(&b.halves[partOf(h.ID)], &n)
+}
+
+// put joins a half to the one of the same call, or adds it: it is the map's then. It says how many were added.
+func put(m *map[string]*Half, h *Half) int {
+	if *m == nil {
+		*m = map[string]*Half{}
+	}
+	if other := (*m)[h.ID]; other != nil {
+		other.join(h)
+		return 0
+	}
+	(*m)[h.ID] = h
+	return 1
 }
 
 func (b *Builder) spill() {
-	for id, h := range b.halves {
-		b.text = h.append(b.text[:0])
-		b.store.Put(partOf(id), b.text)
+	for part := range b.halves {
+		for _, h := range b.halves[part] {
+			b.text = h.append(b.text[:0])
+			b.store.Put(part, b.text)
+		}
+		clear(b.halves[part])
 	}
-	clear(b.halves)
+	b.waiting = 0
 	b.spilled = true
 }
 
@@ -292,74 +314,108 @@ func listed[T cmp.Ordered](list []T, more bool, value T) ([]T, bool) {
 	return list, more
 }
 
-// join finishes the calls of which all is known, and keeps the newest of those that may still hear of their other side.
-func (b *Builder) join() {
-	if b.spilled {
-		b.spill()
+// newest sorts the halves that may yet hear of their other side, the newest first.
+func newest(x, y *Half) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) }
+
+// shelf keeps the newest halves, and counts the others for good.
+type shelf struct {
+	b    *Builder
+	list []*Half
+	last *Half // the oldest that may stay; nil: there is room
+}
+
+func (s *shelf) add(h *Half) {
+	if h.Caller != "" || h.Acted {
+		s.b.count(h)
+		h.done()
 	}
-	var waiting []*Half
-	var last *Half // the oldest that may stay; nil: there is room
-	newest := func(x, y *Half) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) }
-	oldest := func(all bool) {
-		if len(waiting) <= Waiting || !all && len(waiting) < 2*Waiting {
-			return
-		}
-		slices.SortFunc(waiting, newest)
-		for _, h := range waiting[Waiting:] {
-			b.count(h)
-		}
-		clear(waiting[Waiting:])
-		waiting = waiting[:Waiting]
-		last = waiting[Waiting-1]
+	if s.last != nil && newest(h, s.last) > 0 {
+		s.b.count(h)
+		return
 	}
-	one := func(h *Half) {
-		if h.Caller != "" || h.Acted {
-			b.count(h)
-			h.done()
-		}
-		if last != nil && newest(h, last) > 0 {
-			b.count(h)
-			return
-		}
-		waiting = append(waiting, h)
-		oldest(false)
-	}
-	if !b.spilled {
-		for _, h := range b.halves {
-			one(h)
-		}
-	} else {
-		names := map[string]string{}
-		for part := range Parts {
-			joined := map[string]*Half{}
-			clear(names)
-			b.store.Take(part, func(text []byte) {
-				h, ok := readHalf(text, names)
-				if !ok {
-					return // the store's owner knows what went wrong
-				}
-				if other := joined[h.ID]; other != nil {
-					other.join(h)
-				} else {
-					joined[h.ID] = h
-				}
-			})
-			for _, h := range joined {
-				one(h)
-			}
-		}
-		b.spilled = false
-	}
-	oldest(true)
-	clear(b.halves)
-	for _, h := range waiting {
-		b.halves[h.ID] = h
+	if s.list = append(s.list, h); len(s.list) >= 2*Waiting {
+		s.cut()
 	}
 }
 
+func (s *shelf) cut() {
+	if len(s.list) <= Waiting {
+		return
+	}
+	slices.SortFunc(s.list, newest)
+	for _, h := range s.list[Waiting:] {
+		s.b.count(h)
+	}
+	s.list = slices.Clip(s.list[:Waiting:Waiting])
+	s.last = s.list[Waiting-1]
+}
+
+// Finish is the record of what several builders took in, the first of them with what it began with. All have the same store.
+func Finish(builders []*Builder) *Record {
+	// Each worker joins the halves of some parts, and counts into a builder of its own.
+	var wg sync.WaitGroup
+	shelves := make([]shelf, len(builders))
+	for w, b := range builders {
+		shelves[w].b = b
+		wg.Go(func() {
+			for part := w; part < Parts; part += len(builders) {
+				for _, h := range joined(builders, part) {
+					shelves[w].add(h)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	first := builders[0]
+	all := &shelves[0]
+	for w, b := range builders {
+		b.spilled, b.waiting = false, 0
+		if w > 0 {
+			first.join(b)
+			for _, h := range shelves[w].list {
+				all.add(h)
+			}
+		}
+	}
+	all.cut()
+	for _, h := range all.list {
+		first.waiting += put(&first.halves[partOf(h.ID)], h)
+	}
+	return first.record()
+}
+
+// joined takes the calls of a part from all builders and their store.
+func joined(builders []*Builder, part int) map[string]*Half {
+	most, spilled := 0, false
+	for i, b := range builders {
+		if spilled = spilled || b.spilled; len(b.halves[part]) > len(builders[most].halves[part]) {
+			most = i
+		}
+	}
+	all := builders[most].halves[part]
+	for i, b := range builders {
+		if i != most {
+			for _, h := range b.halves[part] {
+				put(&all, h)
+			}
+		}
+		b.halves[part] = nil
+	}
+	if spilled {
+		names := map[string]string{}
+		builders[0].store.Take(part, func(text []byte) {
+			if h, ok := readHalf(text, names); ok { // where not, the store's owner knows what went wrong
+				put(&all, h)
+			}
+		})
+	}
+	return all
+}
+
 // Record is what was taken in so far, sorted.
-func (b *Builder) Record() *Record {
-	b.join()
+func (b *Builder) Record() *Record { return Finish([]*Builder{b}) }
+
+func (b *Builder) record() *Record {
 	if b.added {
 		b.under(b.policy.open())
 	}
@@ -373,8 +429,10 @@ func (b *Builder) Record() *Record {
 	// The builder may go on: what a record holds must not change with it.
 	r.settled = sorted(b.crossings, (*Crossing).compare, (*Crossing).clone)
 	r.Actions = sorted(b.actions, (*ActionUse).compare, (*ActionUse).clone)
-	for _, h := range b.halves {
-		r.Pending = append(r.Pending, *h)
+	for part := range b.halves {
+		for _, h := range b.halves[part] {
+			r.Pending = append(r.Pending, *h)
+		}
 	}
 	r.sort()
 	r.view()

@@ -103,9 +103,8 @@ func (b *Builder) under(p Policy) {
 	}
 }
 
-// Join takes in what another builder has reduced; the other one is not to be used again. Both have the same store, or none holds anything
-// in it.
-func (b *Builder) Join(o *Builder) {
+// join takes in what another builder has reduced, but for halves; the other one is not to be used again.
+func (b *Builder) join(o *Builder) {
 	r := &Record{Coverage: o.told, Policies: o.policies}
 	for f := range o.files {
 		r.Files = append(r.Files, f)
@@ -127,11 +126,8 @@ func (b *Builder) Join(o *Builder) {
 			r.Actions = append(r.Actions, *a)
 		}
 	}
-	b.spilled, b.added = b.spilled || o.spilled, b.added || o.added
+	b.added = b.added || o.added
 	b.Take(r)
-	for _, h := range o.halves {
-		b.wait(h)
-	}
 }
 
 func union(into map[string]*Days, list []NamedDays) {

@@ -11,7 +11,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// write makes one file as CloudTrail delivers it: a day's events of one account, of the kinds and about the size that trails hold.
+// write makes one file as CloudTrail delivers it: events of one account, of the kinds and about the size that trails hold. There are 100 accounts; those
+// of files 0 to 99 come again in the files after them, later.
 func write(name string, file, events int) error {
 	f, err := os.Create(name)
 	if err != nil {
@@ -24,7 +25,7 @@ func write(name string, file, events int) error {
 		if n > 0 {
 			w.WriteByte(',')
 		}
-		event(w, uint64(file*events+n))
+		event(w, uint64(file%accounts), uint64(file*events+n), uint64(file/accounts*events+n))
 	}
 	w.WriteString(`]}`)
 	if err := w.Flush(); err != nil { // the first error of all writes
@@ -60,13 +61,15 @@ func token(n uint64) string {
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// event writes event number n. One in four assumes a role in another account, one in fifty is refused.
-func event(w *bufio.Writer, n uint64) {
+const accounts = 100
+
+// event writes event number n, of an account, at a moment. One in four assumes a role in another account, one in fifty is refused.
+func event(w *bufio.Writer, account, n, moment uint64) {
 	x := scatter(n)
-	// 200 accounts with 40 roles each, each of which goes to five other accounts.
-	from, role := 100000000000+x%200, x>>16%40
-	to := 200000000000 + (from*7+x>>8%5)%200
-	at := start.Add(time.Duration(n) * 3 * time.Second).Format(time.RFC3339)
+	// Each account has 40 roles, each of which goes to five other accounts.
+	from, role := 100000000000+account, x>>16%40
+	to := 200000000000 + (account*7+x>>8%5)%accounts
+	at := start.Add(time.Duration(moment) * 3 * time.Second).Format(time.RFC3339)
 	fmt.Fprintf(w, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/service-%d/run-%d","accountId":"%d","accessKeyId":"ASIA%016X",`+
 		`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROA%016X","arn":"arn:aws:iam::%d:role/service-%d","accountId":"%d","userName":"service-%d"},"attributes":{"creationDate":"%s","mfaAuthenticated":"false"}}},`+
 		`"eventTime":"%s","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.%d","userAgent":"aws-sdk-go-v2/1.36.3 os/linux lang/go#1.24.1 md/GOOS#linux md/GOARCH#arm64 api/sts#1.33.17 m/E,n",`,

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,16 +25,17 @@ import (
 )
 
 func main() {
-	files := flag.Int("files", 60, "files to write")
+	files := flag.Int("files", 200, "files to write")
 	events := flag.Int("events", 5000, "events in each file")
+	runs := flag.Int("runs", 5, "how often each is measured")
 	flag.Parse()
-	if err := measure(*files, *events); err != nil {
+	if err := measure(*files, *events, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(files, events int) error {
+func measure(files, events, runs int) error {
 	dir, err := os.MkdirTemp("", "drawbridge-usage-")
 	if err != nil {
 		return err
@@ -46,46 +49,51 @@ func measure(files, events int) error {
 		}
 		names = append(names, name)
 	}
-	// Each is timed three times and the shortest time taken: what else the machine does only makes it longer.
-	var size int64
-	unpacking, err := shortest(func() (err error) { size, err = unpack(names); return err })
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d files, %d events, %d MB unpacked, %d processors\n", files, files*events, size>>20, runtime.GOMAXPROCS(0))
-	fmt.Printf("unpacking only: %v\n", unpacking.Round(time.Millisecond))
-	// Import comes second: the memory that the system gave is then that of the larger of the two, which is the import's.
-	var record *usage.Record
-	importing, err := shortest(func() error {
-		r, result, err := cloudtrail.Import(nil, usage.Options{}, []string{dir})
-		if err == nil && (result.Events != files*events || len(result.Gaps) > 0) {
-			err = fmt.Errorf("%d events and %d gaps, expected %d events", result.Events, len(result.Gaps), files*events)
+	// Both are timed by turns, and the median of the ratios taken: what else the machine does slows down both of a pair.
+	var (
+		size   int64
+		record *usage.Record
+		pairs  []pair
+	)
+	for range runs {
+		var p pair
+		if p.unpacking, err = timed(func() (err error) { size, err = unpack(names); return err }); err != nil {
+			return err
 		}
-		record = r
-		return err
-	})
-	if err != nil {
-		return err
+		p.importing, err = timed(func() error {
+			r, result, err := cloudtrail.Import(nil, usage.Options{}, []string{dir})
+			if err == nil && (result.Events != files*events || len(result.Gaps) > 0) {
+				err = fmt.Errorf("%d events and %d gaps, expected %d events", result.Events, len(result.Gaps), files*events)
+			}
+			record = r
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, p)
 	}
+	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	median := pairs[len(pairs)/2]
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	fmt.Printf("import:         %v, %.1f times as long; %d uses of trusts, %d actions; %d MB of memory taken from the system\n",
-		importing.Round(time.Millisecond), importing.Seconds()/unpacking.Seconds(), len(record.Crossings), len(record.Actions), m.Sys>>20)
+	fmt.Printf("%d files, %d events, %d MB unpacked, %d processors; the median of %d pairs of runs\n", files, files*events, size>>20, runtime.GOMAXPROCS(0), runs)
+	fmt.Printf("unpacking only: %v\n", median.unpacking.Round(time.Millisecond))
+	fmt.Printf("import:         %v, %.2f times as long (%.2f to %.2f)\n", median.importing.Round(time.Millisecond), median.ratio(), pairs[0].ratio(), pairs[len(pairs)-1].ratio())
+	fmt.Printf("%d uses of trusts, %d actions; %d MB of memory taken from the system\n", len(record.Crossings), len(record.Actions), m.Sys>>20)
 	return nil
 }
 
-func shortest(do func() error) (time.Duration, error) {
-	var best time.Duration
-	for n := range 3 {
-		start := time.Now()
-		if err := do(); err != nil {
-			return 0, err
-		}
-		if took := time.Since(start); n == 0 || took < best {
-			best = took
-		}
-	}
-	return best, nil
+// pair is one run of each.
+type pair struct{ unpacking, importing time.Duration }
+
+func (p *pair) ratio() float64 { return p.importing.Seconds() / p.unpacking.Seconds() }
+
+func timed(do func() error) (time.Duration, error) {
+	runtime.GC() // what the other one left behind is not this one's
+	start := time.Now()
+	err := do()
+	return time.Since(start), err
 }
 
 // unpack reads all files, one on each processor at a time, and says how much they hold.
