@@ -21,7 +21,7 @@ func TestAdmits(t *testing.T) {
 		{"config.amazonaws.com", "config.amazonaws.com", true},
 		{"config.amazonaws.com", "", false},
 	} {
-		if got := admits(c.source, c.caller); got != c.want {
+		if got := Admits(c.source, c.caller); got != c.want {
 			t.Errorf("admits(%q, %q) = %v", c.source, c.caller, got)
 		}
 	}

@@ -86,10 +86,11 @@ func (f *From) Sources() []string {
 // Admits reports whether a caller of the record of use is one of those declared. A caller from another organisation is recorded by its
 // account alone: it may be any of that account who is declared. A declared subject may be a pattern, and is any where none is said.
 func (f *From) Admits(caller string) bool {
-	return slices.ContainsFunc(f.Sources(), func(source string) bool { return admits(source, caller) })
+	return slices.ContainsFunc(f.Sources(), func(source string) bool { return Admits(source, caller) })
 }
 
-func admits(source, caller string) bool {
+// Admits reports whether a caller of the record of use may be one declared source (see From.Sources).
+func Admits(source, caller string) bool {
 	if subject, ok := strings.CutPrefix(source, "oidc:"); ok {
 		if strings.HasSuffix(subject, ":") {
 			source += "*"
