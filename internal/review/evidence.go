@@ -224,6 +224,17 @@ func (m *maker) used(i *Item) {
 // versioned is the date that some services carry in the names of their calls: ListFunctions20150331.
 var versioned = regexp.MustCompile(`20[0-9]{6}(v[0-9]+)?$`)
 
+// prefixes are services whose event source in CloudTrail is not the prefix of their actions.
+var prefixes = map[string]string{"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
+
+// prefixOf is the prefix of the actions of an event source.
+func prefixOf(source string) string {
+	if p, other := prefixes[source]; other {
+		return p
+	}
+	return source
+}
+
 // unused compares what a role is granted with what it was seen to do.
 func (m *maker) unused(p *org.Principal) Unused {
 	granted, unread := access.Granted(p)
@@ -240,10 +251,11 @@ func (m *maker) unused(p *org.Principal) Unused {
 			if a.Caller != p.ARN || a.Count == 0 {
 				continue
 			}
-			name := strings.ToLower(versioned.ReplaceAllString(a.Action, ""))
+			service, call, _ := strings.Cut(strings.ToLower(versioned.ReplaceAllString(a.Action, "")), ":")
+			service = prefixOf(service)
+			name := service + ":" + call
 			seen[name] = true
 			if _, known := ref.LookupAction(name); !known { // ListObjects is s3:ListBucket: which action it was is not known
-				service, _, _ := strings.Cut(name, ":")
 				other[service] = true
 			}
 		}
@@ -313,7 +325,7 @@ var dataEvents = func() map[string]bool {
 // hears reports whether a trail of the account recorded any data event of a service.
 func (m *maker) hears(account, service string) bool {
 	return m.Usage != nil && slices.ContainsFunc(m.Usage.Seen, func(s usage.Seen) bool {
-		return s.Account == account && slices.ContainsFunc(s.Data, func(d usage.NamedDays) bool { return d.Name == service })
+		return s.Account == account && slices.ContainsFunc(s.Data, func(d usage.NamedDays) bool { return prefixOf(d.Name) == service })
 	})
 }
 
