@@ -89,7 +89,7 @@ func (f *From) Admits(caller string) bool {
 	return slices.ContainsFunc(f.Sources(), func(source string) bool { return Admits(source, caller) })
 }
 
-// Admits is From.Admits for one of its sources.
+// Admits reports whether a caller of the record of use may be one declared source (see From.Sources).
 func Admits(source, caller string) bool {
 	if subject, ok := strings.CutPrefix(source, "oidc:"); ok {
 		if strings.HasSuffix(subject, ":") {
