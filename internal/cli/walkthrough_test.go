@@ -107,7 +107,7 @@ func (w *walkthrough) command(text string) []string {
 	}
 	c := exec.Command(w.bash, "-c", w.exports+text)
 	c.Dir = w.dir
-	c.Env = append(os.Environ(), "HOME="+w.dir, "TEST_NOW=2026-11-20T12:00:00Z", "AWS_SNAPSHOT=after")
+	c.Env = append(os.Environ(), "HOME="+w.dir, "TEST_NOW=2026-11-20T12:00:00Z")
 	printed, err := c.CombinedOutput()
 	lines := strings.Split(strings.TrimSuffix(string(bytes.ReplaceAll(printed, []byte(w.dir+"/"), nil)), "\n"), "\n")
 	if len(printed) == 0 {
