@@ -187,7 +187,7 @@ func calls(e *access.Edge) func(caller string) bool {
 			return true
 		}
 		// A caller from another organisation is recorded by its account alone: it may be this one.
-		return caller == e.Grantee.ID || e.Grantee.Account != "" && caller == e.Grantee.Account
+		return usage.May(caller, e.Grantee.ID) || e.Grantee.Account != "" && caller == e.Grantee.Account
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"drawbridge/internal/cloudtrail"
+	"drawbridge/internal/registry"
 	"drawbridge/internal/usage"
 )
 
@@ -27,6 +28,8 @@ func newUsage(e *Env) *cobra.Command {
 func newUsageImport(e *Env) *cobra.Command {
 	var format answerFormat
 	var into string
+	var now nowFlag
+	var keep privacyFlags
 	c := &cobra.Command{
 		Use:   "import PATH…",
 		Short: "Read CloudTrail files into a record of use",
@@ -35,8 +38,12 @@ used which resource of another account, when first and last, how often, and what
 accounts become one. A file that was taken in before is passed over, so that an import may be repeated, and go on where the
 last one ended. 'drawbridge scan --usage FILE' judges by the record.
 
+The record holds no session names and no addresses. What else of personal data it keeps is yours to choose; the choice is
+written into it.
+
 The exit status is 1 if parts could not be read; what could is in the record all the same.`,
 		Example: `  drawbridge usage import AWSLogs/ --into recorded-use.json
+  drawbridge usage import AWSLogs/ --users hash --key-file key --keep 180d
   drawbridge scan snapshot --usage recorded-use.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -51,8 +58,16 @@ The exit status is 1 if parts could not be read; what could is in the record all
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("opening the record of use: %w", err)
 			}
+			at, _, err := now.value(e)
+			if err != nil {
+				return err
+			}
+			options, err := keep.options(at)
+			if err != nil {
+				return err
+			}
 			done := e.progress("reading " + strings.Join(args, ", "))
-			record, result, err := cloudtrail.Import(before, usage.Options{}, args)
+			record, result, err := cloudtrail.Import(before, options, args)
 			done()
 			if err != nil {
 				return err
@@ -75,8 +90,57 @@ The exit status is 1 if parts could not be read; what could is in the record all
 		},
 	}
 	c.Flags().StringVar(&into, "into", "recorded-use.json", "the record: read where the `FILE` is there, and written")
+	keep.register(c)
+	now.register(c)
 	format.register(c)
 	return c
+}
+
+// privacyFlags say what of personal data a record keeps.
+type privacyFlags struct {
+	policy                      usage.Policy
+	users, subjects, identities string
+	keyFile, keep               string
+}
+
+func (p *privacyFlags) register(c *cobra.Command) {
+	p.policy = usage.DefaultPolicy()
+	f := c.Flags()
+	f.StringVar(&p.users, "users", string(p.policy.Users), "names of IAM users: keep, hash or drop")
+	f.StringVar(&p.subjects, "subjects", string(p.policy.Subjects), "subjects of OIDC tokens: keep, workloads (drop those that may be persons), hash or drop")
+	f.StringVar(&p.identities, "source-identities", string(p.policy.SourceIdentities), "source identities of sessions: keep, hash or drop")
+	f.BoolVar(&p.policy.Networks, "networks", p.policy.Networks, "keep the networks that calls come from, /24 and /48")
+	f.StringVar(&p.keyFile, "key-file", "", "the key of hashes: a `FILE` of 16 bytes at least, kept apart from the record")
+	f.StringVar(&p.keep, "keep", "400d", "drop what is older than this `TIME` (90d, 52w; 0d: keep all)")
+}
+
+// options are the choices, checked.
+func (p *privacyFlags) options(now time.Time) (usage.Options, error) {
+	p.policy.Users, p.policy.Subjects, p.policy.SourceIdentities = usage.Names(p.users), usage.Names(p.subjects), usage.Names(p.identities)
+	if err := p.policy.Check(); err != nil {
+		return usage.Options{}, usagef("%v", err)
+	}
+	kept, err := registry.ParseSpan(p.keep)
+	if err != nil || kept%(24*time.Hour) != 0 {
+		return usage.Options{}, usagef("--keep %q is no number of days: write it like 400d", p.keep)
+	}
+	p.policy.KeepDays = int(kept / (24 * time.Hour))
+	var key []byte
+	if p.keyFile != "" {
+		if key, err = os.ReadFile(p.keyFile); err != nil {
+			return usage.Options{}, fmt.Errorf("opening the key of hashes: %w", err)
+		}
+	} else if p.policy.Hashes() {
+		return usage.Options{}, usagef("--key-file is missing: hashing names needs a key")
+	}
+	if p.policy, err = p.policy.WithKey(key); err != nil {
+		return usage.Options{}, fmt.Errorf("%s: %w", p.keyFile, err)
+	}
+	o := usage.Options{Policy: &p.policy}
+	if kept > 0 {
+		o.Before = now.Add(-kept)
+	}
+	return o, nil
 }
 
 // replace writes a file as a whole or not at all.
@@ -108,12 +172,14 @@ type usageAnswer struct {
 	Files     int             `json:"files"`
 	Skipped   int             `json:"skipped"` // taken in by an earlier import
 	Events    int             `json:"events"`
+	Old       int             `json:"old"` // events that are older than what is kept
 	Gaps      []usageGap      `json:"gaps"`
 	Record    string          `json:"record"`
 	Crossings int             `json:"crossings"`
 	Actions   int             `json:"actions"`
 	Pending   int             `json:"pending"`
 	Evidence  []usageEvidence `json:"evidence"`
+	Policies  []usage.Policy  `json:"policies"` // of what was kept; more than one: of parts that were imported differently
 }
 
 type usageGap struct {
@@ -162,7 +228,7 @@ func (e *usageEvidence) kinds() string {
 }
 
 func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usageAnswer {
-	a := usageAnswer{Files: r.Files, Skipped: r.Skipped, Events: r.Events, Gaps: []usageGap{}, Record: into, Crossings: len(record.Crossings), Actions: len(record.Actions), Pending: len(record.Pending), Evidence: []usageEvidence{}}
+	a := usageAnswer{Files: r.Files, Skipped: r.Skipped, Events: r.Events, Old: r.Old, Gaps: []usageGap{}, Policies: record.Policies, Record: into, Crossings: len(record.Crossings), Actions: len(record.Actions), Pending: len(record.Pending), Evidence: []usageEvidence{}}
 	for _, g := range r.Gaps {
 		a.Gaps = append(a.Gaps, usageGap{g.File, g.Event, g.Reason})
 	}
@@ -175,6 +241,12 @@ func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usag
 func (w *textWriter) imported(a *usageAnswer) {
 	w.line("%s of %s read, %s passed over", counted(a.Events, "event", "events"), counted(a.Files, "file", "files"), counted(a.Skipped, "known file", "known files"))
 	w.line("%s now holds %s and %s", a.Record, counted(a.Crossings, "use of trusts by one caller", "uses of trusts, each by one caller"), counted(a.Actions, "action of a caller", "actions of callers"))
+	if a.Old > 0 {
+		w.line("%s older than what is kept", counted(a.Old, "event was", "events were"))
+	}
+	if len(a.Policies) > 1 {
+		w.line("its parts were imported with %d different choices of what to keep of names and networks: see policies in the record", len(a.Policies))
+	}
 	for _, v := range a.Evidence {
 		holes := ""
 		if v.Holes > 0 {

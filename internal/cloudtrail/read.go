@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -29,6 +30,7 @@ import (
 type Result struct {
 	Files, Skipped int // Skipped were taken in by an earlier import
 	Events         int
+	Old            int // events among them that are older than what is kept
 	Gaps           []Gap
 }
 
@@ -65,6 +67,9 @@ func Import(from *usage.Record, o usage.Options, paths []string) (*usage.Record,
 	if len(files) == 0 {
 		return nil, Result{}, fmt.Errorf("%w in %s: expected .json or .json.gz", ErrNoFiles, strings.Join(paths, ", "))
 	}
+	if !o.Before.IsZero() {
+		o.Before = o.Before.UTC().Truncate(24 * time.Hour)
+	}
 	slices.SortStableFunc(files, func(a, b string) int { return strings.Compare(delivered(a), delivered(b)) })
 	store, err := newStore()
 	if err != nil {
@@ -91,10 +96,8 @@ func delivered(name string) string {
 // importFiles reads files side by side, each worker into a builder of its own.
 func importFiles(from *usage.Record, o usage.Options, store *store, files []string) (*usage.Record, Result, error) {
 	type outcome struct {
-		skipped bool
-		events  int
-		gaps    []Gap
-		err     error
+		result
+		err error
 	}
 	var (
 		wg       sync.WaitGroup
@@ -110,7 +113,7 @@ func importFiles(from *usage.Record, o usage.Options, store *store, files []stri
 			l := newLoader()
 			for i := int(next.Add(1)) - 1; i < len(files) && !failed.Load(); i = int(next.Add(1)) - 1 {
 				out := &outcomes[i]
-				out.skipped, out.events, out.gaps, out.err = l.file(&known, builders[w], files[i])
+				out.result, out.err = l.file(&known, builders[w], files[i], o.Before)
 				if out.err == nil && builders[w].Len() > mostKept {
 					out.err = fmt.Errorf("%w: more than %d of them; import fewer files, or leave out subjects", ErrTooMany, mostKept)
 				}
@@ -136,6 +139,7 @@ func importFiles(from *usage.Record, o usage.Options, store *store, files []stri
 		}
 		r.Files++
 		r.Events += out.events
+		r.Old += out.old
 		r.Gaps = append(r.Gaps, out.gaps...)
 	}
 	return usage.Finish(append([]*usage.Builder{known.b}, builders...)), r, nil
@@ -183,47 +187,62 @@ type loader struct {
 
 func newLoader() *loader { return &loader{packed: &bytes.Buffer{}, r: newReader(newScanner(nil))} }
 
+// result is what one file gave.
+type result struct {
+	skipped     bool
+	events, old int
+	gaps        []Gap
+}
+
 // file reads one file. What is wrong inside it is a gap; the error is about opening it.
-func (l *loader) file(known *knownFiles, b *usage.Builder, name string) (skipped bool, events int, gaps []Gap, err error) {
+func (l *loader) file(known *knownFiles, b *usage.Builder, name string, before time.Time) (r result, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return false, 0, nil, err
+		return r, err
 	}
 	defer f.Close()
 	// CloudTrail's files are small: most are read once, and the digest taken of what is in memory.
 	digest := sha256.New()
 	l.packed.Reset()
 	if _, err := io.Copy(l.packed, io.LimitReader(f, smallFile)); err != nil {
-		return false, 0, nil, err
+		return r, err
 	}
 	digest.Write(l.packed.Bytes())
 	var in io.ReadSeeker = bytes.NewReader(l.packed.Bytes())
 	if l.packed.Len() == smallFile {
 		if _, err := io.Copy(digest, f); err != nil {
-			return false, 0, nil, err
+			return r, err
 		}
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return false, 0, nil, err
+			return r, err
 		}
 		in = f
 	}
 	if known.before(hex.EncodeToString(digest.Sum(nil))) {
-		return true, 0, nil, nil
+		r.skipped = true
+		return r, nil
 	}
-	gap := func(reason string) { gaps = append(gaps, Gap{filepath.ToSlash(name), events, reason}) }
+	gap := func(reason string) { r.gaps = append(r.gaps, Gap{filepath.ToSlash(name), r.events, reason}) }
 	text, err := l.plain(in)
 	if err != nil {
 		gap(err.Error())
-		return false, 0, gaps, nil
+		return r, nil
 	}
-	events, bad, err := l.r.read(text, b.Add)
+	events, bad, err := l.r.read(text, func(e *usage.Event) {
+		if e.Time.Before(before) {
+			r.old++
+			return
+		}
+		b.Add(e)
+	})
+	r.events = events
 	if bad > 0 {
 		gap(fmt.Sprintf("%d events were not understood: no time, or no name of the call", bad))
 	}
 	if err != nil {
 		gap(err.Error())
 	}
-	return false, events, gaps, nil
+	return r, nil
 }
 
 // plain is the text of a file, unpacked where it is packed: by what it begins with, not by its name. Unpacking is fastest from bytes in memory.

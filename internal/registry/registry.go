@@ -10,6 +10,7 @@ import (
 
 	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
+	"drawbridge/internal/usage"
 )
 
 // Registry is what was declared. A nil Registry means that none was given, which is not an empty one.
@@ -95,6 +96,10 @@ func Admits(source, caller string) bool {
 		if strings.HasSuffix(subject, ":") {
 			source += "*"
 		}
+		// The subject of a caller may have been left out of the record: it may be any of its issuer's.
+		if prefix, unnamed := usage.Unnamed(caller); unnamed && strings.HasPrefix(source, prefix) {
+			return true
+		}
 		return arn.MatchGlob(source, caller)
 	}
 	account := arn.Account(source)
@@ -102,7 +107,7 @@ func Admits(source, caller string) bool {
 		account = source
 	}
 	whole := account == source || strings.HasSuffix(source, ":root")
-	return source == caller || account != "" && (caller == account || whole && arn.Account(caller) == account)
+	return usage.May(caller, source) || account != "" && (caller == account || whole && arn.Account(caller) == account)
 }
 
 // To is what they reach: a role, resources, or an internal service behind the proxy.

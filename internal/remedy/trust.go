@@ -25,6 +25,9 @@ import (
 // ErrNothing is returned where no change is needed: the trust is no wider than what is declared and used.
 var ErrNothing = errors.New("the trust is no wider than what is declared and used")
 
+// ErrUnnamed is wrapped where somebody used the trust whose name was left out of the record.
+var ErrUnnamed = errors.New("the name of who used it was left out of the record of use: declare who needs it, or import with names")
+
 // ErrNoEvidence is returned where nothing says who needs the trust, so that any proposal would be a guess.
 var ErrNoEvidence = errors.New("nothing says who needs the trust: neither an entry of the registry nor a recorded use")
 
@@ -67,6 +70,9 @@ func Trust(role *org.Principal, in Inputs) (*Proposal, error) {
 	}
 	t := trust{role: role, in: in, live: role.Role.Trust.Policy}
 	t.callers()
+	if t.unnamed != "" {
+		return nil, fmt.Errorf("%w: %s", ErrUnnamed, t.unnamed)
+	}
 	if len(t.needs) == 0 {
 		return nil, ErrNoEvidence
 	}
@@ -99,6 +105,7 @@ type trust struct {
 	live    *policy.Policy
 	needs   []need
 	reasons []string
+	unnamed string // a caller whose name was left out of the record, and who may be nobody that is declared, seen or named
 }
 
 // callers collects who must go on coming in: the declared, and those who were seen.
@@ -126,6 +133,7 @@ func (t *trust) callers() {
 		}
 	}
 	t.attribute()
+	t.attributeUnnamed()
 	slices.SortStableFunc(t.needs, func(a, b need) int { return strings.Compare(a.caller, b.caller) })
 }
 
@@ -154,6 +162,42 @@ func (t *trust) attribute() {
 			i--
 		}
 	}
+}
+
+// attributeUnnamed does the same for callers whose names were left out of the record: each may be any user of its account, or any subject of its issuer.
+func (t *trust) attributeUnnamed() {
+	for i := 0; i < len(t.needs); i++ {
+		n := t.needs[i]
+		prefix, unnamed := usage.Unnamed(n.caller)
+		if !unnamed {
+			continue
+		}
+		known := false
+		for j := range t.needs {
+			if m := &t.needs[j]; j != i && usage.May(n.caller, m.caller) && !isUnnamed(m.caller) {
+				m.perhaps, known = n.used, true
+			}
+		}
+		if !known && strings.HasPrefix(n.caller, "arn:") {
+			for _, caller := range t.namedOf(arn.Account(n.caller)) {
+				if strings.HasPrefix(caller, prefix) {
+					t.needs = append(t.needs, need{caller: caller, perhaps: n.used})
+					known = true
+				}
+			}
+		}
+		if !known {
+			t.unnamed = n.caller
+			return
+		}
+		t.needs = slices.Delete(t.needs, i, i+1)
+		i--
+	}
+}
+
+func isUnnamed(caller string) bool {
+	_, unnamed := usage.Unnamed(caller)
+	return unnamed
 }
 
 // namedOf are the principals of an account that the live policy names, none where it trusts the whole account.

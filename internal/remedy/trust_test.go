@@ -184,3 +184,20 @@ func TestForms(t *testing.T) {
 		}
 	}
 }
+
+// A caller whose name was left out of the record is one of those who are known, or else nothing is proposed.
+func TestUnnamedCallers(t *testing.T) {
+	const user, unnamed = "arn:aws:iam::111122223333:user/ana", "arn:aws:iam::111122223333:user/#"
+	p, err := propose(t, `[{"Effect":"Allow","Principal":{"AWS":["`+user+`","`+ci+`"]},"Action":"sts:AssumeRole"}]`, Inputs{Usage: seen(unnamed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := string(p.After.Canonical()); !strings.Contains(after, user) || strings.Contains(after, "#") || strings.Contains(after, ci) {
+		t.Error(after)
+	}
+	for _, caller := range []string{unnamed, "oidc:token.actions.githubusercontent.com:#"} {
+		if _, err := propose(t, `[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]`, Inputs{Usage: seen(caller)}); !errors.Is(err, ErrUnnamed) {
+			t.Errorf("%s: %v", caller, err)
+		}
+	}
+}

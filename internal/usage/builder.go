@@ -38,7 +38,7 @@ type Options struct {
 	Policy *Policy // nil: DefaultPolicy
 	// Store keeps ids and halves; nil: they are held in memory.
 	Store Store
-	// Before: events before it are left out; zero: none.
+	// Before: events before its day are left out, and what an earlier record holds of days before it; zero: nothing is.
 	Before time.Time
 }
 
@@ -67,7 +67,7 @@ type seenDays struct {
 
 // NewBuilder begins with what an earlier record holds; nil: with nothing.
 func NewBuilder(from *Record, o Options) *Builder {
-	b := &Builder{store: o.Store, before: o.Before, files: map[string]bool{}, seen: map[string]*seenDays{}, crossings: map[[3]string]*Crossing{},
+	b := &Builder{store: o.Store, before: o.Before.UTC().Truncate(24 * time.Hour), files: map[string]bool{}, seen: map[string]*seenDays{}, crossings: map[[3]string]*Crossing{},
 		actions: map[[3]string]*ActionUse{}}
 	if b.store == nil {
 		b.store = &memory{ids: map[[16]byte]bool{}}
@@ -75,6 +75,9 @@ func NewBuilder(from *Record, o Options) *Builder {
 	b.policy = DefaultPolicy()
 	if o.Policy != nil {
 		b.policy = *o.Policy
+	}
+	if from != nil && !b.before.IsZero() {
+		from = from.Since(b.before)
 	}
 	if from != nil {
 		b.Take(from)
@@ -261,6 +264,7 @@ func (b *Builder) act(h *Half) {
 	}
 	if h.Denied {
 		a.Denied++
+		a.LastDenied = later(a.LastDenied, h.Time)
 		return
 	}
 	a.Count++

@@ -62,14 +62,15 @@ type crossingForm struct {
 }
 
 type actionForm struct {
-	Caller  string     `json:"caller"`
-	Action  string     `json:"action"`
-	Account string     `json:"account"`
-	First   *time.Time `json:"first,omitempty"`
-	Last    *time.Time `json:"last,omitempty"`
-	Count   int        `json:"count"`
-	Days    []string   `json:"days,omitempty"`
-	Denied  int        `json:"denied,omitempty"`
+	Caller     string     `json:"caller"`
+	Action     string     `json:"action"`
+	Account    string     `json:"account"`
+	First      *time.Time `json:"first,omitempty"`
+	Last       *time.Time `json:"last,omitempty"`
+	Count      int        `json:"count"`
+	Days       []string   `json:"days,omitempty"`
+	Denied     int        `json:"denied,omitempty"`
+	LastDenied *time.Time `json:"lastDenied,omitempty"`
 }
 
 type halfForm struct {
@@ -144,7 +145,7 @@ func Marshal(r *Record) ([]byte, error) {
 	})
 	part("actions", len(r.Actions), func(i int) any {
 		a := &r.Actions[i]
-		return actionForm{a.Caller, a.Action, a.Account, optional(a.First), optional(a.Last), a.Count, a.Days.texts(), a.Denied}
+		return actionForm{a.Caller, a.Action, a.Account, optional(a.First), optional(a.Last), a.Count, a.Days.texts(), a.Denied, optional(a.LastDenied)}
 	})
 	part("pending", len(r.Pending), func(i int) any {
 		h := &r.Pending[i]
@@ -223,7 +224,7 @@ func Unmarshal(data []byte) (*Record, error) {
 		r.settled = append(r.settled, n)
 	}
 	for i, a := range f.Actions {
-		r.Actions = append(r.Actions, ActionUse{a.Caller, a.Action, a.Account, given(a.First), given(a.Last), a.Count, days(a.Days, "actions", i), a.Denied})
+		r.Actions = append(r.Actions, ActionUse{a.Caller, a.Action, a.Account, given(a.First), given(a.Last), a.Count, days(a.Days, "actions", i), a.Denied, given(a.LastDenied)})
 	}
 	for i, h := range f.Pending {
 		n := Half{ID: h.ID, Time: given(h.Time), Caller: h.Caller, CallerAccount: h.CallerAccount, Action: h.Action, Account: h.Account, Target: h.Target,

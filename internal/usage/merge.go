@@ -85,6 +85,7 @@ func (b *Builder) Take(r *Record) {
 		if have := b.actions[key]; have != nil {
 			have.Count, have.Denied = have.Count+x.Count, have.Denied+x.Denied
 			have.First, have.Last = earlier(have.First, x.First), later(have.Last, x.Last)
+			have.LastDenied = later(have.LastDenied, x.LastDenied)
 			have.Days.Union(x.Days)
 			continue
 		}
@@ -128,6 +129,62 @@ func (b *Builder) join(o *Builder) {
 	}
 	b.added = b.added || o.added
 	b.Take(r)
+}
+
+// Since is the record without days before the day of a time: without them in what is used on later days, too. How often something was used
+// and refused stays, as days are not counted apart.
+func (r *Record) Since(t time.Time) *Record {
+	day := Day(t)
+	out := &Record{Coverage: r.Coverage, Files: r.Files, Policies: r.Policies, settled: []Crossing{}}
+	first := func(have time.Time, days *Days) time.Time {
+		if Day(have) >= day {
+			return have
+		}
+		from := day
+		days.Ranges(func(f, _ int) {
+			if from == day {
+				from = f
+			}
+		})
+		return dateOf(from)
+	}
+	for _, s := range r.Seen {
+		s.Days, s.Regions, s.Data = s.Days.From(day), namedFrom(s.Regions, day), namedFrom(s.Data, day)
+		if s.Days.Len() > 0 {
+			out.Seen = append(out.Seen, s)
+		}
+	}
+	for _, c := range r.base() {
+		if Day(c.Last) >= day || Day(c.LastDenied) >= day {
+			c.Days = c.Days.From(day)
+			c.First = first(c.First, &c.Days)
+			out.settled = append(out.settled, c)
+		}
+	}
+	for _, a := range r.Actions {
+		if Day(a.Last) >= day || Day(a.LastDenied) >= day {
+			a.Days = a.Days.From(day)
+			a.First = first(a.First, &a.Days)
+			out.Actions = append(out.Actions, a)
+		}
+	}
+	for _, h := range r.Pending {
+		if Day(h.Time) >= day {
+			out.Pending = append(out.Pending, h)
+		}
+	}
+	out.view()
+	return out
+}
+
+func namedFrom(list []NamedDays, day int) []NamedDays {
+	var out []NamedDays
+	for _, n := range list {
+		if n.Days = n.Days.From(day); n.Days.Len() > 0 {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func union(into map[string]*Days, list []NamedDays) {

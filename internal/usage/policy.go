@@ -47,9 +47,8 @@ const MinKey = 16
 
 // WithKey is the policy with the key of its hashes. The error says what does not fit.
 func (p Policy) WithKey(key []byte) (Policy, error) {
-	hashes := p.Users == Hash || p.Subjects == Hash || p.SourceIdentities == Hash
 	switch {
-	case !hashes:
+	case !p.Hashes():
 		return p, nil
 	case len(key) < MinKey:
 		return p, fmt.Errorf("the key to hash names has %d bytes, expected %d at least", len(key), MinKey)
@@ -57,6 +56,11 @@ func (p Policy) WithKey(key []byte) (Policy, error) {
 	p.key = key
 	p.KeyID = p.hash("drawbridge key id")[:8]
 	return p, nil
+}
+
+// Hashes reports whether the policy needs a key.
+func (p *Policy) Hashes() bool {
+	return p.Users == Hash || p.Subjects == Hash || p.SourceIdentities == Hash
 }
 
 // Check says what is wrong with a policy's choices.

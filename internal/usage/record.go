@@ -74,7 +74,9 @@ type ActionUse struct {
 	Last    time.Time // of a use that succeeded; zero: none did
 	Count   int
 	Days    Days // with a use that succeeded
-	Denied  int
+	// Denied counts attempts that AWS refused, LastDenied is the last of them.
+	Denied     int
+	LastDenied time.Time
 }
 
 // Coverage is what somebody says of the trail of one account.

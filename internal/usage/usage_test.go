@@ -195,6 +195,34 @@ func TestSpilledHalves(t *testing.T) {
 	}
 }
 
+// What is too old is gone from a record that was made before, and from what comes: both give the same days.
+func TestSince(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		events := drawEvents(t)
+		cut := time.Date(2026, 1, 1+rapid.IntRange(0, 40).Draw(t, "cut"), 5, 0, 0, 0, time.UTC)
+		day := Day(cut)
+		old := part("1", events).Since(cut)
+		b := NewBuilder(nil, Options{Before: cut})
+		for i := range events {
+			b.Add(&events[i])
+		}
+		young := b.Record()
+		if len(old.Crossings) != len(young.Crossings) || len(old.Actions) != len(young.Actions) || len(old.Seen) != len(young.Seen) || len(old.Pending) != len(young.Pending) {
+			t.Fatalf("%+v\n%+v", old, young)
+		}
+		for i := range old.Crossings {
+			x, y := &old.Crossings[i], &young.Crossings[i]
+			if x.key() != y.key() || fmt.Sprint(x.Days.texts()) != fmt.Sprint(y.Days.texts()) || Day(x.First) < day || x.Last != y.Last && Day(x.Last) >= day {
+				t.Fatalf("%+v\n%+v", x, y)
+			}
+		}
+		again := NewBuilder(part("1", events), Options{Before: cut}).Record()
+		if got, want := text(t, again), text(t, old); got != want {
+			t.Fatalf("%s\n%s", got, want)
+		}
+	})
+}
+
 func TestDays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := map[int]bool{}
