@@ -14,9 +14,12 @@ import (
 
 	"drawbridge/iam/ref"
 	"drawbridge/internal/catalog"
+	"drawbridge/internal/finding"
+	"drawbridge/internal/ingest"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/review"
 	"drawbridge/internal/rule"
+	"drawbridge/internal/snapshot"
 	"drawbridge/internal/usage"
 )
 
@@ -58,8 +61,8 @@ A campaign is opened by review start, decided here or by review decide, shown by
 
 func newReviewStart(e *Env) *cobra.Command {
 	var now nowFlag
-	var paths []string
-	var used, file, id, since string
+	var in reviewInputs
+	var file, id, since string
 	var days int
 	var scope review.Scope
 	c := &cobra.Command{
@@ -77,7 +80,7 @@ the trust, and with --since what changed since the campaign of the last review. 
 				return err
 			}
 			switch {
-			case len(paths) == 0:
+			case len(in.registry) == 0:
 				return usagef("--registry is missing: where are the entries?")
 			case file == "":
 				return usagef("-o is missing: where is the campaign kept?")
@@ -85,7 +88,7 @@ the trust, and with --since what changed since the campaign of the last review. 
 			if _, err := os.Stat(file); err == nil {
 				return usagef("%s is there already: a campaign is not written over", file)
 			}
-			m, err := e.reviewMaterial(args[0], paths, used, at)
+			m, err := e.reviewMaterial(&in, args[0], at)
 			if err != nil {
 				return err
 			}
@@ -105,9 +108,11 @@ the trust, and with --since what changed since the campaign of the last review. 
 			return err
 		},
 	}
-	registryFlag(c, &paths)
+	registryFlag(c, &in.registry)
 	f := c.Flags()
-	f.StringVar(&used, "usage", "", "a record of use that 'drawbridge usage import' wrote (`FILE`)")
+	f.StringVar(&in.vendors, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
+	f.StringVar(&in.exceptions, "exceptions", "", "accepted findings: a YAML `FILE` of exceptions, each with owner, reason and expiry")
+	f.StringVar(&in.usage, "usage", "", "a record of use that 'drawbridge usage import' wrote (`FILE`)")
 	f.StringVarP(&file, "output", "o", "", "the campaign's `FILE`")
 	f.StringVar(&since, "since", "", "the campaign of the last review, to tell what changed (`FILE`)")
 	f.StringVar(&id, "id", "", "`NAME` of the campaign; default: the day")
@@ -120,13 +125,36 @@ the trust, and with --since what changed since the campaign of the last review. 
 	return c
 }
 
+// reviewInputs are the files beside the snapshot that a campaign is made from.
+type reviewInputs struct {
+	registry                   []string
+	usage, vendors, exceptions string
+}
+
 // reviewMaterial reads what a campaign is made from.
-func (e *Env) reviewMaterial(input string, paths []string, used string, at time.Time) (*review.Material, error) {
-	declared, err := e.openRegistry(paths)
+func (e *Env) reviewMaterial(f *reviewInputs, input string, at time.Time) (*review.Material, error) {
+	var vendors []snapshot.KnownVendor
+	var exceptions []finding.Exception
+	var err error
+	if f.vendors != "" {
+		if vendors, err = ingest.OpenVendors(f.vendors); err != nil {
+			return nil, err
+		}
+	}
+	if f.exceptions != "" {
+		data, err := os.ReadFile(f.exceptions)
+		if err != nil {
+			return nil, fmt.Errorf("opening the exceptions: %w", err)
+		}
+		if exceptions, err = finding.ReadExceptions(f.exceptions, data); err != nil {
+			return nil, err
+		}
+	}
+	declared, err := e.openRegistry(f.registry)
 	if err != nil {
 		return nil, err
 	}
-	record, err := openUsage(used)
+	record, err := openUsage(f.usage)
 	if err != nil {
 		return nil, err
 	}
@@ -139,9 +167,10 @@ func (e *Env) reviewMaterial(input string, paths []string, used string, at time.
 		return nil, err
 	}
 	rules := catalog.Rules()
-	findings := rule.Run(rules, &rule.Input{Graph: graph, Org: graph.Org, Registry: declared, Usage: facts, Now: at})
-	items := registry.Reconcile(graph, declared, registry.Options{Now: at, Engine: ref.Engine()})
-	return &review.Material{Graph: graph, Registry: declared, Items: items, Usage: facts, Findings: findings, Rules: rules, Now: at}, nil
+	findings := rule.Run(rules, &rule.Input{Graph: graph, Org: graph.Org, Vendors: vendors, Registry: declared, Usage: facts, Now: at})
+	items := registry.Reconcile(graph, declared, registry.Options{Now: at, Engine: ref.Engine(), Usage: facts})
+	return &review.Material{Graph: graph, Registry: declared, Items: items, Usage: facts, Findings: findings, Accepted: finding.Apply(findings, exceptions, at).Accepted,
+		Rules: rules, Now: at}, nil
 }
 
 func newReviewDecide(e *Env) *cobra.Command {

@@ -243,6 +243,9 @@ func (c *checker) people(e *Entry, bad, hint func(string, ...any)) {
 	if len(e.Review.By) == 1 && e.Review.By[0] == e.Owner {
 		hint("spec.review.by: the owner %s reviewed alone", e.Owner)
 	}
+	if e.Review.Quarantine > 0 && len(e.Review.Escalate)+len(e.Approval.Approvers) == 0 {
+		hint("spec.review.quarantine: nobody is told before the trust is stopped; name whom in spec.review.escalate")
+	}
 	if e.OwnerLeft {
 		bad("metadata.owner: %s has left", e.Owner)
 	}

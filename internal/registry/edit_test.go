@@ -317,6 +317,12 @@ func FuzzEdit(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if less, err := Remove("f", []byte(text), TrustKind, name); err == nil {
+			left, problems := Parse("f", less)
+			if len(problems) > 0 || len(left.Entries) != len(before.Entries)-1 || len(left.Vendors) != len(before.Vendors) {
+				t.Fatalf("%v, %d entries and %d vendors are left\n%s", problems, len(left.Entries), len(left.Vendors), less)
+			}
+		}
 		after, problems := Parse("f", out)
 		if len(problems) > 0 {
 			t.Fatalf("%v\n%s", problems, out)

@@ -74,6 +74,7 @@ func TestProblems(t *testing.T) {
 		"unknown vendor":         {"dataClass: internal", "vendor: Nobody", `there is no vendor "Nobody"`},
 		"vendor without id":      {"trustConditions: {StringEquals: {sts:ExternalId: deploy-xacct-2025}}", "vendor: Watchtower", "no sts:ExternalId is demanded"},
 		"everybody's repository": {"repo:acme/web:ref:refs/heads/main", "*", "lets in everybody of the issuer"},
+		"nobody is told":         {"escalate: [ciso@example.com], ", "", "nobody is told before the trust is stopped"},
 		"account id":             {`"777788889999"`, `"7777"`, `"7777" is no account id`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/eval"
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
@@ -27,7 +28,8 @@ type Material struct {
 	Items    []registry.Item   // reconciled
 	Usage    *usage.Record     // nil: none
 	Findings []finding.Finding // of a scan
-	Rules    []*rule.Rule      // of the findings: their records name the controls
+	Accepted []finding.Accepted
+	Rules    []*rule.Rule // of the findings: their records name the controls
 	// Since is the campaign that was the last review; nil: none was given.
 	Since *Campaign
 	// Parameters say what counts as critical.
@@ -75,6 +77,8 @@ type Finding struct {
 	Fingerprint string `json:"fingerprint"`
 	// Controls are those that the rule is mapped to.
 	Controls []string `json:"controls"`
+	// Accepted says who accepted the finding by an exception, until when and why; "" where nobody did.
+	Accepted string `json:"accepted,omitempty"`
 }
 
 // Basis is a compact fingerprint of what was reviewed, by which the next campaign tells what changed.
@@ -154,7 +158,7 @@ func (m *maker) item(e *registry.Entry) Item {
 	m.used(&i)
 	for _, target := range i.What {
 		for _, f := range m.findings[target] {
-			i.Findings = append(i.Findings, Finding{f.Rule, f.Severity.String(), f.Reason, f.Fingerprint, append([]string{}, m.controls[f.Rule]...)})
+			i.Findings = append(i.Findings, Finding{f.Rule, f.Severity.String(), f.Reason, f.Fingerprint, append([]string{}, m.controls[f.Rule]...), m.accepted(f.Fingerprint)})
 		}
 	}
 	rank := func(f Finding) int {
@@ -182,12 +186,31 @@ func (m *maker) item(e *registry.Entry) Item {
 	return i
 }
 
+// accepted says by whom a finding is accepted.
+func (m *maker) accepted(fingerprint string) string {
+	for _, a := range m.Accepted {
+		if a.Finding.Fingerprint == fingerprint {
+			return fmt.Sprintf("accepted by %s until %s: %s", a.Exception.Owner, day(a.Exception.Expires), a.Exception.Reason)
+		}
+	}
+	return ""
+}
+
 // used says when each caller came last.
 func (m *maker) used(i *Item) {
 	covered := true
+	var vague []string // accounts of which only the account is recorded
 	for _, target := range i.What {
 		for _, who := range i.Who {
-			last := m.Usage.LastUse(target, func(caller string) bool { return registry.Admits(who, caller) })
+			last := m.Usage.LastUse(target, func(caller string) bool {
+				if !registry.Admits(who, caller) {
+					return false
+				}
+				if arn.IsAccountID(caller) && caller != who && !strings.HasSuffix(who, ":root") && !slices.Contains(vague, caller) {
+					vague = append(vague, caller)
+				}
+				return true
+			})
 			if text := day(last); text > i.LastUsed[who] {
 				i.LastUsed[who] = text
 			} else if _, there := i.LastUsed[who]; !there {
@@ -199,6 +222,10 @@ func (m *maker) used(i *Item) {
 	i.Evidence = "the record of use covers the last 90 days"
 	if !covered {
 		i.Evidence = "the record of use does not cover the last 90 days: silence proves nothing"
+	}
+	if len(vague) > 0 {
+		slices.Sort(vague)
+		i.Evidence += "; of " + strings.Join(vague, ", ") + " only the account is recorded, not who of it came"
 	}
 }
 
@@ -257,11 +284,13 @@ func (m *maker) unused(p *org.Principal) Unused {
 	if u.Unknown != "" {
 		return u
 	}
-	var unclear []string
+	var unclear, unheard []string
 	for _, service := range slices.Sorted(maps.Keys(byService)) {
 		switch names := byService[service]; {
 		case other[service]:
 			unclear = append(unclear, service)
+		case dataEvents[service] && !m.hears(p.Account, service):
+			unheard = append(unheard, service)
 		case !usedIn[service] && len(u.Services) < maxNames:
 			u.Services = append(u.Services, fmt.Sprintf("%s (%d)", service, len(names)))
 		case !usedIn[service]:
@@ -272,10 +301,42 @@ func (m *maker) unused(p *org.Principal) Unused {
 			u.MoreActions += len(names) - take
 		}
 	}
-	if len(unclear) > 0 {
-		u.Unknown = "of " + strings.Join(unclear, ", ") + " calls were recorded under names that are no actions"
+	var why []string
+	if len(unheard) > 0 {
+		why = append(why, "of "+bounded(unheard)+" the record has no data events")
 	}
+	if len(unclear) > 0 {
+		why = append(why, "of "+bounded(unclear)+" calls were recorded under names that are no actions")
+	}
+	u.Unknown = strings.Join(why, "; ")
 	return u
+}
+
+// bounded names some, and counts the rest.
+func bounded(names []string) string {
+	if len(names) > maxNames {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), len(names)-maxNames)
+	}
+	return strings.Join(names, ", ")
+}
+
+// dataEvents are services whose reading and writing of data CloudTrail records only where a trail is told to (CloudTrail user guide,
+// "Logging data events", read 2026-11-20). Their silence proves nothing where none was recorded.
+var dataEvents = func() map[string]bool {
+	out := map[string]bool{}
+	for _, s := range strings.Fields(`appconfig appsync bedrock cassandra cloudwatch codewhisperer cognito-identity cognito-sync dynamodb ebs execute-api
+		geo iotsitewise kinesis kinesisvideo lambda mediastore neptune-db rds-data redshift-data s3 s3-object-lambda s3-outposts s3express sagemaker
+		sdb sns sqs ssmmessages states swf timestream verifiedpermissions xray`) {
+		out[s] = true
+	}
+	return out
+}()
+
+// hears reports whether a trail of the account recorded any data event of a service.
+func (m *maker) hears(account, service string) bool {
+	return m.Usage != nil && slices.ContainsFunc(m.Usage.Seen, func(s usage.Seen) bool {
+		return s.Account == account && slices.ContainsFunc(s.Data, func(d usage.NamedDays) bool { return d.Name == service })
+	})
 }
 
 // paths finds what critical things the trusts of the entry lead to.

@@ -45,7 +45,7 @@ type estate struct {
 
 const (
 	trustCI     = `{"Effect":"Allow","Principal":{"AWS":"` + ci + `"},"Action":"sts:AssumeRole"}`
-	mayDeploy   = `{"Effect":"Allow","Action":["sqs:SendMessage","sqs:ReceiveMessage","sns:Publish"],"Resource":"*"}`
+	mayDeploy   = `{"Effect":"Allow","Action":["ecs:RunTask","ecs:UpdateService","ecr:PutImage"],"Resource":"*"}`
 	mayLedger   = `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::ledger/*"}`
 	mayBeAdmin  = `{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"` + admin + `"}`
 	oneEntry    = "apiVersion: drawbridge/v1\nkind: Trust\nmetadata: {name: one, owner: ana}\nspec:\n  purpose: p\n  from: {principals: [" + ci + "]}\n  to: {role: " + role + "}\n  session: {max: 1h}\n  expires: 2027-01-01\n"
@@ -120,15 +120,15 @@ func TestUnused(t *testing.T) {
 		covered bool
 		want    string
 	}{
-		"nothing used":         {nil, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: sns (1), sqs (2)"},
-		"some used":            {[]usage.ActionUse{call("sqs:SendMessage")}, true, "is granted 3 actions, 1 of them recorded; services that it did not call, with their granted actions: sns (1); actions that it did not call, of services that it did: sqs:ReceiveMessage"},
-		"case does not count":  {[]usage.ActionUse{call("SQS:sendmessage"), call("sqs:ReceiveMessage"), call("sns:Publish")}, true, "is granted 3 actions, 3 of them recorded"},
-		"dated names":          {[]usage.ActionUse{call("sns:Publish20150331v2")}, true, "is granted 3 actions, 1 of them recorded; services that it did not call, with their granted actions: sqs (2)"},
-		"no action":            {[]usage.ActionUse{call("sns:PublishTwice")}, true, "is granted 3 actions; services that it did not call, with their granted actions: sqs (2); not judged: of sns calls were recorded under names that are no actions"},
-		"refused is not used":  {[]usage.ActionUse{{Caller: role, Action: "sns:Publish", Denied: 3}}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: sns (1), sqs (2)"},
-		"by somebody else":     {[]usage.ActionUse{{Caller: ci, Action: "sns:Publish", Count: 3}}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: sns (1), sqs (2)"},
+		"nothing used":         {nil, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: ecr (1), ecs (2)"},
+		"some used":            {[]usage.ActionUse{call("ecs:RunTask")}, true, "is granted 3 actions, 1 of them recorded; services that it did not call, with their granted actions: ecr (1); actions that it did not call, of services that it did: ecs:UpdateService"},
+		"case does not count":  {[]usage.ActionUse{call("ECS:runtask"), call("ecs:UpdateService"), call("ecr:PutImage")}, true, "is granted 3 actions, 3 of them recorded"},
+		"dated names":          {[]usage.ActionUse{call("ecr:PutImage20150331v2")}, true, "is granted 3 actions, 1 of them recorded; services that it did not call, with their granted actions: ecs (2)"},
+		"no action":            {[]usage.ActionUse{call("ecr:PutImages")}, true, "is granted 3 actions; services that it did not call, with their granted actions: ecs (2); not judged: of ecr calls were recorded under names that are no actions"},
+		"refused is not used":  {[]usage.ActionUse{{Caller: role, Action: "ecr:PutImage", Denied: 3}}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: ecr (1), ecs (2)"},
+		"by somebody else":     {[]usage.ActionUse{{Caller: ci, Action: "ecr:PutImage", Count: 3}}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: ecr (1), ecs (2)"},
 		"evidence is missing":  {nil, false, "is granted 3 actions; not judged: the record of use does not cover the last 90 days"},
-		"evidence is in parts": {[]usage.ActionUse{call("sns:Publish")}, false, "is granted 3 actions, 1 of them recorded; not judged: the record of use does not cover the last 90 days"},
+		"evidence is in parts": {[]usage.ActionUse{call("ecr:PutImage")}, false, "is granted 3 actions, 1 of them recorded; not judged: the record of use does not cover the last 90 days"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := first(t, estate{trust: trustCI, permissions: mayDeploy, used: c.used, covered: c.covered, entry: oneEntry})
@@ -146,12 +146,49 @@ func TestUnused(t *testing.T) {
 // Long lists are bounded, and what is left out is counted.
 func TestUnusedIsBounded(t *testing.T) {
 	u := first(t, estate{trust: trustCI, permissions: `{"Effect":"Allow","Action":"*","Resource":"*"}`, covered: true, entry: oneEntry,
-		used: []usage.ActionUse{{Caller: role, Action: "sqs:SendMessage", Count: 1}}}).Unused[0]
+		used: []usage.ActionUse{{Caller: role, Action: "ecs:RunTask", Count: 1}}}).Unused[0]
 	if len(u.Services) != maxNames || len(u.Actions) != maxNames || u.Granted < 10000 || u.MoreServices < 100 {
 		t.Errorf("%+v", u)
 	}
-	if n := len(ref.ServiceActions("sqs")) - 1 - maxNames; u.MoreActions != n {
+	if n := len(ref.ServiceActions("ecs")) - 1 - maxNames; u.MoreActions != n {
 		t.Errorf("%d more actions, want %d", u.MoreActions, n)
+	}
+}
+
+// What CloudTrail records only as data events is called unused only where there are any.
+func TestDataEvents(t *testing.T) {
+	s := estate{trust: trustCI, permissions: `{"Effect":"Allow","Action":["sqs:SendMessage","ecr:PutImage"],"Resource":"*"}`, covered: true, entry: oneEntry}
+	m := s.material(t)
+	u := Start("q", Scope{All: true}, now, m).Items[0].Unused[0]
+	if !slices.Equal(u.Services, []string{"ecr (1)"}) || u.Unknown != "of sqs the record has no data events" {
+		t.Errorf("%+v", u)
+	}
+	m.Usage.Seen = []usage.Seen{{Account: "444455556666", Data: []usage.NamedDays{{Name: "sqs"}}}}
+	if u := Start("q", Scope{All: true}, now, m).Items[0].Unused[0]; !slices.Equal(u.Services, []string{"ecr (1)", "sqs (1)"}) {
+		t.Errorf("%+v", u)
+	}
+	for service := range dataEvents {
+		if len(ref.ServiceActions(service)) == 0 {
+			t.Errorf("%q is no service", service)
+		}
+	}
+}
+
+// A caller of which only the account is recorded may be any of those declared, and the reviewer is told.
+func TestUseByAccount(t *testing.T) {
+	i := first(t, estate{trust: trustCI, permissions: mayDeploy, entry: oneEntry, covered: true, crossings: []usage.Crossing{{Caller: "111122223333", Target: role, Count: 1, Last: now}}})
+	if i.LastUsed[ci] != "2026-11-23" || !strings.Contains(i.Evidence, "of 111122223333 only the account is recorded") {
+		t.Errorf("%q %s", i.LastUsed, i.Evidence)
+	}
+}
+
+// What an exception accepts stays in the evidence, with who accepted it.
+func TestAccepted(t *testing.T) {
+	f := finding.Finding{Rule: "EXT-002", Subject: role, Severity: finding.High, Reason: "no ExternalId", Fingerprint: "f1"}
+	m := estate{trust: trustCI, permissions: mayDeploy, entry: oneEntry, findings: []finding.Finding{f}}.material(t)
+	m.Accepted = []finding.Accepted{{Finding: f, Exception: finding.Exception{Fingerprint: "f1", Owner: "ana", Reason: "until the move", Expires: now.AddDate(0, 1, 0)}}}
+	if got := Start("q", Scope{All: true}, now, m).Items[0].Findings[0].Words(); got != "high EXT-002: no ExternalId (accepted by ana until 2026-12-23: until the move)" {
+		t.Error(got)
 	}
 }
 

@@ -131,7 +131,13 @@ func plural(n int, noun string) string {
 }
 
 // Words is a finding in one line.
-func (f Finding) Words() string { return f.Severity + " " + f.Rule + ": " + f.Reason }
+func (f Finding) Words() string {
+	out := f.Severity + " " + f.Rule + ": " + f.Reason
+	if f.Accepted != "" {
+		out += " (" + f.Accepted + ")"
+	}
+	return out
+}
 
 // Words is a way in one line.
 func (w Way) Words() string {
