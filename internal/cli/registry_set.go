@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ type registryFiles struct {
 	old, new map[string][]byte
 	edited   []string // names of the entries that were edited
 	options  registry.CheckOptions
+	places   map[registry.Kind]map[string][]registry.Place // of names; nil: not looked up yet
 }
 
 func openRegistryFiles(paths []string, options registry.CheckOptions) (*registryFiles, error) {
@@ -64,25 +66,26 @@ func (f *registryFiles) read(files map[string][]byte) (*registry.Registry, []reg
 	return all, problems
 }
 
-// file is where an entry or vendor is declared.
+// file is where an entry or vendor is declared. Edits keep names: where they are is looked up once.
 func (f *registryFiles) file(k registry.Kind, name string) (string, error) {
-	r, _ := f.read(f.new)
-	var places []registry.Place
-	for i := range r.Entries {
-		if e := &r.Entries[i]; k == registry.TrustKind && e.Name == name {
-			places = append(places, e.Place)
+	if f.places == nil {
+		f.places = map[registry.Kind]map[string][]registry.Place{registry.TrustKind: {}, registry.VendorKind: {}}
+		r, _ := f.read(f.new)
+		for i := range r.Entries {
+			e := &r.Entries[i]
+			f.places[registry.TrustKind][e.Name] = append(f.places[registry.TrustKind][e.Name], e.Place)
+		}
+		for i := range r.Vendors {
+			v := &r.Vendors[i]
+			f.places[registry.VendorKind][v.Name] = append(f.places[registry.VendorKind][v.Name], v.Place)
 		}
 	}
-	for i := range r.Vendors {
-		if v := &r.Vendors[i]; k == registry.VendorKind && v.Name == name {
-			places = append(places, v.Place)
-		}
-	}
+	places := f.places[k][name]
 	switch {
 	case len(places) == 0 && k == registry.VendorKind:
 		return "", fmt.Errorf("the registry has no vendor %q", name)
 	case len(places) == 0:
-		return "", fmt.Errorf("the registry has no entry %q%s", name, nearestEntry(r, name))
+		return "", fmt.Errorf("the registry has no entry %q%s", name, nearestEntry(f.places[k], name))
 	case len(places) > 1:
 		return "", fmt.Errorf("%s:%d: %s: %w: also at %s:%d", places[1].File, places[1].Line, name, registry.ErrTwice, places[0].File, places[0].Line)
 	}
@@ -95,10 +98,10 @@ func (f *registryFiles) file(k registry.Kind, name string) (string, error) {
 }
 
 // nearestEntry names entries whose names hold the text.
-func nearestEntry(r *registry.Registry, name string) string {
+func nearestEntry(names map[string][]registry.Place, name string) string {
 	var near []string
-	for i := range r.Entries {
-		if n := r.Entries[i].Name; name != "" && strings.Contains(strings.ToLower(n), strings.ToLower(name)) && len(near) < 5 {
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		if name != "" && strings.Contains(strings.ToLower(n), strings.ToLower(name)) && len(near) < 5 {
 			near = append(near, n)
 		}
 	}
@@ -129,6 +132,7 @@ func (f *registryFiles) remove(k registry.Kind, name string) error {
 	text, err := registry.Remove(filepath.ToSlash(file), f.new[file], k, name)
 	if err == nil {
 		f.new[file] = text
+		delete(f.places[k], name)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -198,6 +199,17 @@ func (c *Change) check(f editable) error {
 
 // Edit changes one entry or vendor in the text of its file, and returns the new text: the same bytes where nothing changes.
 func Edit(file string, data []byte, k Kind, name string, changes ...Change) ([]byte, error) {
+	// Only the document that holds the declaration is read: a registry may be one file of thousands.
+	p := section(data, k, name)
+	part, err := editPart(Place{File: file, Line: bytes.Count(data[:p.from], []byte("\n"))}, data[p.from:p.to], k, name, changes)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(data[:p.from], part, data[p.to:]), nil
+}
+
+// editPart is Edit of a part of a file that begins behind the line before.
+func editPart(before Place, data []byte, k Kind, name string, changes []Change) ([]byte, error) {
 	for _, c := range changes {
 		f, err := k.field(c.Field)
 		if err == nil {
@@ -208,13 +220,13 @@ func Edit(file string, data []byte, k Kind, name string, changes ...Change) ([]b
 		}
 		steps := []Change{c}
 		if f.form == listForm && c.Op == Set && len(c.Values) > 0 {
-			if steps, err = replaceList(file, data, k, name, f, c); err != nil {
+			if steps, err = replaceList(before, data, k, name, f, c); err != nil {
 				return nil, err
 			}
 		}
 		for _, step := range steps {
 			for _, one := range single(f, step) {
-				if data, err = edit(file, data, k, name, f, one); err != nil {
+				if data, err = edit(before, data, k, name, f, one); err != nil {
 					return nil, err
 				}
 			}
@@ -236,8 +248,8 @@ func single(f editable, c Change) []Change {
 }
 
 // replaceList turns a list into another by what joins and what leaves, so that what stays keeps its place and its comments.
-func replaceList(file string, data []byte, k Kind, name string, f editable, c Change) ([]Change, error) {
-	s, u, err := open(file, data, k, name)
+func replaceList(before Place, data []byte, k Kind, name string, f editable, c Change) ([]Change, error) {
+	s, u, err := open(before, data, k, name)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +273,7 @@ func replaceList(file string, data []byte, k Kind, name string, f editable, c Ch
 // Remove takes an entry or vendor out of the text of its file, with the comments that stand directly above it. What is left is empty where it
 // was the only thing in the file.
 func Remove(file string, data []byte, k Kind, name string) ([]byte, error) {
-	s, u, err := open(file, data, k, name)
+	s, u, err := open(Place{File: file}, data, k, name)
 	if err != nil {
 		return nil, err
 	}
@@ -279,8 +291,8 @@ func Remove(file string, data []byte, k Kind, name string) ([]byte, error) {
 }
 
 // edit makes a change of one value, and checks that it changed that and nothing else.
-func edit(file string, data []byte, k Kind, name string, f editable, c Change) ([]byte, error) {
-	s, u, err := open(file, data, k, name)
+func edit(before Place, data []byte, k Kind, name string, f editable, c Change) ([]byte, error) {
+	s, u, err := open(before, data, k, name)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +305,8 @@ func edit(file string, data []byte, k Kind, name string, f editable, c Change) (
 	want := c.Values
 	var splices []splice
 	switch {
-	case c.Op == Add && slices.Contains(there, c.Values[0]), c.Op == Drop && !slices.Contains(there, c.Values[0]), c.Op == Set && slices.Equal(there, c.Values) && (len(there) > 0 || node == nil):
+	case c.Op == Add && slices.Contains(there, c.Values[0]), c.Op == Drop && !slices.Contains(there, c.Values[0]),
+		c.Op == Set && slices.Equal(there, c.Values) && (len(there) > 0 || node == nil):
 		return data, nil
 	case c.Op == Add:
 		want = append(slices.Clone(there), c.Values...)
@@ -376,10 +389,7 @@ func leavesOf(units []unit) []leaf {
 
 // only reports whether the new text differs from the old in the values of one field alone, and has the wanted ones there.
 func (s *source) only(u unit, after []byte, path, want []string) bool {
-	was, err := unitsOf(s.data)
-	if err != nil {
-		return false
-	}
+	was := s.units
 	is, err := unitsOf(after)
 	if err != nil || len(is) != len(was) {
 		return false

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -203,6 +204,13 @@ func TestEditRefuses(t *testing.T) {
 			}
 		})
 	}
+	// The place is that of the file, also where only a part of it was read.
+	for _, text := range []string{strings.Replace(handWritten, "owner: data@example.com", "owner: &o data@example.com", 1), "# one\n" + strings.Replace(handWritten, "owner: data@example.com", "owner: &o data@example.com", 1)} {
+		line := strings.Count(text[:strings.Index(text, "&o")], "\n") + 1
+		if _, err := changed(t, text, "report", "owner=x"); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("f.yaml:%d:", line)) {
+			t.Errorf("%v, want line %d", err, line)
+		}
+	}
 	if _, err := changed(t, "kind: [", "x", "owner=x"); err == nil || !strings.Contains(err.Error(), "f.yaml:1") {
 		t.Errorf("no YAML: %v", err)
 	}
@@ -261,7 +269,7 @@ func TestEditAndBack(t *testing.T) {
 		name := rapid.SampledFrom(names[which]).Draw(t, "entry")
 		f := rapid.SampledFrom(slices.DeleteFunc(slices.Clone(editables[TrustKind]), func(f editable) bool { return f.name == "" })).Draw(t, "field")
 		value := draws[f.form].Draw(t, "value")
-		s, u, err := open("f", text, TrustKind, name)
+		s, u, err := open(Place{File: "f"}, text, TrustKind, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,6 +303,20 @@ func TestEditAndBack(t *testing.T) {
 			t.Fatalf("%s=%s and back: %v\n%s", f.name, value, err, lineDiff(string(text), string(twice)))
 		}
 	})
+}
+
+// An entry of a large file is edited without reading the others.
+func BenchmarkEdit(b *testing.B) {
+	var text strings.Builder
+	for n := range 2000 {
+		text.WriteString(strings.NewReplacer("name: deploy ", fmt.Sprintf("name: deploy-%04d ", n), "name: report", fmt.Sprintf("name: report-%04d", n), "name: listed", fmt.Sprintf("name: listed-%04d", n)).Replace(handWritten) + "---\n")
+	}
+	data := []byte(text.String())
+	for b.Loop() {
+		if _, err := Edit("f", data, TrustKind, "deploy-1234", Change{Field: "expires", Values: []string{"2028-01-01"}}, Change{Field: "review.last", Values: []string{"2026-11-23"}}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // Whatever the text, an edit says what went wrong, or changes this field alone: other entries mean what they meant.

@@ -54,17 +54,71 @@ func unitsOf(data []byte) ([]unit, error) {
 	}
 }
 
+// declares reports whether the unit is the declaration of a name.
+func (u *unit) declares(k Kind, name string) bool {
+	if u.node.Kind != yaml.MappingNode {
+		return false
+	}
+	m := fieldsOf(u.node)
+	kind, _ := text(m.find("kind"))
+	called, _ := text(m.find("metadata", "name"))
+	return Kind(kind) == k && called == name
+}
+
+// section is the part of a file from one line "---" to the next that holds a declaration; the whole file where that is not plain to see.
+func section(data []byte, k Kind, name string) span {
+	whole := span{0, len(data)}
+	var found []span
+	for _, p := range sections(data) {
+		part := data[p.from:p.to]
+		if !bytes.Contains(part, []byte(name)) {
+			continue
+		}
+		units, err := unitsOf(part)
+		if err != nil {
+			return whole
+		}
+		if slices.ContainsFunc(units, func(u unit) bool { return u.declares(k, name) }) {
+			found = append(found, p)
+		}
+	}
+	if len(found) != 1 {
+		return whole
+	}
+	return found[0]
+}
+
+// sections are the parts of a file between its lines "---", each with the line that opens it. Such a line ends a document wherever it stands.
+func sections(data []byte) []span {
+	var out []span
+	from := 0
+	for at := 0; at < len(data); {
+		rest, isMarker := bytes.CutPrefix(data[at:], []byte("---"))
+		if isMarker && at > from && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0) {
+			out = append(out, span{from, at})
+			from = at
+		}
+		next := bytes.IndexByte(data[at:], '\n')
+		if next < 0 {
+			break
+		}
+		at += next + 1
+	}
+	return append(out, span{from, len(data)})
+}
+
 // source is the text of a file with the offsets of its lines.
 type source struct {
-	file  string
-	data  []byte
-	lines []int
-	eol   string
+	before Place // the file, and the last line before the text
+	units  []unit
+	data   []byte
+	lines  []int
+	eol    string
 }
 
 // open finds a declaration in a file.
-func open(file string, data []byte, k Kind, name string) (*source, unit, error) {
-	s := &source{file: file, data: data, lines: []int{0}, eol: "\n"}
+func open(before Place, data []byte, k Kind, name string) (*source, unit, error) {
+	s := &source{before: before, data: data, lines: []int{0}, eol: "\n"}
 	for i := 0; i < len(data); {
 		n := breakAt(data[i:])
 		if n == 0 {
@@ -80,27 +134,23 @@ func open(file string, data []byte, k Kind, name string) (*source, unit, error) 
 	units, err := unitsOf(data)
 	if err != nil {
 		line, text := lineOf(err)
-		return nil, unit{}, fmt.Errorf("%s:%d: %s", file, line, text)
+		return nil, unit{}, fmt.Errorf("%s:%d: %s", before.File, before.Line+line, text)
 	}
+	s.units = units
 	var found []unit
 	for _, u := range units {
-		if u.node.Kind != yaml.MappingNode {
-			continue
-		}
-		m := fieldsOf(u.node)
-		kind, _ := text(m.find("kind"))
-		called, _ := text(m.find("metadata", "name"))
-		if Kind(kind) == k && called == name {
+		if u.declares(k, name) {
 			found = append(found, u)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return nil, unit{}, fmt.Errorf("%s: %s: %w", file, name, ErrNoEntry)
+		return nil, unit{}, fmt.Errorf("%s: %s: %w", before.File, name, ErrNoEntry)
 	case 1:
 		return s, found[0], nil
 	}
-	return nil, unit{}, fmt.Errorf("%s:%d:%d: %s: %w: also in line %d", file, found[1].node.Line, found[1].node.Column, name, ErrTwice, found[0].node.Line)
+	return nil, unit{}, fmt.Errorf("%s:%d:%d: %s: %w: also in line %d", before.File, before.Line+found[1].node.Line, found[1].node.Column, name, ErrTwice,
+		before.Line+found[0].node.Line)
 }
 
 // breakAt is the length of the line break at the start of the text, 0 where there is none: what the YAML reader takes for one.
@@ -121,7 +171,7 @@ func breakAt(b []byte) int {
 }
 
 func (s *source) refuse(n *yaml.Node) error {
-	return fmt.Errorf("%s:%d:%d: %w", s.file, max(n.Line, 1), max(n.Column, 1), ErrForm)
+	return fmt.Errorf("%s:%d:%d: %w", s.before.File, s.before.Line+max(n.Line, 1), max(n.Column, 1), ErrForm)
 }
 
 // offset is where a node begins: lines and columns count from one, columns in characters.
