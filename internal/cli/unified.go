@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +32,8 @@ func unified(name, before, after string) string {
 			}
 		}
 		from, to := max(0, at-around), min(len(ops), end+around)
-		old, new, body := 0, 0, ""
+		old, new := 0, 0
+		var body strings.Builder
 		for _, o := range ops[from:to] {
 			if o.sign != '+' {
 				old++
@@ -39,12 +41,12 @@ func unified(name, before, after string) string {
 			if o.sign != '-' {
 				new++
 			}
-			body += string(o.sign) + strings.TrimSuffix(o.line, "\n") + "\n"
+			body.WriteString(string(o.sign) + strings.TrimSuffix(o.line, "\n") + "\n")
 			if !strings.HasSuffix(o.line, "\n") {
-				body += "\\ No newline at end of file\n"
+				body.WriteString("\\ No newline at end of file\n")
 			}
 		}
-		fmt.Fprintf(&out, "@@ -%s +%s @@\n%s", hunkPlace(ops[from].old, old), hunkPlace(ops[from].new, new), body)
+		fmt.Fprintf(&out, "@@ -%s +%s @@\n%s", hunkPlace(ops[from].old, old), hunkPlace(ops[from].new, new), body.String())
 		at = end
 	}
 	return out.String()
@@ -68,43 +70,118 @@ type lineEdit struct {
 	old, new int
 }
 
-// edits are the fewest lines that go and come (Myers, 1986), between what is the same at both ends.
+// edits are the lines that go and come. Lines that stand once in both texts, and in the same order, are taken to be the same (patience diff);
+// between them as few as possible go and come.
 func edits(a, b []string) []lineEdit {
 	// SplitAfter leaves an empty text behind the last line end.
 	a, b = withoutEmpty(a), withoutEmpty(b)
-	trace := []map[int]int{}
-	reach := map[int]int{1: 0}
+	out := make([]lineEdit, 0, max(len(a), len(b)))
+	x, y := 0, 0
+	between := func(toX, toY int) {
+		for _, e := range fewest(a[x:toX], b[y:toY]) {
+			e.old, e.new = e.old+x, e.new+y
+			out = append(out, e)
+		}
+	}
+	for _, same := range anchors(a, b) {
+		between(same[0], same[1])
+		out = append(out, lineEdit{' ', a[same[0]], same[0] + 1, same[1] + 1})
+		x, y = same[0]+1, same[1]+1
+	}
+	between(len(a), len(b))
+	return out
+}
+
+// anchors are the places of the lines that stand once in both texts: the most of them that are in the same order.
+func anchors(a, b []string) [][2]int {
+	type places struct{ a, b, inA, inB int }
+	seen := map[string]*places{}
+	for i, line := range a {
+		if seen[line] == nil {
+			seen[line] = &places{}
+		}
+		seen[line].a, seen[line].inA = i, seen[line].inA+1
+	}
+	for i, line := range b {
+		if p := seen[line]; p != nil {
+			p.b, p.inB = i, p.inB+1
+		}
+	}
+	var once [][2]int // in order of a
+	for i, line := range a {
+		if p := seen[line]; p.inA == 1 && p.inB == 1 {
+			once = append(once, [2]int{i, p.b})
+		}
+	}
+	// The longest rising row of places in b.
+	var ends []int // of the rows of each length, the one that ends lowest
+	before := make([]int, len(once))
+	for i := range once {
+		at, _ := slices.BinarySearchFunc(ends, once[i][1], func(e, place int) int { return once[e][1] - place })
+		before[i] = -1
+		if at > 0 {
+			before[i] = ends[at-1]
+		}
+		if at == len(ends) {
+			ends = append(ends, i)
+		} else {
+			ends[at] = i
+		}
+	}
+	row := make([][2]int, len(ends))
+	if len(ends) > 0 {
+		for i, n := ends[len(ends)-1], len(ends)-1; i >= 0; i, n = before[i], n-1 {
+			row[n] = once[i]
+		}
+	}
+	return row
+}
+
+// mostEdits is up to how many lines that go and come the fewest are looked for; beyond, all of the old ones go and all of the new ones come.
+const mostEdits = 2000
+
+// fewest are the fewest lines that go and come (Myers, 1986).
+func fewest(a, b []string) []lineEdit {
+	var trace [][]int // of each number of edits, how far each diagonal reached before it
+	reach := []int{0, 0, 0}
+	at := func(v []int, d, k int) int { return v[k+d+1] } // diagonals -d-1 to d+1
 	found := false
 	for d := 0; !found; d++ {
-		step := map[int]int{}
+		if d > mostEdits {
+			return replaced(a, b)
+		}
+		trace = append(trace, reach)
+		step := make([]int, 2*d+5)
 		for k := -d; k <= d; k += 2 {
-			x := reach[k-1] + 1
-			if k == -d || k != d && reach[k-1] < reach[k+1] {
-				x = reach[k+1]
+			x := at(reach, d, k+1)
+			if d > 0 && k != -d && (k == d || at(reach, d, k-1) >= at(reach, d, k+1)) {
+				x = at(reach, d, k-1) + 1
 			}
 			for x < len(a) && x-k < len(b) && a[x] == b[x-k] {
 				x++
 			}
-			step[k] = x
+			step[k+d+2] = x
 			if x >= len(a) && x-k >= len(b) {
 				found = true
 				break
 			}
 		}
-		trace = append(trace, reach)
 		reach = step
 	}
 	var back []lineEdit
 	x, y := len(a), len(b)
 	for d := len(trace) - 1; d >= 0; d-- {
 		before, k := trace[d], x-y
-		from := k - 1
-		if k == -d || k != d && before[k-1] < before[k+1] {
-			from = k + 1
+		px, py := 0, 0
+		if d > 0 {
+			from := k + 1
+			if k != -d && (k == d || at(before, d, k-1) >= at(before, d, k+1)) {
+				from = k - 1
+			}
+			px = at(before, d, from)
+			py = px - from
 		}
-		px := before[from]
-		py := px - from
-		for x > px && y > py && x > 0 && y > 0 {
+		for x > px && y > py {
 			back = append(back, lineEdit{' ', a[x-1], x, y})
 			x, y = x-1, y-1
 		}
@@ -115,9 +192,18 @@ func edits(a, b []string) []lineEdit {
 		}
 		x, y = px, py
 	}
-	out := make([]lineEdit, 0, len(back))
-	for i := len(back) - 1; i >= 0; i-- {
-		out = append(out, back[i])
+	slices.Reverse(back)
+	return back
+}
+
+// replaced is everything that goes, and everything that comes.
+func replaced(a, b []string) []lineEdit {
+	var out []lineEdit
+	for i, line := range a {
+		out = append(out, lineEdit{'-', line, i + 1, 1})
+	}
+	for i, line := range b {
+		out = append(out, lineEdit{'+', line, len(a) + 1, i + 1})
 	}
 	return out
 }

@@ -69,17 +69,22 @@ func (u *unit) declares(k Kind, name string) bool {
 func section(data []byte, k Kind, name string) span {
 	whole := span{0, len(data)}
 	var found []span
-	for _, p := range sections(data) {
-		part := data[p.from:p.to]
-		if !bytes.Contains(part, []byte(name)) {
-			continue
+	for at := 0; ; {
+		next := bytes.Index(data[at:], []byte(name))
+		if next < 0 {
+			break
 		}
-		units, err := unitsOf(part)
+		p := around(data, at+next)
+		units, err := unitsOf(data[p.from:p.to])
 		if err != nil {
 			return whole
 		}
 		if slices.ContainsFunc(units, func(u unit) bool { return u.declares(k, name) }) {
 			found = append(found, p)
+		}
+		at = p.to
+		if at == len(data) {
+			break
 		}
 	}
 	if len(found) != 1 {
@@ -88,23 +93,37 @@ func section(data []byte, k Kind, name string) span {
 	return found[0]
 }
 
-// sections are the parts of a file between its lines "---", each with the line that opens it. Such a line ends a document wherever it stands.
-func sections(data []byte) []span {
-	var out []span
-	from := 0
-	for at := 0; at < len(data); {
-		rest, isMarker := bytes.CutPrefix(data[at:], []byte("---"))
-		if isMarker && at > from && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0) {
-			out = append(out, span{from, at})
-			from = at
-		}
-		next := bytes.IndexByte(data[at:], '\n')
-		if next < 0 {
+// around is the part of a file that an offset is in, from one line "---" to the next. Such a line ends a document wherever it stands.
+func around(data []byte, at int) span {
+	mark := []byte("\n---")
+	marks := func(i int) bool { // a mark is followed by a blank or by nothing
+		end := i + len(mark)
+		return end == len(data) || strings.IndexByte(" \t\r\n", data[end]) >= 0
+	}
+	p := span{0, len(data)}
+	for end := at; ; {
+		i := bytes.LastIndex(data[:end], mark)
+		if i < 0 {
 			break
 		}
-		at += next + 1
+		if marks(i) {
+			p.from = i + 1
+			break
+		}
+		end = i
 	}
-	return append(out, span{from, len(data)})
+	for begin := at; ; {
+		i := bytes.Index(data[begin:], mark)
+		if i < 0 {
+			break
+		}
+		if i += begin; marks(i) {
+			p.to = i + 1
+			break
+		}
+		begin = i + len(mark)
+	}
+	return p
 }
 
 // source is the text of a file with the offsets of its lines.

@@ -87,10 +87,14 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 
 // compared tells what the engine finds of one policy beyond the other.
 func compared(kind policy.Kind, account string, before, after []policy.Statement, engine eval.Evaluator, say func(string, ...any)) {
-	of := func(s []policy.Statement) []*policy.Policy {
-		return []*policy.Policy{policy.Compile(&policy.Document{Version: policy.Text{Value: "2012-10-17"}, Statements: s})}
+	of := func(s []policy.Statement) *policy.Document {
+		return &policy.Document{Version: policy.Text{Value: "2012-10-17"}, Statements: s}
 	}
-	r := compare.Policies(kind, of(before), of(after), compare.Options{Engine: engine, Account: account})
+	was, is := of(before), of(after)
+	if was.Key() == is.Key() {
+		return
+	}
+	r := compare.Policies(kind, []*policy.Policy{policy.Compile(was)}, []*policy.Policy{policy.Compile(is)}, compare.Options{Engine: engine, Account: account})
 	for _, d := range r.Gained {
 		if kind == policy.Identity {
 			names := d.Actions
