@@ -12,6 +12,7 @@ import (
 	"drawbridge/internal/org"
 	"drawbridge/internal/rule"
 	"drawbridge/internal/snapshot"
+	"drawbridge/internal/usage"
 )
 
 // permissionRules judge what a role may do that somebody from another account, or an identity provider, can become.
@@ -68,6 +69,60 @@ var permissionRules = []rule.Rule{
 		},
 		Check: boundaryWithoutForce,
 	},
+	{
+		ID: "PRM-008", Title: "Granted and never used",
+		Detects:  "Services allowed to a cross-account role that it did not use in the window, by IAM's service last accessed data",
+		Why:      "Rights that the work behind a trust does not need are there for whoever steals it.",
+		Remedy:   "Take the services from the role's policies that it does not use; watch for refusals before the policies go.",
+		Severity: finding.Medium, Since: "0.2.0",
+		Controls:   rule.Controls{NHI: []string{"NHI5:2025"}, Tenets: []int{5, 7}, CSF: []string{"PR.AA-05"}, NIST: []string{"AC-6(7)", "AC-2(3)"}, CIS: ""},
+		Parameters: []string{"StaleDays"},
+		Example: rule.Example{
+			Before: `{"accessAdvisor":"arn:aws:iam::444455556666:role/report","used":["s3"],"unused":["dynamodb"],"window":90}`,
+			After:  `{"accessAdvisor":"arn:aws:iam::444455556666:role/report","used":["s3"],"unused":[],"window":90}`,
+		},
+		Check: grantedUnused,
+	},
+}
+
+// grantedUnused reports roles with services that IAM says they do not use. What CloudTrail saw them do counts as use too.
+func grantedUnused(p *rule.Pass) {
+	limit := p.Parameters.StaleDays
+	missing := 0
+	crossAccountRoles(p, func(role *org.Principal, ways []*access.Edge) {
+		known := false
+		var unused []string
+		for _, a := range p.Usage.Accessed {
+			if a.Role != role.ARN || a.Days < limit {
+				continue
+			}
+			known = true
+			for _, service := range a.Unused {
+				if !actsIn(p, role.ARN, service) {
+					unused = append(unused, service)
+				}
+			}
+		}
+		slices.Sort(unused)
+		switch unused = slices.Compact(unused); {
+		case !known:
+			missing++
+		case len(unused) > 0:
+			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidenceOf(ways[0]),
+				Reason: fmt.Sprintf("The role may use %s and did not for %d days or longer; %s can become it.", strings.Join(unused, ", "), limit, grantees(ways))})
+		}
+	})
+	if missing > 0 {
+		p.NotAssessed(organizationName(p), fmt.Sprintf("IAM's last accessed data of %d roles that others can become are not in the input, or do not reach back %d days", missing, limit))
+	}
+}
+
+// actsIn reports whether a role was seen to use a service no longer ago than the window for use.
+func actsIn(p *rule.Pass, role, service string) bool {
+	from := p.Now.AddDate(0, 0, -p.Parameters.StaleDays)
+	return slices.ContainsFunc(p.Usage.Actions, func(a usage.ActionUse) bool {
+		return a.Caller == role && a.Last.After(from) && strings.HasPrefix(a.Action, service+":")
+	})
 }
 
 // crossAccountRoles calls judge for every role that a principal of another account, or of none, may assume. AWS services and

@@ -207,6 +207,9 @@ func neverUsed(p *rule.Pass) {
 		case p.Now.Sub(created) <= limit || !p.Usage.LastUse(role.ARN, usage.Anybody).IsZero():
 			return
 		}
+		if used, _ := p.Usage.Services(role.ARN, created, collected(p)); used {
+			return
+		}
 		if !p.Usage.Covers(role.Account, created, p.Now) {
 			p.NotAssessed(role.ARN, "the record of use does not reach back to "+created.Format(time.DateOnly)+", when the role was made", evidenceOf(ways[0])...)
 			return
@@ -227,7 +230,12 @@ func unused(p *rule.Pass) {
 		if seen := p.Usage.LastUse(role.ARN, usage.Anybody); seen.After(last) {
 			last = seen
 		}
+		used, known := p.Usage.Services(role.ARN, p.Now.Add(-limit), collected(p))
 		switch {
+		case used:
+		case last.IsZero() && known && p.Now.Sub(role.Role.Created) > limit:
+			p.Report(finding.Finding{Subject: role.ARN, Account: role.Account, Evidence: evidenceOf(ways[0]),
+				Reason: "By IAM's last accessed data the role used no service for " + registry.FormatSpan(limit) + " or longer."})
 		case last.IsZero() && !p.Usage.Covers(role.Account, p.Now.Add(-limit), p.Now):
 			p.NotAssessed(role.ARN, "neither when the role was last used is in the input, nor a record of use that reaches far enough", evidenceOf(ways[0])...)
 		case last.IsZero(): // USE-001
@@ -236,6 +244,14 @@ func unused(p *rule.Pass) {
 				Reason: fmt.Sprintf("The role was last used on %s, longer ago than %s.", last.Format(time.DateOnly), registry.FormatSpan(limit))})
 		}
 	})
+}
+
+// collected is when the facts of IAM were read.
+func collected(p *rule.Pass) time.Time {
+	if at := p.Org.Snapshot.Collected; !at.IsZero() {
+		return at
+	}
+	return p.Now
 }
 
 func unusedPrincipal(p *rule.Pass) {

@@ -50,6 +50,7 @@ type Builder struct {
 	policies  []Policy
 	files     map[string]bool
 	told      []Coverage
+	accessed  []Accessed
 	seen      map[string]*seenDays // by account
 	crossings map[[3]string]*Crossing
 	actions   map[[3]string]*ActionUse
@@ -423,7 +424,7 @@ func (b *Builder) record() *Record {
 	if b.added {
 		b.under(b.policy.open())
 	}
-	r := &Record{Coverage: slices.Clone(b.told), Policies: slices.Clone(b.policies)}
+	r := &Record{Coverage: slices.Clone(b.told), Accessed: slices.Clone(b.accessed), Policies: slices.Clone(b.policies)}
 	for f := range b.files {
 		r.Files = append(r.Files, f)
 	}

@@ -45,7 +45,7 @@ func Merge(a, b *Record) (*Record, error) {
 }
 
 func (r *Record) empty() bool {
-	return r == nil || len(r.Files)+len(r.Coverage)+len(r.Seen)+len(r.Crossings)+len(r.Actions)+len(r.Pending) == 0
+	return r == nil || len(r.Files)+len(r.Coverage)+len(r.Seen)+len(r.Crossings)+len(r.Actions)+len(r.Pending)+len(r.Accessed) == 0
 }
 
 // Take takes in all that a record holds, as if its events came now. Files in common are the caller's to look for.
@@ -60,6 +60,11 @@ func (b *Builder) Take(r *Record) {
 		if !slices.ContainsFunc(b.told, c.equal) {
 			c.RegionsMissing = slices.Clone(c.RegionsMissing)
 			b.told = append(b.told, c)
+		}
+	}
+	for _, a := range r.Accessed {
+		if !slices.ContainsFunc(b.accessed, func(x Accessed) bool { return x.compare(&a) == 0 }) {
+			b.accessed = append(b.accessed, a)
 		}
 	}
 	for i := range r.Seen {
@@ -135,7 +140,7 @@ func (b *Builder) join(o *Builder) {
 // and refused stays, as days are not counted apart.
 func (r *Record) Since(t time.Time) *Record {
 	day := Day(t)
-	out := &Record{Coverage: r.Coverage, Files: r.Files, Policies: r.Policies, settled: []Crossing{}}
+	out := &Record{Coverage: r.Coverage, Accessed: r.Accessed, Files: r.Files, Policies: r.Policies, settled: []Crossing{}}
 	first := func(have time.Time, days *Days) time.Time {
 		if Day(have) >= day {
 			return have
@@ -232,6 +237,10 @@ func (c *Coverage) equal(d Coverage) bool {
 	return c.Account == d.Account && c.From.Equal(d.From) && c.To.Equal(d.To) && c.Missing == d.Missing && slices.Equal(c.RegionsMissing, d.RegionsMissing)
 }
 
+func (a *Accessed) compare(b *Accessed) int {
+	return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Days, b.Days), slices.Compare(a.Used, b.Used), slices.Compare(a.Unused, b.Unused))
+}
+
 func (c *Crossing) compare(d *Crossing) int {
 	return cmp.Or(cmp.Compare(c.Target, d.Target), cmp.Compare(c.Caller, d.Caller), cmp.Compare(c.Mechanism, d.Mechanism))
 }
@@ -242,6 +251,7 @@ func (a *ActionUse) compare(b *ActionUse) int {
 
 // sort sorts all but crossings and actions.
 func (r *Record) sort() {
+	slices.SortFunc(r.Accessed, func(a, b Accessed) int { return a.compare(&b) })
 	slices.SortFunc(r.Coverage, func(a, b Coverage) int {
 		missing := func(c *Coverage) int { return len(c.RegionsMissing)*2 + map[bool]int{true: 1}[c.Missing] }
 		return cmp.Or(cmp.Compare(a.Account, b.Account), a.From.Compare(b.From), a.To.Compare(b.To), cmp.Compare(missing(&a), missing(&b)), slices.Compare(a.RegionsMissing, b.RegionsMissing))

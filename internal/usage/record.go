@@ -32,6 +32,9 @@ type Record struct {
 	// Policies say what of personal data was kept, each once, sorted; more than one: of parts that were imported differently.
 	Policies []Policy
 
+	// Accessed is what IAM itself says, of the facts of a snapshot; the file of a record holds none of it.
+	Accessed []Accessed
+
 	settled []Crossing // Crossings without those of pending calls; nil: all are
 }
 
@@ -79,6 +82,14 @@ type ActionUse struct {
 	LastDenied time.Time
 }
 
+// Accessed is IAM's last accessed data of one role: which of the services that its policies allow it used in the days before the
+// snapshot was collected. Source: IAM User Guide, "Refine permissions using last accessed information".
+type Accessed struct {
+	Role         string
+	Used, Unused []string // names of services, as actions have them in front
+	Days         int
+}
+
 // Coverage is what somebody says of the trail of one account.
 type Coverage struct {
 	Account string // "" for all accounts
@@ -105,7 +116,8 @@ type NamedDays struct {
 	Days Days
 }
 
-// Of reduces the facts about use that a snapshot keeps. Facts of other shapes than calls and coverage are left out. The facts count as one
+// Of reduces the facts about use that a snapshot keeps. Facts of other shapes than calls, coverage and last accessed
+// data are left out. The facts count as one
 // file: a record that has taken them in does not take them in again.
 func Of(facts []snapshot.Usage) *Record {
 	r := &Record{}
@@ -120,6 +132,11 @@ func Of(facts []snapshot.Usage) *Record {
 		if account, ok := f["coverage"].(string); ok {
 			r.Coverage = append(r.Coverage, Coverage{Account: account, From: timeOf(f["from"]), To: timeOf(f["to"]), Missing: f["missing"] == true,
 				RegionsMissing: listOf(f["regionsMissing"])})
+			continue
+		}
+		if role, ok := f["accessAdvisor"].(string); ok {
+			days, _ := f["window"].(float64)
+			r.Accessed = append(r.Accessed, Accessed{Role: role, Used: listOf(f["used"]), Unused: listOf(f["unused"]), Days: int(days)})
 			continue
 		}
 		event, _ := f["event"].(string)
@@ -287,6 +304,26 @@ func (r *Record) section(account string) []Coverage {
 		to++
 	}
 	return r.Coverage[from:to]
+}
+
+// Services reports what IAM says of a role that was collected at a time: known, that its data reach from a time before to that one;
+// used, that the role used a service no longer ago than that.
+func (r *Record) Services(role string, from, collected time.Time) (used, known bool) {
+	if r == nil {
+		return false, false
+	}
+	for _, a := range r.Accessed {
+		begin := collected.AddDate(0, 0, -a.Days)
+		switch {
+		case a.Role != role || a.Days == 0:
+		case len(a.Used) > 0:
+			used = used || !begin.Before(from)
+			known = known || used
+		case len(a.Unused) > 0:
+			known = known || !begin.After(from)
+		}
+	}
+	return used, known
 }
 
 // Known reports whether anything at all is known of the trail of an account.

@@ -343,10 +343,21 @@ func TestOf(t *testing.T) {
 		{Fields: map[string]any{"time": "2026-01-11T00:00:00Z", "event": "AssumeRole", "principal": "a", "target": "r", "request": nil}},
 		{Fields: map[string]any{"coverage": "1", "from": "2026-01-01T00:00:00Z", "regionsMissing": []any{"eu-west-3", 7}}},
 		{Fields: map[string]any{"time": "soon", "event": "AssumeRole", "principal": "a", "target": "r"}},
-		{Fields: map[string]any{"accessAdvisor": "r"}},
+		{Fields: map[string]any{"accessAdvisor": "r", "used": []any{"s3"}, "window": 90.0}},
+		{Fields: map[string]any{"accessAdvisor": "idle", "unused": []any{"s3"}, "window": 90.0}},
 	})
 	if len(r.Crossings) != 1 || len(r.Coverage) != 1 {
 		t.Fatalf("%+v", r)
+	}
+	at := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		role        string
+		days        int
+		used, known bool
+	}{{"r", 90, true, true}, {"r", 30, false, false}, {"idle", 90, false, true}, {"idle", 91, false, false}, {"other", 1, false, false}} {
+		if used, known := merged(t, r, nil).Services(c.role, at.AddDate(0, 0, -c.days), at); used != c.used || known != c.known {
+			t.Errorf("%+v: used %v, known %v", c, used, known)
+		}
 	}
 	c := r.Crossings[0]
 	if c.Count != 2 || c.Denied != 1 || c.Unapproved != 1 || c.Last.Day() != 11 || c.First.Day() != 10 || len(r.Coverage[0].RegionsMissing) != 1 {
