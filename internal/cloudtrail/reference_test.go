@@ -239,3 +239,54 @@ func FuzzReference(f *testing.F) {
 		differ(t, text)
 	})
 }
+
+// repeated is a text of any length.
+type repeated struct {
+	head, body, tail string
+	times            int
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	switch {
+	case r.head != "":
+		n := copy(p, r.head)
+		r.head = r.head[n:]
+		return n, nil
+	case r.times > 0:
+		n := 0
+		for r.times > 0 && n+len(r.body) <= len(p) {
+			n += copy(p[n:], r.body)
+			r.times--
+		}
+		return n, nil
+	case r.tail != "":
+		n := copy(p, r.tail)
+		r.tail = r.tail[n:]
+		return n, nil
+	}
+	return 0, io.EOF
+}
+
+// However long a text or deep an event, the reader holds a window of it; what is named too long is an event that is not understood.
+func TestLargeEventsAreNotHeld(t *testing.T) {
+	const rest = `"eventTime":"2026-01-01T00:00:00Z","eventSource":"a","eventName":"b"}]}`
+	for name, c := range map[string]struct {
+		in  repeated
+		bad int
+	}{
+		"a field that is not read": {repeated{`{"Records":[{"x":"`, `0123456789\u00e9`, `",` + rest, 2 << 20}, 0},
+		"a field that is":          {repeated{`{"Records":[{"eventID":"`, `0123456789\u00e9`, `",` + rest, 2 << 20}, 1},
+		"a key":                    {repeated{`{"Records":[{"`, `0123456789\u00e9`, `":1,` + rest, 2 << 20}, 0},
+		"a list":                   {repeated{`{"Records":[{"resources":[`, `{"ARN":"x","accountId":"1"},`, `1],` + rest, 1 << 20}, 0},
+		"a number":                 {repeated{`{"Records":[{"requestParameters":{"durationSeconds":`, `12345678`, `},` + rest, 1 << 20}, 0},
+	} {
+		r := newReader(newScanner(nil))
+		events, bad, err := r.read(&c.in, func(*usage.Event) {})
+		if events != 1-c.bad || bad != c.bad || err != nil {
+			t.Errorf("%s: %d events, %d bad, %v", name, events, bad, err)
+		}
+		if held := len(r.buf) + cap(r.key) + cap(r.e.id) + cap(r.e.seconds) + cap(r.e.resource.arn) + cap(r.e.other.arn); held > window+8*longest {
+			t.Errorf("%s: %d bytes are held", name, held)
+		}
+	}
+}

@@ -98,11 +98,11 @@ const (
 func plainRun(b []byte) int {
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
-		// The high bit of each byte is set where the byte is a quote, a backslash or less than a space. Behind the first of them
-		// it may be set for no reason.
+		// The high bit of each byte is set where the byte is a quote, a backslash or less than a space: where one of the differences
+		// is below zero, and the byte is ASCII. Behind the first of them it may be set for no reason.
 		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		if found := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & highs; found != 0 {
+		quote, slash := w^ones*'"', w^ones*'\\'
+		if found := ((quote - ones) | (slash - ones) | (w - ones*' ')) &^ w & highs; found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -354,7 +354,7 @@ func (s *scanner) object(depth int, field func(key []byte) error) error {
 // name steps over a key and its colon, and gives the key if it is wanted. The key lies in the window, which may move with the next step.
 func (s *scanner) name(wanted bool) ([]byte, error) {
 	b := s.buf[s.pos+1 : s.end]
-	if n := plainRun(b); n+1 < len(b) && b[n] == '"' && b[n+1] == ':' && (!wanted || ascii(b[:n])) {
+	if n := plainRun(b); n+1 < len(b) && b[n] == '"' && b[n+1] == ':' { // what is no UTF-8 is no name that is looked for
 		s.pos += n + 3
 		return b[:n], nil
 	}
