@@ -275,7 +275,7 @@ const tries = 3
 
 // Each fetches every object, some at once, and calls read with the bytes of one after the other. An object is read only when all of it is there, so that what
 // breaks off on the way leaves nothing behind and may be fetched again. What cannot be fetched is a gap, and so is an error of read. Each ends early only with ctx.
-func Each(ctx context.Context, c Client, objects []Object, workers int, read func(*Object, io.Reader) error) ([]Gap, error) {
+func Each(ctx context.Context, c Client, objects []Object, workers int, read func(*Object, io.ReadSeeker) error) ([]Gap, error) {
 	var gaps []Gap
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -311,7 +311,7 @@ func Each(ctx context.Context, c Client, objects []Object, workers int, read fun
 }
 
 // fetch is all of an object. done is to be called in any case.
-func fetch(ctx context.Context, c Client, o *Object) (all io.Reader, done func(), err error) {
+func fetch(ctx context.Context, c Client, o *Object) (all io.ReadSeeker, done func(), err error) {
 	// IfMatch: what is read is what was listed, and what the list of files taken in will say.
 	in := &s3.GetObjectInput{Bucket: &o.Bucket, Key: &o.Key}
 	if o.ETag != "" {
@@ -332,10 +332,10 @@ func fetch(ctx context.Context, c Client, o *Object) (all io.Reader, done func()
 	return nil, func() {}, fmt.Errorf("its bytes broke off %d times: %w", tries, err)
 }
 
-func keep(body io.Reader) (io.Reader, func(), error) {
+func keep(body io.Reader) (io.ReadSeeker, func(), error) {
 	var b bytes.Buffer
 	if n, err := io.CopyN(&b, body, held); err == io.EOF {
-		return &b, func() {}, nil
+		return bytes.NewReader(b.Bytes()), func() {}, nil
 	} else if err != nil || n < held {
 		return nil, func() {}, err
 	}

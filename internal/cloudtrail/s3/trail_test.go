@@ -133,7 +133,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		t.Fatalf("%d objects, gaps %v, %v", len(objects), gaps, err)
 	}
 	var got []string
-	gaps, err = Each(context.Background(), c, objects, 3, func(o *Object, in io.Reader) error {
+	gaps, err = Each(context.Background(), c, objects, 3, func(o *Object, in io.ReadSeeker) error {
 		text, err := io.ReadAll(in)
 		if err != nil || string(text) != o.Key {
 			t.Errorf("%s holds %q, %v", o.Key, text, err)
@@ -171,7 +171,7 @@ func TestLargeObjectsAndTheEnd(t *testing.T) {
 	if err != nil || len(objects) != 2 {
 		t.Fatalf("%v %v", objects, err)
 	}
-	gaps, err := Each(context.Background(), c, objects, 2, func(o *Object, in io.Reader) error {
+	gaps, err := Each(context.Background(), c, objects, 2, func(o *Object, in io.ReadSeeker) error {
 		text, err := io.ReadAll(in)
 		if err != nil || int64(len(text)) != o.Size {
 			t.Errorf("%s: %d bytes, %v", o.Key, len(text), err)
@@ -183,7 +183,7 @@ func TestLargeObjectsAndTheEnd(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	if _, err := Each(ctx, c, objects, 1, func(*Object, io.Reader) error { return nil }); err == nil {
+	if _, err := Each(ctx, c, objects, 1, func(*Object, io.ReadSeeker) error { return nil }); err == nil {
 		t.Error("an ended context is no error")
 	}
 	if _, _, err := List(ctx, c, Trail{Bucket: "logs"}, 1); err == nil {
