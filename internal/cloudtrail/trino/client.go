@@ -235,3 +235,6 @@ func firstLine(text []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(text), []byte("\n"))
 	return string(line[:min(len(line), 300)])
 }
+
+// Source tells where the client's tables are from other places: host, catalog and schema.
+func (c *Client) Source() string { return c.base.Host + "/" + c.catalog + "/" + c.schema }
