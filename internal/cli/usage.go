@@ -20,7 +20,7 @@ func newUsage(e *Env) *cobra.Command {
 		Use:   "usage",
 		Short: "Reduce CloudTrail to who used what, and when last",
 	}
-	c.AddCommand(NewUsageImport(e, nil), newUsageShow(e), newUsageTable(e))
+	c.AddCommand(NewUsageImport(e, nil), newUsageShow(e), newUsageTable(e), newUsageExport(e))
 	return c
 }
 

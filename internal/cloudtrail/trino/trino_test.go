@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"drawbridge/internal/cloudtrail/trailsql"
 	"drawbridge/internal/cloudtrail/trino"
 	"drawbridge/internal/cloudtrail/trino/trinotest"
+	"drawbridge/internal/tables"
 	"drawbridge/internal/usage"
 )
 
@@ -248,6 +251,61 @@ func TestTrino(t *testing.T) {
 		same(t, "one account", got, want)
 	})
 
+	// In parts of some days, as the command does it, and as Parquet, which Trino reads back.
+	t.Run("imported", func(t *testing.T) {
+		data := lines(t, events(rand.New(rand.NewPCG(3, 3)), 2000))
+		put("777777777777", "2026/01/02", "all.json", data)
+		table(t, "imported", "777777777777")
+		run := func(ctx context.Context, sql string, give func([]string) error) (int64, error) {
+			if strings.Contains(sql, "information_schema") {
+				stats, err := c.Query(ctx, sql, give)
+				return stats.Bytes, err
+			}
+			// The one file has all days.
+			stats, err := c.Query(ctx, regexp.MustCompile(`"timestamp" BETWEEN '[0-9/]+' AND '[0-9/]+'`).ReplaceAllString(sql, `"timestamp" = '2026/01/02'`), give)
+			return stats.Bytes, err
+		}
+		w := trailsql.Window{Source: "here", Table: "hive.default.imported", From: day(1), To: day(9), PerQuery: 2}
+		record, r, err := trailsql.Import(context.Background(), nil, usage.Options{Policy: &everything}, w, run, func(int, int) {})
+		if err != nil || r.Queries != 5 || r.Days != 9 || r.Bytes == 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		set := tables.Of(record)
+		record.Files = nil
+		got, err := usage.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := read(t, data, everything, all)
+		same(t, "in parts", string(got), want)
+		err = set.Write("parquet", func(table string) (io.WriteCloser, error) {
+			return file{&bytes.Buffer{}, func(data []byte) { server.S3.Put(trinotest.Bucket, "export/"+table+"/a.parquet", data) }}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows(t, c, `CREATE TABLE crossings (caller varchar, target varchar, mechanism varchar, first_at timestamp, last_at timestamp, uses bigint, days array(date), denied bigint, networks array(varchar))
+			WITH (format = 'PARQUET', external_location = 's3://`+trinotest.Bucket+`/export/crossings/')`)
+		var wanted [][]string
+		for _, x := range record.Crossings {
+			last := ""
+			if !x.Last.IsZero() {
+				last = x.Last.Format("2006-01-02 15:04:05.000")
+			}
+			wanted = append(wanted, []string{x.Caller, x.Target, x.Mechanism, last, fmt.Sprint(x.Count), fmt.Sprint(x.Days.Len()), fmt.Sprint(x.Denied), strings.Join(x.Networks, " ")})
+		}
+		read := rows(t, c, "SELECT caller, target, mechanism, CAST(last_at AS varchar), uses, cardinality(days), denied, array_join(networks, ' ') FROM crossings")
+		for _, list := range [][][]string{wanted, read} {
+			slices.SortFunc(list, func(a, b []string) int { return slices.Compare(a, b) })
+		}
+		if fmt.Sprint(read) != fmt.Sprint(wanted) || len(wanted) < 100 {
+			t.Errorf("%d rows of Parquet, expected %d\n%.500v\n%.500v", len(read), len(wanted), read, wanted)
+		}
+		if got := rows(t, c, "SELECT min(d), max(d) FROM crossings CROSS JOIN UNNEST(days) AS u (d)"); fmt.Sprint(got) != "[[2026-01-01 2026-01-04]]" {
+			t.Errorf("days %v", got)
+		}
+	})
+
 	t.Run("partitions", func(t *testing.T) {
 		list := events(rand.New(rand.NewPCG(7, 7)), 400)
 		data := lines(t, list)
@@ -316,6 +374,14 @@ func TestTrino(t *testing.T) {
 		}
 	})
 }
+
+// file gives what was written to it to done.
+type file struct {
+	*bytes.Buffer
+	done func([]byte)
+}
+
+func (f file) Close() error { f.done(f.Bytes()); return nil }
 
 // same compares two records, and says where they begin to differ.
 func same(t *testing.T, name, got, want string) {
