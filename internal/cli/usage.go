@@ -57,7 +57,11 @@ The exit status is 1 if parts could not be read; what could is in the record all
 			if err := format.check(); err != nil {
 				return err
 			}
-			if err := source.check(e, args); err != nil {
+			at, _, err := now.value(e)
+			if err != nil {
+				return err
+			}
+			if err := source.check(at, args); err != nil {
 				return err
 			}
 			if source.needsCloud() && cloud == nil && !source.dryRun {
@@ -70,10 +74,6 @@ The exit status is 1 if parts could not be read; what could is in the record all
 				}
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("opening the record of use: %w", err)
-			}
-			at, _, err := now.value(e)
-			if err != nil {
-				return err
 			}
 			options, err := keep.options(at)
 			if err != nil {

@@ -78,7 +78,7 @@ func (s *usageSource) register(c *cobra.Command) {
 const defaultDays = 90
 
 // check reads the flags and paths.
-func (s *usageSource) check(e *Env, args []string) error {
+func (s *usageSource) check(now time.Time, args []string) error {
 	var err error
 	if s.filter.From, err = dayFlag("--from", s.from); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (s *usageSource) check(e *Env, args []string) error {
 	if err := trailsql.CheckTable(s.table); err != nil {
 		return usagef("--table: %w", err)
 	}
-	last := trailsql.Last(e.Now())
+	last := trailsql.Last(now)
 	switch {
 	case len(args) > 0:
 		return usagef("--engine %s asks a table: it takes no files, and got %s", s.engine, args[0])

@@ -53,6 +53,7 @@ type Action struct {
 	Uses          int64      `parquet:"uses" json:"uses"`
 	Days          []int32    `parquet:"days,list" parquet-element:",date" json:"days"`
 	Denied        int64      `parquet:"denied" json:"denied"`
+	LastDenied    *time.Time `parquet:"last_denied_at,optional,timestamp(microsecond)" json:"last_denied_at"`
 }
 
 // Evidence is a row of evidence: the days on which the trail of an account has events at all (Kind any), of a region, or data events of a service.
@@ -86,7 +87,7 @@ func Of(r *usage.Record) Set {
 	for i := range r.Actions {
 		a := &r.Actions[i]
 		s.Actions = append(s.Actions, Action{Caller: a.Caller, CallerAccount: account(a.Caller), Action: a.Action, Account: a.Account, First: at(a.First), Last: at(a.Last), Uses: int64(a.Count),
-			Days: days(a.Days), Denied: int64(a.Denied)})
+			Days: days(a.Days), Denied: int64(a.Denied), LastDenied: at(a.LastDenied)})
 	}
 	for i := range r.Seen {
 		seen := &r.Seen[i]

@@ -144,7 +144,7 @@ func Import(ctx context.Context, before *usage.Record, o usage.Options, w Window
 		return nil, r, fmt.Errorf("%w: they end (%s) before they begin (%s)", ErrWindow, w.To.Format(time.DateOnly), w.From.Format(time.DateOnly))
 	}
 	if w.From.Before(o.Before) {
-		w.From = o.Before // what is not kept is not asked for
+		w.From = day(o.Before.Add(24*time.Hour - 1)) // days that are not kept as a whole are not asked for
 	}
 	w.Accounts = slices.Clone(w.Accounts)
 	slices.Sort(w.Accounts)

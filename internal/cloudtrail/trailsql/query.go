@@ -134,7 +134,7 @@ const reduction = `WITH source AS (
     $NETWORK AS network
   FROM named
 ), ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY id, account, CASE WHEN id = '' THEN uuid() END) AS copy
+  SELECT *, row_number() OVER (PARTITION BY id, account, seconds, CASE WHEN id = '' THEN uuid() END) AS copy
   FROM event
   WHERE (NOT understood OR seconds >= to_unixtime(TIMESTAMP '$FROM 00:00:00 UTC') AND seconds < to_unixtime(TIMESTAMP '$TO 00:00:00 UTC') + 86400)$OF
 ), targeted AS (

@@ -81,7 +81,8 @@ func (a *Answer) Add(b *usage.Builder, values []string) error {
 			b.See(values[colA], values[colB], values[colC], d)
 		}
 	case "action":
-		b.AddAction(usage.ActionUse{Caller: values[colA], Action: values[colB], Account: values[colC], First: first, Last: last, Count: used, Days: days, Denied: denied})
+		b.AddAction(usage.ActionUse{Caller: values[colA], Action: values[colB], Account: values[colC], First: first, Last: last, Count: used, Days: days, Denied: denied,
+			LastDenied: lastDenied})
 	case "crossing":
 		b.AddCrossing(usage.Crossing{Caller: values[colA], Target: values[colB], Mechanism: values[colC], First: first, Last: last, Count: used, Days: days, Denied: denied,
 			LastDenied: lastDenied, Sessions: sessions, Networks: networks, SourceIdentities: identities})

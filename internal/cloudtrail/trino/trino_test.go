@@ -87,7 +87,7 @@ func events(r *rand.Rand, n int) []object {
 			p := object{"roleSessionName": "x"}
 			maybe(r, p, "roleArn", one[any](r, role(target), role(target), role(target), "not an arn", 7, object{"a": 1}, true))
 			if r.IntN(2) == 0 {
-				maybe(r, p, "durationSeconds", one[any](r, 900, 3600, 43200, "3600", "0900", "soon", 3600.5, -1, 99999999999, "", false))
+				maybe(r, p, "durationSeconds", one[any](r, 900, 3600, 43200, "3600", "0900", "soon", 3600.5, -1, 99999999999, 5000000000, 1000000000, "", false))
 			}
 			if r.IntN(3) == 0 {
 				maybe(r, p, "sourceIdentity", one[any](r, "cy", "ana", 7))
@@ -111,7 +111,7 @@ func events(r *rand.Rand, n int) []object {
 		case 0:
 			delete(e, "eventID")
 		case 1:
-			e["eventTime"] = one[any](r, "1999-01-01T00:00:00+00:00", "2100-01-01T00:00:00-00:00", nil)
+			e["eventTime"] = one[any](r, "1999-01-01T00:00:00+00:00", "2100-01-01T00:00:00-00:00", "", "yesterday", "2026-01-01", "2026-02-30T00:00:00Z", nil)
 		case 2:
 			delete(e, one(r, "eventName", "eventSource"))
 		case 3:

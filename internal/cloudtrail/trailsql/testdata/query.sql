@@ -40,7 +40,7 @@ WITH source AS (
       ELSE '' END AS network
   FROM named
 ), ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY id, account, CASE WHEN id = '' THEN uuid() END) AS copy
+  SELECT *, row_number() OVER (PARTITION BY id, account, seconds, CASE WHEN id = '' THEN uuid() END) AS copy
   FROM event
   WHERE (NOT understood OR seconds >= to_unixtime(TIMESTAMP '2026-01-01 00:00:00 UTC') AND seconds < to_unixtime(TIMESTAMP '2026-01-07 00:00:00 UTC') + 86400) AND account IN ('111122223333')
 ), targeted AS (
