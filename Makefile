@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz differential bench bench-baseline bench-usage generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline bench-usage trino generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -61,6 +61,11 @@ bench-baseline:
 # How long an import of CloudTrail files takes, as a multiple of the time that only unpacking them takes.
 bench-usage:
 	$(GO) run ./internal/cloudtrail/measure
+
+# The roll-up of CloudTrail in SQL against that of files, on a real Trino: 260 MB from Maven Central, fetched once.
+trino:
+	.ci/trino $(TOOLS)/trino
+	DRAWBRIDGE_TRINO=$(TOOLS)/trino $(GO) test ./internal/cloudtrail/trino/... -count 1 -v
 
 $(BENCHSTAT):
 	@mkdir -p $(TOOLS)

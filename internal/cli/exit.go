@@ -31,6 +31,11 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func isUsage(err error) bool { return errors.Is(err, errUsage) }
 
+// childStatus ends a command that another program ran for it, with the status of that one, which has said why.
+type childStatus int
+
+func (s childStatus) Error() string { return fmt.Sprintf("ended with status %d", int(s)) }
+
 // exitStatus is how the program ends.
 type exitStatus struct {
 	code   int
@@ -39,7 +44,10 @@ type exitStatus struct {
 
 // statusOf maps an error to its exit status. Whatever has no other name is an input that could not be used.
 func statusOf(err error) exitStatus {
+	var child childStatus
 	switch {
+	case errors.As(err, &child):
+		return exitStatus{code: int(child), silent: true}
 	case errors.Is(err, errUnwanted):
 		return exitStatus{code: codeFindings, silent: true}
 	case errors.Is(err, errOutput):

@@ -48,6 +48,8 @@ type Env struct {
 	// StdoutTerminal and StderrTerminal say whether a person is reading.
 	StdoutTerminal bool
 	StderrTerminal bool
+
+	args []string // of the program, for a program that is run in its place
 }
 
 // colours reports whether the result may carry terminal colours.
@@ -57,7 +59,12 @@ func (e *Env) colours() bool {
 
 // Run runs the program with its arguments (without the program's name) and returns the exit status.
 func Run(e *Env, args []string) int {
-	root := newRoot(e)
+	return Execute(e, newRoot(e), args)
+}
+
+// Execute runs a root command, of this program or of another one of the project, and returns the exit status.
+func Execute(e *Env, root *cobra.Command, args []string) int {
+	e.args = args
 	root.SetArgs(args)
 	command, err := root.ExecuteC()
 	if err == nil {
@@ -67,7 +74,7 @@ func Run(e *Env, args []string) int {
 	if status.silent {
 		return status.code
 	}
-	fmt.Fprintf(e.Stderr, "drawbridge: %v\n", err)
+	fmt.Fprintf(e.Stderr, "%s: %v\n", root.Name(), err)
 	if status.code == codeUsage && isUsage(err) {
 		fmt.Fprintf(e.Stderr, "Run '%s --help' for how it is called.\n", command.CommandPath())
 	}
@@ -83,21 +90,26 @@ organisation and says which principal may reach what in another account, under w
 far they get from there.
 
 PATH is a snapshot directory, a file written by 'aws iam get-account-authorization-details', or a folder of such files.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	for _, newCommand := range commands {
+		root.AddCommand(newCommand(e))
+	}
+	Prepare(e, root)
+	return root
+}
+
+// Prepare gives a root command, with its commands, the streams and errors of the project's programs.
+func Prepare(e *Env, root *cobra.Command) {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Args = noCommand
+	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	root.SetIn(e.Stdin)
 	root.SetOut(e.Stdout)
 	root.SetErr(e.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	for _, newCommand := range commands {
-		c := newCommand(e)
+	for _, c := range root.Commands() {
 		wrapArgs(c)
-		root.AddCommand(c)
 	}
-	return root
 }
 
 // noCommand refuses a first word that is no command, and names those that are close.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"drawbridge/internal/cloudtrail"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/usage"
 )
@@ -21,22 +20,28 @@ func newUsage(e *Env) *cobra.Command {
 		Use:   "usage",
 		Short: "Reduce CloudTrail to who used what, and when last",
 	}
-	c.AddCommand(newUsageImport(e), newUsageShow(e))
+	c.AddCommand(NewUsageImport(e, nil), newUsageShow(e), newUsageTable(e), newUsageExport(e))
 	return c
 }
 
-func newUsageImport(e *Env) *cobra.Command {
+// NewUsageImport is the command usage import. cloud reads what is in AWS; where it is nil, the program that links AWS's clients is run for it.
+func NewUsageImport(e *Env, cloud Cloud) *cobra.Command {
 	var format answerFormat
 	var into string
 	var now nowFlag
 	var keep privacyFlags
+	var source usageSource
 	c := &cobra.Command{
-		Use:   "import PATH…",
-		Short: "Read CloudTrail files into a record of use",
+		Use:   "import PATH… | s3://BUCKET/PREFIX… | --engine trino|athena",
+		Short: "Read CloudTrail into a record of use",
 		Long: `Import reads CloudTrail files, plain or gzip, and whole folders of them, and reduces them to a record: who assumed which role and
 used which resource of another account, when first and last, how often, and what was refused. The two sides of a call across
 accounts become one. A file that was taken in before is passed over, so that an import may be repeated, and go on where the
 last one ended. 'drawbridge scan --usage FILE' judges by the record.
+
+With s3://BUCKET/PREFIX the files are read out of the bucket of a trail. With --engine, a table of the trail's events is asked instead of
+files, day by day, in Athena or in a Trino: the same record comes of the same events. A day that was taken in before is not asked for
+again. Both leave out what is not delivered yet. Reading AWS needs the program drawbridge-collect beside this one or on PATH.
 
 The record holds no session names and no addresses. What else of personal data it keeps is yours to choose; the choice is
 written into it.
@@ -44,11 +49,23 @@ written into it.
 The exit status is 1 if parts could not be read; what could is in the record all the same.`,
 		Example: `  drawbridge usage import AWSLogs/ --into recorded-use.json
   drawbridge usage import AWSLogs/ --users hash --key-file key --keep 180d
+  drawbridge usage import s3://trail-bucket/AWSLogs/o-abcdefghij/ --from 2026-09-01
+  drawbridge usage import --engine athena --table security.cloudtrail_logs --from 2026-09-01
+  drawbridge usage import --engine trino --url https://ana@trino.example.com/hive/security --dry-run
   drawbridge scan snapshot --usage recorded-use.json`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := format.check(); err != nil {
 				return err
+			}
+			at, _, err := now.value(e)
+			if err != nil {
+				return err
+			}
+			if err := source.check(at, args); err != nil {
+				return err
+			}
+			if source.needsCloud() && cloud == nil && !source.dryRun {
+				return e.collector()
 			}
 			var before *usage.Record
 			if data, err := os.ReadFile(into); err == nil {
@@ -58,17 +75,14 @@ The exit status is 1 if parts could not be read; what could is in the record all
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("opening the record of use: %w", err)
 			}
-			at, _, err := now.value(e)
-			if err != nil {
-				return err
-			}
 			options, err := keep.options(at)
 			if err != nil {
 				return err
 			}
-			done := e.progress("reading " + strings.Join(args, ", "))
-			record, result, err := cloudtrail.Import(before, options, args)
-			done()
+			if source.dryRun {
+				return source.plan(e, options)
+			}
+			record, result, err := source.read(c.Context(), e, cloud, before, options, args)
 			if err != nil {
 				return err
 			}
@@ -90,6 +104,7 @@ The exit status is 1 if parts could not be read; what could is in the record all
 		},
 	}
 	c.Flags().StringVar(&into, "into", "recorded-use.json", "the record: read where the `FILE` is there, and written")
+	source.register(c)
 	keep.register(c)
 	now.register(c)
 	format.register(c)
@@ -170,7 +185,10 @@ func replace(name string, data []byte) error {
 // usageAnswer is the answer of usage import.
 type usageAnswer struct {
 	Files     int             `json:"files"`
-	Skipped   int             `json:"skipped"` // taken in by an earlier import
+	Days      int             `json:"days,omitempty"` // of a table
+	Skipped   int             `json:"skipped"`        // files or days, taken in by an earlier import
+	Queries   int             `json:"queries,omitempty"`
+	Bytes     int64           `json:"bytesScanned,omitempty"` // by queries, as the engine counts
 	Events    int             `json:"events"`
 	Old       int             `json:"old"` // events that are older than what is kept
 	Gaps      []usageGap      `json:"gaps"`
@@ -227,8 +245,9 @@ func (e *usageEvidence) kinds() string {
 	return "data events of " + strings.Join(e.DataEvents, ", ")
 }
 
-func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usageAnswer {
-	a := usageAnswer{Files: r.Files, Skipped: r.Skipped, Events: r.Events, Old: r.Old, Gaps: []usageGap{}, Policies: record.Policies, Record: into, Crossings: len(record.Crossings), Actions: len(record.Actions), Pending: len(record.Pending), Evidence: []usageEvidence{}}
+func usageAnswerOf(r *usageResult, record *usage.Record, into string) usageAnswer {
+	a := usageAnswer{Files: r.Files, Days: r.days, Skipped: r.Skipped, Queries: r.queries, Bytes: r.bytes, Events: r.Events, Old: r.Old, Gaps: []usageGap{}, Policies: record.Policies, Record: into,
+		Crossings: len(record.Crossings), Actions: len(record.Actions), Pending: len(record.Pending), Evidence: []usageEvidence{}}
 	for _, g := range r.Gaps {
 		a.Gaps = append(a.Gaps, usageGap{g.File, g.Event, g.Reason})
 	}
@@ -239,7 +258,12 @@ func usageAnswerOf(r *cloudtrail.Result, record *usage.Record, into string) usag
 }
 
 func (w *textWriter) imported(a *usageAnswer) {
-	w.line("%s of %s read, %s passed over", counted(a.Events, "event", "events"), counted(a.Files, "file", "files"), counted(a.Skipped, "known file", "known files"))
+	if a.Days+a.Queries > 0 {
+		w.line("%s of %s rolled up by %s, %s passed over; %s scanned", counted(a.Events, "event", "events"), counted(a.Days, "day", "days"), counted(a.Queries, "query", "queries"),
+			counted(a.Skipped, "known day", "known days"), size(a.Bytes))
+	} else {
+		w.line("%s of %s read, %s passed over", counted(a.Events, "event", "events"), counted(a.Files, "file", "files"), counted(a.Skipped, "known file", "known files"))
+	}
 	w.line("%s now holds %s and %s", a.Record, counted(a.Crossings, "use of trusts by one caller", "uses of trusts, each by one caller"), counted(a.Actions, "action of a caller", "actions of callers"))
 	if a.Old > 0 {
 		w.line("%s older than what is kept", counted(a.Old, "event was", "events were"))
@@ -255,6 +279,10 @@ func (w *textWriter) imported(a *usageAnswer) {
 		w.line("  account %s  %s to %s%s, %s, %s", v.Account, v.From, v.To, holes, regions(v.Regions), v.kinds())
 	}
 	for _, g := range a.Gaps {
+		if g.Event == 0 {
+			w.line("gap: %s: %s", g.File, g.Reason)
+			continue
+		}
 		w.line("gap: %s after event %d: %s", g.File, g.Event, g.Reason)
 	}
 }

@@ -222,11 +222,16 @@ func (l *loader) file(known *knownFiles, b *usage.Builder, name string, before t
 		r.skipped = true
 		return r, nil
 	}
+	return l.events(b, name, in, before), nil
+}
+
+// events reads what a file holds.
+func (l *loader) events(b *usage.Builder, name string, in io.ReadSeeker, before time.Time) (r result) {
 	gap := func(reason string) { r.gaps = append(r.gaps, Gap{filepath.ToSlash(name), r.events, reason}) }
 	text, err := l.plain(in)
 	if err != nil {
 		gap(err.Error())
-		return r, nil
+		return r
 	}
 	events, bad, err := l.r.read(text, func(e *usage.Event) {
 		if e.Time.Before(before) {
@@ -242,7 +247,7 @@ func (l *loader) file(known *knownFiles, b *usage.Builder, name string, before t
 	if err != nil {
 		gap(err.Error())
 	}
-	return r, nil
+	return r
 }
 
 // plain is the text of a file, unpacked where it is packed: by what it begins with, not by its name. Unpacking is fastest from bytes in memory.

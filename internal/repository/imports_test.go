@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -22,11 +23,12 @@ type group []string
 
 var (
 	library = group{"iam/arn", "iam/policy", "iam/cond", "iam/eval", "iam/compare", "iam/lint", "iam/ref"}
-	edges   = group{"internal/collect", "internal/ingest", "internal/cloudtrail", "internal/awssts", "internal/stsapi", "internal/oidc", "internal/proxy",
+	edges   = group{"internal/collect", "internal/ingest", "internal/cloudtrail", "internal/cloudtrail/s3", "internal/cloudtrail/athena", "internal/cloudtrail/trino",
+		"internal/awssts", "internal/stsapi", "internal/oidc", "internal/proxy",
 		"internal/sqlstore", "internal/notify", "internal/web", "internal/api", "internal/mcp"}
-	wiring = group{"internal/cli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
+	wiring = group{"internal/cli", "internal/collectcli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
 	// tools are programs and test-only packages of the project itself.
-	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "examples/gen", "internal/catalog/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
+	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "internal/cloudtrail/s3test", "internal/cloudtrail/trino/trinotest", "examples/gen", "internal/catalog/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
 )
 
 func (g group) has(pkg string) bool { return slices.Contains(g, pkg) }
@@ -95,7 +97,8 @@ var bans = []ban{
 		"what can issue credentials must not be able to read the whole organisation: snapshots are pushed to it",
 	},
 	{
-		"the command line cannot issue", in(group{"internal/cli", "cmd/drawbridge"}), under(module+"internal/awssts", module+"internal/collect", "github.com/aws/aws-sdk-go-v2/service"),
+		"the command line cannot issue", in(group{"internal/cli", "cmd/drawbridge"}), under(module+"internal/awssts", module+"internal/collect", module+"internal/collectcli", module+"internal/cloudtrail/s3", module+"internal/cloudtrail/athena",
+			"github.com/aws/aws-sdk-go-v2/service"),
 		"it builds and starts at once, and only the broker issues credentials",
 	},
 }
@@ -207,5 +210,28 @@ func TestImportTableCanFail(t *testing.T) {
 	}
 	for name := range planted {
 		t.Errorf("the violation planted in %s was not caught", name)
+	}
+}
+
+// TestTheCommandLineLinksNoAWSClient looks at what is linked, however far away it is imported.
+func TestTheCommandLineLinksNoAWSClient(t *testing.T) {
+	linked := func(program string) (clients []string) {
+		t.Helper()
+		out, err := exec.Command("go", "list", "-deps", "../../cmd/"+program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pkg := range strings.Fields(string(out)) {
+			if strings.HasPrefix(pkg, "github.com/aws/aws-sdk-go-v2/service/") {
+				clients = append(clients, pkg)
+			}
+		}
+		return clients
+	}
+	if clients := linked("drawbridge"); len(clients) > 0 {
+		t.Errorf("drawbridge links %v: only drawbridge-collect may, which drawbridge runs", clients)
+	}
+	if len(linked("drawbridge-collect")) == 0 {
+		t.Error("drawbridge-collect links no client: the test looks for the wrong name")
 	}
 }
