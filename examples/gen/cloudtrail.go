@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"drawbridge/internal/usage"
 )
 
 // trail is what CloudTrail recorded of Acme in the three months before the snapshot: who crossed, from where, and what they did then.
@@ -183,10 +185,20 @@ func (t *trail) event(by caller, action string, at time.Time, about string) map[
 		id += by.account.ID
 	}
 	return map[string]any{
-		"eventVersion": "1.11", "eventTime": at.Format(time.RFC3339), "eventSource": service + ".amazonaws.com", "eventName": name, "awsRegion": region,
+		"eventVersion": "1.11", "eventTime": at.Format(time.RFC3339), "eventSource": sourceOf(service) + ".amazonaws.com", "eventName": name, "awsRegion": region,
 		"sourceIPAddress": by.address(), "userAgent": by.agent(), "userIdentity": by.identity(at), "eventID": uuid(id),
 		"readOnly": true, "eventType": "AwsApiCall", "managementEvent": true, "eventCategory": "Management",
 	}
+}
+
+// sourceOf is the event source of the service whose actions have a prefix.
+func sourceOf(prefix string) string {
+	for source, p := range usage.Services {
+		if p == prefix {
+			return source
+		}
+	}
+	return prefix
 }
 
 func (c *caller) address() string {

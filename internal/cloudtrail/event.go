@@ -222,7 +222,11 @@ func (r *reader) reduce() (u usage.Event, ok bool) {
 	if !ok || r.long || len(e.name) == 0 || len(service) == 0 || !usage.InRange(at) {
 		return u, false
 	}
-	action := append(append(append(r.key[:0], service...), ':'), e.name...)
+	action := append(r.key[:0], service...)
+	if prefix, other := usage.Services[string(service)]; other {
+		action = append(action[:0], prefix...)
+	}
+	action = append(append(action, ':'), e.name...)
 	r.key = action
 	u = usage.Event{ID: string(e.id), Shared: string(e.shared), Time: at, Region: t.text(e.region), Account: t.text(e.recipient), Action: t.text(action),
 		Denied: denied(e.errorCode), SourceIdentity: t.text(e.identity),

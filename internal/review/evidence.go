@@ -248,17 +248,6 @@ func (m *maker) grantedTo(p *org.Principal) (actions, unread []string) {
 	return g.actions, g.unread
 }
 
-// prefixes are services whose event source in CloudTrail is not the prefix of their actions.
-var prefixes = map[string]string{"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
-
-// prefixOf is the prefix of the actions of an event source.
-func prefixOf(source string) string {
-	if p, other := prefixes[source]; other {
-		return p
-	}
-	return source
-}
-
 // unused compares what a role is granted with what it was seen to do.
 func (m *maker) unused(p *org.Principal) Unused {
 	granted, unread := m.grantedTo(p)
@@ -275,7 +264,6 @@ func (m *maker) unused(p *org.Principal) Unused {
 			continue
 		}
 		service, call, _ := strings.Cut(strings.ToLower(versioned.ReplaceAllString(a.Action, "")), ":")
-		service = prefixOf(service)
 		name := service + ":" + call
 		seen[name] = true
 		if _, known := ref.LookupAction(name); !known { // ListObjects is s3:ListBucket: which action it was is not known
@@ -347,7 +335,7 @@ var dataEvents = func() map[string]bool {
 // hears reports whether a trail of the account recorded any data event of a service.
 func (m *maker) hears(account, service string) bool {
 	return m.Usage != nil && slices.ContainsFunc(m.Usage.Seen, func(s usage.Seen) bool {
-		return s.Account == account && slices.ContainsFunc(s.Data, func(d usage.NamedDays) bool { return prefixOf(d.Name) == service })
+		return s.Account == account && slices.ContainsFunc(s.Data, func(d usage.NamedDays) bool { return d.Name == service })
 	})
 }
 

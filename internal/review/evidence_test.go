@@ -125,7 +125,6 @@ func TestUnused(t *testing.T) {
 		"case does not count":  {[]usage.ActionUse{call("ECS:runtask"), call("ecs:UpdateService"), call("ecr:PutImage")}, true, "is granted 3 actions, 3 of them recorded"},
 		"dated names":          {[]usage.ActionUse{call("ecr:PutImage20150331v2")}, true, "is granted 3 actions, 1 of them recorded; services that it did not call, with their granted actions: ecs (2)"},
 		"no action":            {[]usage.ActionUse{call("ecr:PutImages")}, true, "is granted 3 actions; services that it did not call, with their granted actions: ecs (2); not judged: of ecr calls were recorded under names that are no actions"},
-		"another event source": {[]usage.ActionUse{call("monitoring:PutMetricData")}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: ecr (1), ecs (2)"},
 		"refused is not used":  {[]usage.ActionUse{{Caller: role, Action: "ecr:PutImage", Denied: 3}}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: ecr (1), ecs (2)"},
 		"by somebody else":     {[]usage.ActionUse{{Caller: ci, Action: "ecr:PutImage", Count: 3}}, true, "is granted 3 actions, 0 of them recorded; services that it did not call, with their granted actions: ecr (1), ecs (2)"},
 		"evidence is missing":  {nil, false, "is granted 3 actions; not judged: the record of use does not cover the last 90 days"},
@@ -169,7 +168,7 @@ func TestDataEvents(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	m = estate{trust: trustCI, permissions: `{"Effect":"Allow","Action":"cloudwatch:ListMetrics","Resource":"*"}`, covered: true, entry: oneEntry,
-		used: []usage.ActionUse{{Caller: role, Action: "monitoring:ListMetrics", Count: 1}}}.material(t)
+		used: []usage.ActionUse{{Caller: role, Action: "cloudwatch:ListMetrics", Count: 1}}}.material(t)
 	if u := Start("q", Scope{All: true}, now, m).Items[0].Unused[0]; u.Used != 1 || u.Unknown != "" {
 		t.Errorf("%+v", u)
 	}

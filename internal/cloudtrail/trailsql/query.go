@@ -5,6 +5,8 @@ package trailsql
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +90,7 @@ func (q *Query) SQL() string {
 		of = " AND account IN (" + literals(q.Accounts) + ")"
 	}
 	return strings.NewReplacer("$OF", of, "$TABLE", quoted(q.Table), "$WHERE", q.where(), "$PROVIDER", provider, "$SESSIONIDENTITY", session, "$IDENTITY", identity, "$DATA", data,
-		"$NETWORK", network, "$RFC3339", rfc3339, "$FROM", q.From.UTC().Format(time.DateOnly), "$TO", q.To.UTC().Format(time.DateOnly), "$WAITING", fmt.Sprint(usage.Waiting)).Replace(reduction)
+		"$SERVICE", serviceSQL(), "$NETWORK", network, "$RFC3339", rfc3339, "$FROM", q.From.UTC().Format(time.DateOnly), "$TO", q.To.UTC().Format(time.DateOnly), "$WAITING", fmt.Sprint(usage.Waiting)).Replace(reduction)
 }
 
 // networkSQL is usage.Network: of an address its first bytes, of a host of AWS the host. An IPv6 /48 is three groups with the zeros behind them left out.
@@ -98,10 +100,20 @@ const networkSQL = `CASE
       WHEN lower(source) = 'aws internal' OR length(source) < 256 AND regexp_like(lower(source), '[.]amazonaws[.]com([.]cn)?$') THEN lower(source)
       ELSE '' END`
 
+// serviceSQL is usage.Service.
+func serviceSQL() string {
+	label := "split_part(coalesce(eventsource, ''), '.', 1)"
+	sql := "CASE " + label
+	for _, source := range slices.Sorted(maps.Keys(usage.Services)) {
+		sql += " WHEN '" + source + "' THEN '" + usage.Services[source] + "'"
+	}
+	return sql + " ELSE " + label + " END"
+}
+
 const reduction = `WITH source AS (
   SELECT coalesce(eventid, '') AS id, coalesce(sharedeventid, '') AS shared, coalesce(eventname, '') AS name, coalesce(awsregion, '') AS region,
     coalesce(recipientaccountid, '') AS recipient, coalesce(errorcode, '') AS code, coalesce(sourceipaddress, '') AS source,
-    split_part(coalesce(eventsource, ''), '.', 1) AS service, $DATA AS data, resources,
+    $SERVICE AS service, $DATA AS data, resources,
     try(to_unixtime(from_iso8601_timestamp(CASE WHEN regexp_like(eventtime, '^$RFC3339$') THEN eventtime END))) AS seconds,
     coalesce(useridentity.type, '') AS type, coalesce(useridentity.arn, '') AS arn, coalesce(useridentity.accountid, '') AS owner,
     coalesce(useridentity.username, '') AS username, coalesce(useridentity.invokedby, '') AS invokedby, $PROVIDER AS provider,
