@@ -343,15 +343,16 @@ func (s *shelf) add(h *Half) {
 	}
 }
 
+// cut sorts the halves, and counts all but the newest.
 func (s *shelf) cut() {
+	slices.SortFunc(s.list, newest)
 	if len(s.list) <= Waiting {
 		return
 	}
-	slices.SortFunc(s.list, newest)
 	for _, h := range s.list[Waiting:] {
 		s.b.count(h)
 	}
-	s.list = slices.Clip(s.list[:Waiting:Waiting])
+	s.list = s.list[:Waiting:Waiting]
 	s.last = s.list[Waiting-1]
 }
 
@@ -368,25 +369,36 @@ func Finish(builders []*Builder) *Record {
 					shelves[w].add(h)
 				}
 			}
+			shelves[w].cut()
 		})
 	}
 	wg.Wait()
 	first := builders[0]
-	all := &shelves[0]
 	for w, b := range builders {
 		b.spilled, b.waiting = false, 0
 		if w > 0 {
 			first.join(b)
-			for _, h := range shelves[w].list {
-				all.add(h)
-			}
 		}
 	}
-	all.cut()
-	for _, h := range all.list {
-		first.waiting += put(&first.halves[partOf(h.ID)], h)
+	// The newest of all shelves, each of which is sorted.
+	for {
+		next := -1
+		for i := range shelves {
+			if len(shelves[i].list) > 0 && (next < 0 || newest(shelves[i].list[0], shelves[next].list[0]) < 0) {
+				next = i
+			}
+		}
+		if next < 0 {
+			return first.record()
+		}
+		h := shelves[next].list[0]
+		shelves[next].list = shelves[next].list[1:]
+		if first.waiting < Waiting {
+			first.waiting += put(&first.halves[partOf(h.ID)], h)
+		} else {
+			first.count(h)
+		}
 	}
-	return first.record()
 }
 
 // joined takes the calls of a part from all builders and their store.
