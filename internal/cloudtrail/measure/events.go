@@ -63,27 +63,43 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const accounts = 100
 
-// event writes event number n, of an account, at a moment. One in four assumes a role in another account, one in fifty is refused.
+// event writes event number n, of an account, at a moment. One in twenty is a side of a call across accounts, whose other side is in the trail of
+// the neighbour; three in twenty assume a role of their own account, as services do all day; one in fifty is refused.
 func event(w *bufio.Writer, account, n, moment uint64) {
 	x := scatter(n)
-	// Each account has 40 roles, each of which goes to five other accounts.
-	from, role := 100000000000+account, x>>16%40
-	to := 200000000000 + (account*7+x>>8%5)%accounts
+	from, neighbour, role := 100000000000+account, 100000000000+account^1, x>>16%40
 	at := start.Add(time.Duration(moment) * 3 * time.Second).Format(time.RFC3339)
-	fmt.Fprintf(w, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/service-%d/run-%d","accountId":"%d","accessKeyId":"ASIA%016X",`+
-		`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROA%016X","arn":"arn:aws:iam::%d:role/service-%d","accountId":"%d","userName":"service-%d"},"attributes":{"creationDate":"%s","mfaAuthenticated":"false"}}},`+
-		`"eventTime":"%s","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.%d","userAgent":"aws-sdk-go-v2/1.36.3 os/linux lang/go#1.24.1 md/GOOS#linux md/GOARCH#arm64 api/sts#1.33.17 m/E,n",`,
-		scatter(role), n, from, role, n, from, x, scatter(role), from, role, from, role, at, at, x%250)
+	crosses, shared := moment%20 == 0, ""
+	if crosses { // both sides must come to the same call
+		call := moment<<32 | account>>1
+		shared, role = guid(call), scatter(call)>>16%40
+	}
+	if crosses && account%2 == 1 {
+		fmt.Fprintf(w, `{"eventVersion":"1.09","userIdentity":{"type":"AWSAccount","principalId":"AROA%016X:run-%d","accountId":"%d"},"eventTime":"%s","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.%d",`+
+			`"userAgent":"aws-sdk-go-v2/1.36.3 os/linux lang/go#1.24.1 md/GOOS#linux md/GOARCH#arm64 api/sts#1.33.17 m/E,n",`, scatter(role), n, neighbour, at, x%250)
+	} else {
+		fmt.Fprintf(w, `{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/service-%d/run-%d","accountId":"%d","accessKeyId":"ASIA%016X",`+
+			`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROA%016X","arn":"arn:aws:iam::%d:role/service-%d","accountId":"%d","userName":"service-%d"},"attributes":{"creationDate":"%s","mfaAuthenticated":"false"}}},`+
+			`"eventTime":"%s","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.%d","userAgent":"aws-sdk-go-v2/1.36.3 os/linux lang/go#1.24.1 md/GOOS#linux md/GOARCH#arm64 api/sts#1.33.17 m/E,n",`,
+			scatter(role), n, from, role, n, from, x, scatter(role), from, role, from, role, at, at, x%250)
+	}
 	if x>>40%50 == 0 {
 		w.WriteString(`"errorCode":"AccessDenied","errorMessage":"User is not authorized to perform this action on the resource because no identity-based policy allows it",`)
 	}
-	switch x >> 32 % 4 {
-	case 0:
+	switch kind := x >> 32 % 20; {
+	case crosses || kind < 3:
+		to := from
+		if crosses && account%2 == 0 {
+			to = neighbour
+		}
 		fmt.Fprintf(w, `"eventSource":"sts.amazonaws.com","eventName":"AssumeRole","requestParameters":{"roleArn":"arn:aws:iam::%d:role/target-%d","roleSessionName":"run-%d","durationSeconds":3600},`+
 			`"responseElements":{"credentials":{"accessKeyId":"ASIA%016X","sessionToken":"%s","expiration":"Jan 1, 2026, 1:00:00 PM"},"assumedRoleUser":{"assumedRoleId":"AROA%016X:run-%d","arn":"arn:aws:sts::%d:assumed-role/target-%d/run-%d"}},`+
-			`"resources":[{"accountId":"%d","type":"AWS::IAM::Role","ARN":"arn:aws:iam::%d:role/target-%d"}],"sharedEventID":"%s",`,
-			to, role, n, x+1, token(x), scatter(role+99), n, to, role, n, to, to, role, guid(x+7))
-	case 1:
+			`"resources":[{"accountId":"%d","type":"AWS::IAM::Role","ARN":"arn:aws:iam::%d:role/target-%d"}],`,
+			to, role, n, x+1, token(x), scatter(role+99), n, to, role, n, to, to, role)
+		if crosses {
+			fmt.Fprintf(w, `"sharedEventID":"%s",`, shared)
+		}
+	case kind < 8:
 		fmt.Fprintf(w, `"eventSource":"kms.amazonaws.com","eventName":"Decrypt","requestParameters":{"encryptionContext":{"tenant":"t-%d","purpose":"orders \"%d\""},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"},"responseElements":null,`+
 			`"resources":[{"accountId":"%d","type":"AWS::KMS::Key","ARN":"arn:aws:kms:eu-west-1:%d:key/%016x"}],`, x%90, n, from, from, scatter(role))
 	default:
