@@ -51,7 +51,7 @@ func events(r *rand.Rand, n int) []object {
 	var out []object
 	for i := range n {
 		owner, recipient, target := one(r, accounts...), one(r, accounts...), one(r, accounts...)
-		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(r.IntN(4*86400)) * time.Second)
+		at := time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC).Add(time.Duration(r.IntN(4*86400-3600)) * time.Second) // an hour in, as the other side of a call may be earlier
 		e := object{"eventID": fmt.Sprintf("%08x-e", r.Uint32()), "eventTime": at.Format(time.RFC3339), "userAgent": "x", "readOnly": true, "eventType": "AwsApiCall"}
 		maybe(r, e, "awsRegion", one(r, "eu-west-1", "us-east-1", ""))
 		maybe(r, e, "recipientAccountId", recipient)
