@@ -82,8 +82,10 @@ func TestQueryThatFails(t *testing.T) {
 			w.WriteHeader(401)
 			fmt.Fprint(w, "Basic authentication required\nx")
 		}, "401 Unauthorized: Basic authentication required"},
-		"no Trino":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "what answers is no Trino"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example.com", 302) }, "302 Found"},
+		"no Trino": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "what answers is no Trino"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.example.com", http.StatusFound)
+		}, "302 Found"},
 		"elsewhere": {func(w http.ResponseWriter, _ *http.Request) {
 			reply(t, w, map[string]any{"nextUri": "http://elsewhere.example.com/v1/statement/x"})
 		}, "not the server that was asked"},
