@@ -22,7 +22,10 @@ func athenaFake(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		t.Error(err)
 	}
-	var in struct{ QueryString, QueryExecutionId string }
+	var in struct {
+		QueryString      string
+		QueryExecutionID string `json:"QueryExecutionId"`
+	}
 	// An id is the query's number.
 	if err := json.Unmarshal(text, &in); err != nil {
 		t.Error(err)
@@ -36,7 +39,7 @@ func athenaFake(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	queriesMu.Lock()
 	defer queriesMu.Unlock()
 	asked := ""
-	if n, err := strconv.Atoi(in.QueryExecutionId); err == nil {
+	if n, err := strconv.Atoi(in.QueryExecutionID); err == nil {
 		asked = queries[n]
 	}
 	switch strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonAthena.") {

@@ -77,14 +77,21 @@ func TestQueryThatFails(t *testing.T) {
 		"its own error": {func(w http.ResponseWriter, _ *http.Request) {
 			reply(t, w, map[string]any{"error": map[string]any{"message": "line 3:1: no such column", "errorName": "COLUMN_NOT_FOUND", "errorLocation": map[string]any{"lineNumber": 3, "columnNumber": 1}}})
 		}, "trino: line 3:1: no such column (COLUMN_NOT_FOUND, line 3, column 1 of the query)"},
-		"busy":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "it is busy: 503"},
-		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401); fmt.Fprint(w, "Basic authentication required\nx") }, "401 Unauthorized: Basic authentication required"},
-		"no Trino":     {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "what answers is no Trino"},
-		"a redirect":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.example.com", 302) }, "302 Found"},
+		"busy": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "it is busy: 503"},
+		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(401)
+			fmt.Fprint(w, "Basic authentication required\nx")
+		}, "401 Unauthorized: Basic authentication required"},
+		"no Trino": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "what answers is no Trino"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.example.com", http.StatusFound)
+		}, "302 Found"},
 		"elsewhere": {func(w http.ResponseWriter, _ *http.Request) {
 			reply(t, w, map[string]any{"nextUri": "http://elsewhere.example.com/v1/statement/x"})
 		}, "not the server that was asked"},
-		"in the clear": {func(w http.ResponseWriter, r *http.Request) { reply(t, w, map[string]any{"nextUri": "ftp://" + r.Host + "/x"}) }, "not the server that was asked"},
+		"in the clear": {func(w http.ResponseWriter, r *http.Request) {
+			reply(t, w, map[string]any{"nextUri": "ftp://" + r.Host + "/x"})
+		}, "not the server that was asked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, _ := served(t, "", "", "", c.answer)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"drawbridge/internal/cli"
 	"drawbridge/internal/cloudtrail"
 	"drawbridge/internal/cloudtrail/trailsql"
 	"drawbridge/internal/cloudtrail/trino"
@@ -51,7 +52,7 @@ func events(r *rand.Rand, n int) []object {
 	var out []object
 	for i := range n {
 		owner, recipient, target := one(r, accounts...), one(r, accounts...), one(r, accounts...)
-		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(r.IntN(4*86400)) * time.Second)
+		at := time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC).Add(time.Duration(r.IntN(4*86400-3600)) * time.Second) // an hour in, as the other side of a call may be earlier
 		e := object{"eventID": fmt.Sprintf("%08x-e", r.Uint32()), "eventTime": at.Format(time.RFC3339), "userAgent": "x", "readOnly": true, "eventType": "AwsApiCall"}
 		maybe(r, e, "awsRegion", one(r, "eu-west-1", "us-east-1", ""))
 		maybe(r, e, "recipientAccountId", recipient)
@@ -280,6 +281,31 @@ func TestTrino(t *testing.T) {
 		}
 		want, _ := read(t, data, everything, all)
 		same(t, "in parts", string(got), want)
+		// As the command does it, of one day.
+		var out, errs bytes.Buffer
+		into := filepath.Join(t.TempDir(), "u.json")
+		status := cli.Run(&cli.Env{Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }, Now: func() time.Time { return day(20) }}, []string{"usage", "import", "--engine", "trino", "--url", server.URL,
+			"--table", "imported", "--from", "2026-01-02", "--to", "2026-01-02", "--into", into})
+		text, err := os.ReadFile(into)
+		if err != nil {
+			t.Fatalf("status %d: %s%s", status, out.String(), errs.String())
+		}
+		byCommand, err := usage.Unmarshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first, _, _ := strings.Cut(out.String(), "\n"); !strings.Contains(first, " of 1 day rolled up by 1 query, 0 known days passed over; ") || len(byCommand.Files) != 1 {
+			t.Errorf("status %d: %s%s", status, out.String(), errs.String())
+		}
+		byCommand.Files = nil
+		got, err = usage.Marshal(byCommand)
+		if err != nil {
+			t.Fatal(err)
+		}
+		careful := usage.DefaultPolicy()
+		careful.KeepDays = 400
+		want, _ = read(t, data, careful, func(e *usage.Event) bool { return usage.Day(e.Time) == usage.Day(day(2)) })
+		same(t, "by command", string(got), want)
 		err = set.Write("parquet", func(table string) (io.WriteCloser, error) {
 			return file{&bytes.Buffer{}, func(data []byte) { server.S3.Put(trinotest.Bucket, "export/"+table+"/a.parquet", data) }}, nil
 		})
@@ -305,6 +331,29 @@ func TestTrino(t *testing.T) {
 		}
 		if got := rows(t, c, "SELECT min(d), max(d) FROM crossings CROSS JOIN UNNEST(days) AS u (d)"); fmt.Sprint(got) != "[[2026-01-01 2026-01-04]]" {
 			t.Errorf("days %v", got)
+		}
+	})
+
+	// More calls wait for their other side than a record keeps: the oldest are counted.
+	t.Run("many", func(t *testing.T) {
+		var data bytes.Buffer
+		r := rand.New(rand.NewPCG(5, 5))
+		for i := range usage.Waiting + 3000 {
+			at := day(1).Add(time.Duration(r.IntN(86400)) * time.Second).Format(time.RFC3339)
+			identity := `"type":"AWSAccount","accountId":"111111111111"`
+			if i%7 == 0 {
+				identity = `"type":"AssumedRole","accountId":"111111111111","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::111111111111:role/ci"}}`
+			}
+			fmt.Fprintf(&data, `{"eventID":"%d","sharedEventID":"s%d","eventTime":"%s","eventSource":"sts.amazonaws.com","eventName":"AssumeRole","recipientAccountId":"222222222222","userIdentity":{%s},"requestParameters":{"roleArn":"arn:aws:iam::222222222222:role/r%d"}}`+"\n",
+				i, i, at, identity, i%50)
+		}
+		put("888888888888", "2026/01/02", "all.json", data.Bytes())
+		columns := table(t, "many", "888888888888")
+		want, _ := read(t, data.Bytes(), everything, all)
+		got, _ := roll(t, trailsql.Query{Table: "many", Columns: columns, From: day(1), To: day(1), Policy: everything})
+		same(t, "many", got, want)
+		if !strings.Contains(want, `"caller":"111111111111"`) {
+			t.Error("none that waited was counted")
 		}
 	})
 
