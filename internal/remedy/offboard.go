@@ -66,7 +66,7 @@ func Offboard(g *access.Graph, accounts []string) []Step {
 			s := at(GrantStep, e)
 			s.What = "revoke the grants to the vendor on the key"
 			id := strings.TrimPrefix(e.By.Document, "grant ")
-			s.Commands = append(s.Commands, fmt.Sprintf("aws kms revoke-grant --key-id %s --grant-id %s", e.Target.ARN, id))
+			s.Commands = append(s.Commands, revokeGrant(e.Target.ARN, id))
 			s.Places = append(s.Places, e.By)
 		case e.Mechanism == access.ShareGiven:
 			s := at(ShareStep, e)
@@ -171,7 +171,10 @@ func setPolicy(t *access.Target, file string, empty bool) string {
 	case "AWS::KMS::Key":
 		return fmt.Sprintf("aws kms put-key-policy --key-id %s --policy-name default --policy file://%s", t.ARN, file)
 	case "AWS::SQS::Queue":
-		return fmt.Sprintf("aws sqs set-queue-attributes --queue-url QUEUE_URL_OF_%s --attributes Policy=file://%s", a.Resource, file)
+		if empty {
+			return fmt.Sprintf("aws sqs set-queue-attributes --queue-url %s --attributes Policy=", queueURL(a))
+		}
+		return fmt.Sprintf(`aws sqs set-queue-attributes --queue-url %s --attributes "$(jq --null-input --rawfile policy %s '{Policy: $policy}')"`, queueURL(a), file)
 	case "AWS::SNS::Topic":
 		return fmt.Sprintf("aws sns set-topic-attributes --topic-arn %s --attribute-name Policy --attribute-value file://%s", t.ARN, file)
 	case "AWS::SecretsManager::Secret":
@@ -180,7 +183,15 @@ func setPolicy(t *access.Target, file string, empty bool) string {
 		}
 		return fmt.Sprintf("aws secretsmanager put-resource-policy --secret-id %s --resource-policy file://%s", t.ARN, file)
 	case "AWS::ECR::Repository":
+		if empty {
+			return "aws ecr delete-repository-policy --repository-name " + strings.TrimPrefix(a.Resource, "repository/")
+		}
 		return fmt.Sprintf("aws ecr set-repository-policy --repository-name %s --policy-text file://%s", strings.TrimPrefix(a.Resource, "repository/"), file)
+	case "AWS::DynamoDB::Table":
+		if empty {
+			return "aws dynamodb delete-resource-policy --resource-arn " + t.ARN
+		}
+		return fmt.Sprintf("aws dynamodb put-resource-policy --resource-arn %s --policy file://%s", t.ARN, file)
 	}
 	return fmt.Sprintf("# set the policy of %s (%s) to %s", t.ARN, t.Type, file)
 }
