@@ -157,6 +157,20 @@ func (o *remedyOptions) run(e *Env, args []string) error {
 	default:
 		p, err = verdict.cure(args[0], about, in)
 	}
+	if f := verdict.finding; f != nil && err != nil {
+		w := &textWriter{}
+		w.line("%s %s: %s", f.Rule, f.Title, f.Subject)
+		w.line("  %s", f.Reason)
+		w.line("  no change is proposed: %v", err)
+		w.line("  the remedy in words: %s", f.Remedy)
+		if f.Rule == "ORG-001" {
+			w.line("  'drawbridge remedy --perimeter rcp' and '--perimeter scp' propose one")
+		}
+		if _, err := io.WriteString(e.Stdout, w.String()); err != nil {
+			return fmt.Errorf("%w: %w", errOutput, err)
+		}
+		return errUnwanted
+	}
 	if errors.Is(err, remedy.ErrNothing) {
 		_, err = fmt.Fprintln(e.Stderr, "drawbridge: nothing to change:", err)
 		return err
@@ -274,11 +288,11 @@ func (v *remedyVerdict) cure(fingerprint string, about *rule.Input, in remedy.In
 			found[0].Fingerprint, found[0].Rule, found[1].Fingerprint, found[1].Rule)
 	}
 	f := &found[0]
+	v.finding = f
 	p, err := remedy.For(f, in)
 	if err != nil {
-		return nil, fmt.Errorf("%s on %s: %w. %s: %s", f.Rule, f.Subject, err, "In words", f.Remedy)
+		return nil, err
 	}
-	v.finding = f
 	v.state, v.reason = remedy.Recheck(catalog.Rule(f.Rule), about, f, in, p.Changes)
 	return p, nil
 }
@@ -354,21 +368,27 @@ func (w *textWriter) proposal(p *remedy.Proposal) {
 		}
 		w.line("")
 	}
-	w.line("Why")
-	for _, r := range p.Reasons {
-		w.line("  %s", r)
+	if len(p.Reasons) > 0 || len(p.Breaks) == 0 {
+		w.line("Why")
+		for _, r := range p.Reasons {
+			w.line("  %s", r)
+		}
+		if len(p.Breaks) == 0 {
+			w.line("  nothing that is declared or recorded is refused by it")
+		}
+		w.line("")
 	}
-	if len(p.Breaks) == 0 {
-		w.line("  nothing that is declared or recorded is refused by it")
-	}
-	w.line("")
 	w.line("What it takes away")
 	for i := range p.Taken {
-		resource := p.Taken[i].Witness.Resource
-		if p.Changes[0].Kind == remedy.TrustPolicy { // trusts are compared by themselves: their role is the only one
+		// Trusts and permissions are compared by themselves: the only role, as target and as caller, is the one that changes.
+		caller, resource := callerName(p.Taken[i].Witness.Caller), p.Taken[i].Witness.Resource
+		switch p.Changes[0].Kind {
+		case remedy.TrustPolicy:
 			resource = p.Subject
+		case remedy.InlinePolicy, remedy.AttachedPolicy, remedy.BoundaryPolicy:
+			caller = p.Subject
 		}
-		w.taken(&p.Taken[i], resource)
+		w.taken(&p.Taken[i], caller, resource)
 	}
 	for _, c := range p.Closes {
 		w.line("  %s by %s on %s", c.Action, c.Who, c.Target)
@@ -381,7 +401,7 @@ func (w *textWriter) proposal(p *remedy.Proposal) {
 	}
 }
 
-func (w *textWriter) taken(d *compare.Difference, resource string) {
+func (w *textWriter) taken(d *compare.Difference, caller, resource string) {
 	actions := strings.Join(d.Actions, ", ")
 	if len(d.Actions) > 6 {
 		actions = fmt.Sprintf("%s and %d more", strings.Join(d.Actions[:6], ", "), len(d.Actions)-6)
@@ -394,7 +414,7 @@ func (w *textWriter) taken(d *compare.Difference, resource string) {
 		line += " if " + d.Conditions.String()
 	}
 	w.line("%s", line)
-	w.line("    for instance %s by %s on %s", d.Witness.Action, callerName(d.Witness.Caller), resource)
+	w.line("    for instance %s by %s on %s", d.Witness.Action, caller, resource)
 }
 
 // disappearing lists the findings that a perimeter does away with.

@@ -11,7 +11,6 @@ import (
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
-	"drawbridge/internal/org"
 	"drawbridge/internal/rule"
 )
 
@@ -85,11 +84,15 @@ func others(r *rule.Rule, before *rule.Input, n *finding.Finding) bool {
 	return slices.ContainsFunc(rule.Run([]*rule.Rule{r}, before), func(o finding.Finding) bool { return o.Fingerprint == n.Fingerprint })
 }
 
-// narrowed is the narrower trust or resource policy. Where nothing says who needs a resource that is open to anyone, it is closed to those
-// outside the organisation, as its own condition.
+// narrowed is the narrower trust or resource policy. Where nothing says who needs what is open to anyone, it is closed to those outside the
+// organisation.
 func narrowed(f *finding.Finding, in Inputs) (*Proposal, error) {
 	if role, ok := in.Graph.Org.Principal(f.Subject); ok && role.Role != nil {
-		return Trust(role, in)
+		p, err := Trust(role, in)
+		if errors.Is(err, ErrNoEvidence) && slices.Contains([]string{"TRU-001", "TRU-002", "TRU-006"}, f.Rule) && in.Graph.Org.ID != "" {
+			return insideOrganization(role.ARN, in)
+		}
+		return p, err
 	}
 	r, ok := in.Graph.Org.Resource(f.Subject)
 	if !ok {
@@ -97,14 +100,14 @@ func narrowed(f *finding.Finding, in Inputs) (*Proposal, error) {
 	}
 	p, err := Resource(r, in)
 	if errors.Is(err, ErrNoEvidence) && f.Rule == "RES-001" && in.Graph.Org.ID != "" {
-		return insideOrganization(r, in)
+		return insideOrganization(r.ARN, in)
 	}
 	return p, err
 }
 
 // insideOrganization adds aws:PrincipalOrgID to the statements that are for anyone.
-func insideOrganization(r *org.Resource, in Inputs) (*Proposal, error) {
-	t, c, err := onTarget(r.ARN, in)
+func insideOrganization(target string, in Inputs) (*Proposal, error) {
+	t, c, err := onTarget(target, in)
 	if err != nil {
 		return nil, err
 	}

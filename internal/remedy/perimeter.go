@@ -151,7 +151,10 @@ func (in *Inputs) partners(kind Kind, p *Proposal) []string {
 func (in *Inputs) replayPerimeter(p *Proposal, kind Kind, after *access.Graph, partners []string) {
 	broken := map[string]bool{}
 	ask := func(caller, action, target, because string) {
-		q := access.Question{Principal: caller, Action: action, Resource: target, Rest: cond.Undetermined}
+		q := access.Question{Principal: caller, Action: action, Resource: target, Rest: cond.Undetermined, Context: map[string][]string{"aws:ViaAWSService": {"false"}}}
+		if account := arn.Account(target); account != "" && in.Graph.Org.Membership(account) == org.Outside {
+			q.Context["aws:ResourceOrgID"] = []string{"o-another"} // which one is not known, but that it is another
+		}
 		key := caller + " " + action + " " + target
 		if broken[key] {
 			return
@@ -161,7 +164,8 @@ func (in *Inputs) replayPerimeter(p *Proposal, kind Kind, after *access.Graph, p
 			p.NotDecided = append(p.NotDecided, fmt.Sprintf("%s by %s on %s (%s): %v", action, caller, target, because, err))
 			return
 		}
-		if now, err := after.Decide(q); err == nil && now.Verdict == eval.Deny && old.Verdict != eval.Deny {
+		// What was recorded was allowed, whatever the input knows of a target outside: it breaks where the new guard denies it.
+		if now, err := after.Decide(q); err == nil && now.Verdict == eval.Deny && (old.Verdict != eval.Deny || now.Explicit && now.By.Layer != old.By.Layer) {
 			broken[key] = true
 			p.Breaks = append(p.Breaks, Break{caller, action + " on " + target + ", " + because, "denied by " + now.By.Layer.String()})
 		}
