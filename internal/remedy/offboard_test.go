@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"drawbridge/iam/policy"
 	"drawbridge/internal/access"
 	"drawbridge/internal/org"
@@ -146,6 +148,33 @@ func TestReadPlanProblems(t *testing.T) {
 	} {
 		if _, err := ReadPlan("plan.json", []byte(text)); err == nil || !strings.Contains(err.Error(), "plan.json") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The published schema describes what is written.
+func TestPlanSchema(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("../../docs/schema/offboarding.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewPlan(leaver, today)
+	p.Continue(offboarded(true), leaver, today)
+	if err := p.Mark([]string{p.Items[0].ID}, today); err != nil {
+		t.Fatal(err)
+	}
+	for _, with := range []bool{true, false} {
+		p.Continue(offboarded(with), leaver, today)
+		text, err := p.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Error(err)
 		}
 	}
 }
