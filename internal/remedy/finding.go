@@ -56,6 +56,10 @@ func Recheck(r *rule.Rule, before *rule.Input, f *finding.Finding, in Inputs, ch
 	after := *before
 	after.Graph, after.Org = graph, graph.Org
 	state = Cured
+	known := map[string]bool{} // what was there before the change, beside this one
+	for _, o := range rule.Run([]*rule.Rule{r}, before) {
+		known[o.Fingerprint] = true
+	}
 	for _, n := range rule.Run([]*rule.Rule{r}, &after) {
 		if n.Subject != f.Subject {
 			continue
@@ -69,19 +73,11 @@ func Recheck(r *rule.Rule, before *rule.Input, f *finding.Finding, in Inputs, ch
 			return Lowered, n.Lowered
 		case n.Fingerprint == f.Fingerprint || f.Grantee == "":
 			return StillFound, n.Reason
-		default:
-			if others(r, before, &n) { // it was there before, beside this one
-				continue
-			}
+		case !known[n.Fingerprint]:
 			return StillFound, "for " + n.Grantee + ": " + n.Reason
 		}
 	}
 	return state, reason
-}
-
-// others reports whether a finding was there before the change too.
-func others(r *rule.Rule, before *rule.Input, n *finding.Finding) bool {
-	return slices.ContainsFunc(rule.Run([]*rule.Rule{r}, before), func(o finding.Finding) bool { return o.Fingerprint == n.Fingerprint })
 }
 
 // narrowed is the narrower trust or resource policy. Where nothing says who needs what is open to anyone, it is closed to those outside the
