@@ -180,6 +180,7 @@ func (o *remedyOptions) run(e *Env, args []string) error {
 	}
 	w := &textWriter{}
 	if o.form == "text" {
+		w.breaks(p)
 		w.verdict(verdict)
 		w.proposal(p)
 		w.disappearing(verdict)
@@ -345,14 +346,18 @@ func (w *textWriter) verdict(v *remedyVerdict) {
 	w.line("")
 }
 
-// proposal prints a proposal for people: what it would break first.
-func (w *textWriter) proposal(p *remedy.Proposal) {
+// breaks prints what a proposal would break, which is said first.
+func (w *textWriter) breaks(p *remedy.Proposal) {
 	for _, b := range p.Breaks {
 		w.line("BREAKS %s: %s; %s", b.Caller, b.What, b.Why)
 	}
 	if len(p.Breaks) > 0 {
 		w.line("")
 	}
+}
+
+// proposal prints a proposal for people.
+func (w *textWriter) proposal(p *remedy.Proposal) {
 	if len(p.Notes) > 0 {
 		w.line("Evidence")
 		for _, n := range p.Notes {

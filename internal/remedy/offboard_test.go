@@ -144,7 +144,7 @@ func TestNotReadIsNotGone(t *testing.T) {
 func TestReadPlanProblems(t *testing.T) {
 	for name, text := range map[string]string{
 		"no JSON": "{", "another version": `{"version":2,"vendor":"v","accounts":[],"made":"2026-01-01T00:00:00Z","items":[]}`,
-		"an unknown field": `{"version":1,"more":1}`, "an unknown state": `{"version":1,"items":[{"id":"a","state":"lost"}]}`, "two plans": `{"version":1} {}`,
+		"an unknown field": `{"version":1,"more":1}`, "an unknown state": `{"version":1,"items":[{"id":"a","state":"lost"}]}`, "two plans": `{"version":1} {}`, "gone, and not since when": `{"version":1,"items":[{"id":"a","state":"gone"}]}`,
 	} {
 		if _, err := ReadPlan("plan.json", []byte(text)); err == nil || !strings.Contains(err.Error(), "plan.json") {
 			t.Errorf("%s: %v", name, err)
@@ -177,4 +177,32 @@ func TestPlanSchema(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// What is read as a plan can be continued, printed and read again.
+func FuzzReadPlan(f *testing.F) {
+	p := NewPlan(leaver, today)
+	p.Continue(offboarded(true), leaver, today)
+	p.Continue(offboarded(false), leaver, today)
+	text, err := p.JSON()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte(`{"version":1,"items":[{"id":"a","state":"done","doneAt":"2026-01-01T00:00:00Z","kind":"trust","before":{}}]}`))
+	g := offboarded(true)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := ReadPlan("plan.json", text)
+		if err != nil {
+			return
+		}
+		p.Continue(g, leaver, today)
+		out, err := p.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadPlan("plan.json", out); err != nil {
+			t.Errorf("what was written is not read: %v\n%s", err, out)
+		}
+	})
 }

@@ -69,7 +69,11 @@ func ReadPlan(name string, text []byte) (*Plan, error) {
 		return nil, fmt.Errorf("%s: version %d: this program reads version 1", name, p.Version)
 	}
 	for i := range p.Items {
-		if it := &p.Items[i]; it.State != Open && it.State != Done && it.State != Gone || it.ID == "" {
+		it := &p.Items[i]
+		if it.State == Gone && it.GoneAt == nil || it.State == Done && it.DoneAt == nil {
+			return nil, fmt.Errorf("%s: item %d is %s, and does not say since when", name, i+1, it.State)
+		}
+		if it.State != Open && it.State != Done && it.State != Gone || it.ID == "" {
 			return nil, fmt.Errorf("%s: item %d: expected an id and a state of open, done or gone, found %q and %q", name, i+1, it.ID, it.State)
 		}
 	}

@@ -21,8 +21,8 @@ import (
 	"drawbridge/internal/usage"
 )
 
-// ErrNothing is returned where no change is needed: the trust is no wider than what is declared and used.
-var ErrNothing = errors.New("the trust is no wider than what is declared and used")
+// ErrNothing is returned where no change is needed: what is there is no wider than what is declared and used.
+var ErrNothing = errors.New("it is no wider than what is declared and used")
 
 // ErrUnnamed is wrapped where somebody used the trust whose name was left out of the record.
 var ErrUnnamed = errors.New("the name of who used it was left out of the record of use: declare who needs it, or import with names")
