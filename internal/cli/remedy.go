@@ -369,7 +369,7 @@ func (w *textWriter) proposal(p *remedy.Proposal) {
 		w.line("%s", p.Changes[i].Title())
 		w.line("")
 		for _, l := range p.Changes[i].Lines() {
-			w.line("  %s", l)
+			w.line("%s", l)
 		}
 		w.line("")
 	}

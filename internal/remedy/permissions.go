@@ -378,6 +378,9 @@ func Session(role *org.Principal, in Inputs) (*Proposal, error) {
 			if c.Target != role.ARN || c.Count == 0 || c.Last.Before(in.Since) || len(c.Sessions) == 0 {
 				continue
 			}
+			if c.MoreSessions {
+				return nil, fmt.Errorf("%s asked for more lengths of sessions than the record of use lists: what is enough for it is not known", c.Caller)
+			}
 			note(slices.Max(c.Sessions), fmt.Sprintf("%s asked for up to %s, last on %s", c.Caller, words(slices.Max(c.Sessions)), c.Last.Format(time.DateOnly)))
 		}
 	}
