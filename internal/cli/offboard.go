@@ -1,8 +1,14 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,166 +17,200 @@ import (
 	"drawbridge/internal/remedy"
 )
 
+// offboardOptions are the flags of offboard.
+type offboardOptions struct {
+	format        answerFormat
+	now           nowFlag
+	registry      []string
+	vendors, plan string // files
+	check         string // a later input
+	done          []string
+}
+
 func newOffboard(e *Env) *cobra.Command {
-	var format answerFormat
-	var now nowFlag
-	var paths []string
-	var vendorFile, check string
+	var o offboardOptions
 	c := &cobra.Command{
 		Use:   "offboard VENDOR PATH",
-		Short: "Plan how everything is taken back that a vendor was given",
+		Short: "Plan how everything is taken back that a vendor was given, and show that it is gone",
 		Long: `Offboard lists, over all accounts, everything by which a vendor is let in, in the order in which it is taken back: the trusts of
-roles, the sessions that are already in, policies of resources, KMS grants, shares. Each step has the commands that do it,
-and the policy to go back to.
+roles, the sessions that are already in, policies of resources, KMS grants, shares of snapshots, images and RAM, endpoint services,
+identity providers, ExternalIds. Each item has the commands that do it, and the policy to go back to.
 
-VENDOR is the name of a vendor of the registry or of the list of vendors, or an account id. With --check the steps that a later
-input still shows are listed; the exit status is 1 if there are any.`,
-		Example: `  drawbridge offboard Metrigraph snapshot --vendors vendors.yaml
-  drawbridge offboard Metrigraph snapshot --registry registry/ --check snapshot-after`,
+VENDOR is the name of a vendor of the registry or of the list of vendors, or an account id. With --plan the plan is kept in a file: each
+run continues it with what PATH shows. With --check a later input must show each item as gone; the exit status is 1 if
+it does not show one.`,
+		Example: `  drawbridge offboard Metrigraph snapshot --vendors vendors.yaml --plan metrigraph.json
+  drawbridge offboard Metrigraph snapshot --vendors vendors.yaml --plan metrigraph.json --done 3f2a9c
+  drawbridge offboard Metrigraph snapshot --vendors vendors.yaml --plan metrigraph.json --check snapshot-after`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if err := format.check(); err != nil {
-				return err
-			}
-			at, _, err := now.value(e)
-			if err != nil {
-				return err
-			}
-			accounts, err := e.vendorAccounts(args[0], paths, vendorFile)
-			if err != nil {
-				return err
-			}
-			graph, err := e.openGraph(args[1], at)
-			if err != nil {
-				return err
-			}
-			steps := remedy.Offboard(graph, accounts)
-			answer := offboardAnswer{Vendor: args[0], Accounts: accounts}
-			if check != "" {
-				later, err := e.openGraph(check, at)
-				if err != nil {
-					return err
-				}
-				left := remedy.Left(steps, remedy.Offboard(later, accounts))
-				answer.Checked, answer.Gone = check, len(steps)-len(left)
-				steps = left
-			}
-			answer.add(steps)
-			if err := format.print(e, answer, func(w *textWriter) { w.offboarding(&answer) }); err != nil {
-				return err
-			}
-			if check != "" && len(steps) > 0 {
-				return errUnwanted
-			}
-			return nil
-		},
+		RunE: func(_ *cobra.Command, args []string) error { return o.run(e, args[0], args[1]) },
 	}
-	registryFlag(c, &paths)
-	c.Flags().StringVar(&vendorFile, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
-	c.Flags().StringVar(&check, "check", "", "a later input (`PATH`): list what is still there")
-	format.register(c)
-	now.register(c)
+	registryFlag(c, &o.registry)
+	f := c.Flags()
+	f.StringVar(&o.vendors, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
+	f.StringVar(&o.plan, "plan", "", "keep the plan in this `FILE`, and continue it")
+	f.StringSliceVar(&o.done, "done", nil, "with --plan, say of items that they are done, by `ID` or the beginning of one")
+	f.StringVar(&o.check, "check", "", "a later input (`PATH`) that must show each item as gone")
+	o.format.register(c)
+	o.now.register(c)
 	return c
 }
 
-// vendorAccounts are the accounts of a vendor by name, or the one that was given.
-func (e *Env) vendorAccounts(name string, registryPaths []string, vendorFile string) ([]string, error) {
-	if arn.IsAccountID(name) {
-		return []string{name}, nil
+func (o *offboardOptions) run(e *Env, name, path string) error {
+	if err := o.format.check(); err != nil {
+		return err
 	}
-	var accounts []string
+	if len(o.done) > 0 && o.plan == "" {
+		return usagef("--done says of items of a plan that they are done: name the plan with --plan")
+	}
+	at, _, err := o.now.value(e)
+	if err != nil {
+		return err
+	}
+	v, err := e.leaver(name, o.registry, o.vendors)
+	if err != nil {
+		return err
+	}
+	plan, known, err := o.open(v, at)
+	if err != nil {
+		return err
+	}
+	graph, err := e.openGraph(path, at)
+	if err != nil {
+		return err
+	}
+	// Who checks a plan names the input that it was made of: it has nothing new to say, and what was gone since is not back.
+	if !known || o.check == "" {
+		plan.Continue(graph, v, at)
+	}
+	if err := plan.Mark(o.done, at); err != nil {
+		return usagef("%v", err)
+	}
+	if o.check != "" {
+		later, err := e.openGraph(o.check, at)
+		if err != nil {
+			return err
+		}
+		plan.Continue(later, v, at)
+	}
+	if o.plan != "" {
+		text, err := plan.JSON()
+		if err != nil {
+			return err
+		}
+		if err := outputFile(o.plan, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+			return fmt.Errorf("%w: %w", errOutput, err)
+		}
+	}
+	if err := o.format.print(e, plan, func(w *textWriter) { w.offboarding(plan, o.check) }); err != nil {
+		return err
+	}
+	if o.check != "" && plan.Count(remedy.Gone) < len(plan.Items) {
+		return errUnwanted
+	}
+	return nil
+}
+
+// open reads the plan, or begins one; known says that there was one. A plan for another vendor is an error.
+func (o *offboardOptions) open(v remedy.Leaver, at time.Time) (plan *remedy.Plan, known bool, err error) {
+	if o.plan == "" {
+		return remedy.NewPlan(v, at), false, nil
+	}
+	text, err := os.ReadFile(o.plan)
+	if errors.Is(err, fs.ErrNotExist) {
+		return remedy.NewPlan(v, at), false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("opening the plan: %w", err)
+	}
+	if plan, err = remedy.ReadPlan(o.plan, text); err != nil {
+		return nil, false, err
+	}
+	if plan.Vendor != v.Name {
+		return nil, false, usagef("%s is the plan for %s, not for %s", o.plan, plan.Vendor, v.Name)
+	}
+	return plan, true, nil
+}
+
+// leaver is a vendor by name with its accounts, or the account that was given.
+func (e *Env) leaver(name string, registryPaths []string, vendorFile string) (remedy.Leaver, error) {
+	v := remedy.Leaver{Name: name}
 	declared, err := e.openRegistry(registryPaths)
 	if err != nil {
-		return nil, err
+		return v, err
+	}
+	v.Registry = declared
+	if arn.IsAccountID(name) {
+		v.Accounts = []string{name}
+		return v, nil
 	}
 	if declared != nil {
-		if v := declared.Vendor(name); v != nil {
-			accounts = append(accounts, v.Accounts...)
+		if known := declared.Vendor(name); known != nil {
+			v.Accounts = append(v.Accounts, known.Accounts...)
 		}
 	}
 	if vendorFile != "" {
 		list, err := ingest.OpenVendors(vendorFile)
 		if err != nil {
-			return nil, err
+			return v, err
 		}
-		for _, v := range list {
-			if strings.EqualFold(v.Name, name) {
-				accounts = append(accounts, v.Accounts...)
+		for _, known := range list {
+			if strings.EqualFold(known.Name, name) {
+				v.Accounts = append(v.Accounts, known.Accounts...)
 			}
 		}
 	}
-	slices.Sort(accounts)
-	if accounts = slices.Compact(accounts); len(accounts) == 0 {
-		return nil, usagef("no accounts of vendor %q are known: name a registry, a list of vendors, or an account id", name)
+	slices.Sort(v.Accounts)
+	if v.Accounts = slices.Compact(v.Accounts); len(v.Accounts) == 0 {
+		return v, usagef("no accounts of vendor %q are known: name a registry, a list of vendors, or an account id", name)
 	}
-	return accounts, nil
+	return v, nil
 }
 
-// offboardAnswer is the answer of offboard.
-type offboardAnswer struct {
-	Vendor   string         `json:"vendor"`
-	Accounts []string       `json:"accounts"`
-	Checked  string         `json:"checked,omitempty"` // the later input
-	Gone     int            `json:"gone,omitempty"`    // steps that it shows as done
-	Steps    []offboardStep `json:"steps"`
-}
-
-type offboardStep struct {
-	Kind     remedy.StepKind `json:"kind"`
-	Account  string          `json:"account"`
-	Target   string          `json:"target"`
-	Who      []string        `json:"who"`
-	What     string          `json:"what"`
-	Commands []string        `json:"commands"`
-	Before   string          `json:"before,omitempty"` // the policy to go back to
-	After    string          `json:"after,omitempty"`
-	places   []string
-}
-
-func (a *offboardAnswer) add(steps []remedy.Step) {
-	a.Steps = []offboardStep{}
-	for i := range steps {
-		s := &steps[i]
-		out := offboardStep{Kind: s.Kind, Account: s.Account, Target: s.Target, Who: s.Who, What: s.What, Commands: s.Commands}
-		if s.After != nil {
-			out.Before, out.After = string(s.Before.Canonical()), string(s.After.Canonical())
-		}
-		for _, p := range s.Places {
-			out.places = append(out.places, place(p))
-		}
-		a.Steps = append(a.Steps, out)
+// offboarding prints a plan, or with the input that was checked, what it shows of each item.
+func (w *textWriter) offboarding(p *remedy.Plan, checked string) {
+	who := p.Vendor
+	if len(p.Accounts) != 1 || p.Accounts[0] != p.Vendor {
+		who += " (" + strings.Join(p.Accounts, ", ") + ")"
 	}
-}
-
-func (w *textWriter) offboarding(a *offboardAnswer) {
-	who := a.Vendor
-	if len(a.Accounts) != 1 || a.Accounts[0] != a.Vendor {
-		who += " (" + strings.Join(a.Accounts, ", ") + ")"
-	}
+	gone := p.Count(remedy.Gone)
 	switch {
-	case a.Checked != "" && len(a.Steps) == 0:
-		w.line("%s: %s, all gone", who, counted(a.Gone, "step", "steps"))
-	case a.Checked != "":
-		w.line("%s: %s gone, %d still there", who, counted(a.Gone, "step", "steps"), len(a.Steps))
-	case len(a.Steps) == 0:
+	case len(p.Items) == 0:
 		w.line("%s: nothing lets it in", who)
+		return
+	case gone == len(p.Items):
+		w.line("%s: %s, all gone", who, counted(gone, "item", "items"))
+	case checked != "" || gone > 0:
+		w.line("%s: %s gone, %d not", who, counted(gone, "item", "items"), len(p.Items)-gone)
 	default:
-		w.line("%s: %s", who, counted(len(a.Steps), "step", "steps"))
+		w.line("%s: %s", who, counted(len(p.Items), "item", "items"))
 	}
-	for i := range a.Steps {
-		s := &a.Steps[i]
+	for i := range p.Items {
+		it := &p.Items[i]
 		w.line("")
-		w.line("%d. %s of %s", i+1, s.Kind, s.Target)
-		w.line("   in account %s: %s", s.Account, s.What)
-		w.line("   lets in    %s", strings.Join(s.Who, ", "))
-		for _, p := range s.places {
-			w.line("   evidence   %s", p)
+		w.line("%d. %s of %s: %s", i+1, it.Kind, it.Target, it.State)
+		w.line("   id %s, in account %s: %s", it.ID, it.Account, it.What)
+		switch {
+		case it.State == remedy.Gone:
+			w.line("   shown gone %s", it.GoneAt.Format(time.RFC3339))
+		case it.State == remedy.Done:
+			w.line("   said done  %s", it.DoneAt.Format(time.RFC3339))
 		}
-		if s.After != "" {
-			w.line("   before     %s", s.Before)
-			w.line("   after      %s", s.After)
+		if it.Note != "" {
+			w.line("   note       %s", it.Note)
 		}
-		for _, c := range s.Commands {
+		if it.State == remedy.Gone {
+			continue
+		}
+		w.line("   lets in    %s", strings.Join(it.Who, ", "))
+		for _, at := range it.Places {
+			w.line("   evidence   %s", place(at))
+		}
+		if it.After != nil {
+			w.line("   before     %s", it.Before)
+			w.line("   after      %s", it.After)
+		}
+		for _, c := range it.Commands {
 			w.line("   do         %s", c)
 		}
 	}

@@ -4,7 +4,6 @@
 package remedy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,8 +21,8 @@ import (
 	"drawbridge/internal/usage"
 )
 
-// ErrNothing is returned where no change is needed: the trust is no wider than what is declared and used.
-var ErrNothing = errors.New("the trust is no wider than what is declared and used")
+// ErrNothing is returned where no change is needed: what is there is no wider than what is declared and used.
+var ErrNothing = errors.New("it is no wider than what is declared and used")
 
 // ErrUnnamed is wrapped where somebody used the trust whose name was left out of the record.
 var ErrUnnamed = errors.New("the name of who used it was left out of the record of use: declare who needs it, or import with names")
@@ -31,18 +30,21 @@ var ErrUnnamed = errors.New("the name of who used it was left out of the record 
 // ErrNoEvidence is returned where nothing says who needs the trust, so that any proposal would be a guess.
 var ErrNoEvidence = errors.New("nothing says who needs the trust: neither an entry of the registry nor a recorded use")
 
-// Proposal is a change of one role's trust policy, with its proof.
+// Proposal is a change of what one role or resource allows, with its proof.
 type Proposal struct {
-	Role   string
-	Before *policy.Document
-	After  *policy.Document
-	// Reasons say why each kept caller is kept, and each dropped one dropped, in the order of the policy.
+	Subject string // ARN of the role or resource
+	Changes []Change
+	// Notes are said before anything else: how far the evidence reaches, and what it cannot show.
+	Notes []string
+	// Reasons say why each kept caller or action is kept, and each dropped one dropped, in the order of the policy.
 	Reasons []string
 	// Breaks are recorded uses and declared needs that the proposal would refuse. A proposal that breaks something says so first.
 	Breaks []Break
 	// Taken is what the change takes away, from whom, each with a request that shows it; NotDecided is what could not be compared.
 	Taken      []compare.Difference
 	NotDecided []string
+	// Closes are the ways that a perimeter closes.
+	Closes []Closed
 }
 
 // Break is a use or need that would fail.
@@ -68,7 +70,43 @@ func Trust(role *org.Principal, in Inputs) (*Proposal, error) {
 	if role.Role == nil || role.Role.Trust.Policy == nil {
 		return nil, fmt.Errorf("%s has no trust policy that was read", role.ARN)
 	}
-	t := trust{role: role, in: in, live: role.Role.Trust.Policy}
+	t := narrowing{kind: policy.Trust, target: role.ARN, account: role.Account, in: in, live: role.Role.Trust.Policy}
+	return t.propose(Change{Kind: TrustPolicy, Target: role.ARN, Type: "AWS::IAM::Role", Account: role.Account})
+}
+
+// Resource proposes a policy for a resource, as Trust does for a role. Callers from elsewhere keep the actions that they are declared to
+// need or were seen using, and those that no trail records unless data events are on. A statement for anyone becomes the callers by name.
+func Resource(r *org.Resource, in Inputs) (*Proposal, error) {
+	if r.Policy == nil || len(r.Policy.Policies) != 1 {
+		return nil, fmt.Errorf("%s has no policy that was read", r.ARN)
+	}
+	t := narrowing{kind: policy.Resource, target: r.ARN, account: r.Account, in: in, live: r.Policy.Policies[0]}
+	return t.propose(Change{Kind: ResourceDoc, Target: r.ARN, Type: r.Type, Account: r.Account})
+}
+
+// need is a caller who must go on coming in.
+type need struct {
+	caller string
+	entry  *registry.Entry   // nil: seen only
+	used   []*usage.Crossing // none: declared only
+	// perhaps are uses by somebody of the caller's account, of whom the record knows no more.
+	perhaps []*usage.Crossing
+}
+
+// narrowing is the work on one policy on the target's side.
+type narrowing struct {
+	kind    policy.Kind // Trust or Resource
+	target  string
+	account string
+	in      Inputs
+	live    *policy.Policy
+	needs   []need
+	reasons []string
+	notes   []string
+	unnamed string // a caller whose name was left out of the record, and who may be nobody that is declared, seen or named
+}
+
+func (t *narrowing) propose(c Change) (*Proposal, error) {
 	t.callers()
 	if t.unnamed != "" {
 		return nil, fmt.Errorf("%w: %s", ErrUnnamed, t.unnamed)
@@ -76,12 +114,28 @@ func Trust(role *org.Principal, in Inputs) (*Proposal, error) {
 	if len(t.needs) == 0 {
 		return nil, ErrNoEvidence
 	}
-	p := &Proposal{Role: role.ARN, Before: t.live.Document, After: t.propose(), Reasons: t.reasons}
-	after := policy.Compile(p.After)
-	result := compare.Policies(policy.Trust, []*policy.Policy{t.live}, []*policy.Policy{after}, compare.Options{Engine: in.Graph.Engine(), Account: role.Account})
+	c.Before, c.After = t.live.Document, t.rewrite()
+	if len(c.After.Statements) == 0 {
+		if c.After = nil; t.kind == policy.Trust { // AWS takes no empty trust policy
+			c.After = closed.Document
+		}
+		t.reasons = append(t.reasons, "nobody is left: it is closed, and can be opened again")
+	}
+	if t.kind == policy.Resource && recordedAsData(c.Type) {
+		t.notes = append(t.notes, "use of this type of resource is recorded only where data events are on: what no trail recorded cannot be replayed")
+	}
+	return t.prove(c)
+}
+
+// prove compares the change with what is there and replays every need.
+func (t *narrowing) prove(c Change) (*Proposal, error) {
+	p := &Proposal{Subject: t.target, Changes: []Change{c}, Notes: append(t.in.evidence(t.account), t.notes...), Reasons: t.reasons}
+	p.Notes = append(p.Notes, tooLong(p.Changes)...)
+	after := policy.Compile(orEmpty(c.After))
+	result := compare.Policies(t.kind, []*policy.Policy{t.live}, []*policy.Policy{after}, compare.Options{Engine: t.in.Graph.Engine(), Account: t.account})
 	p.Taken, p.NotDecided = result.Lost, result.Undecided
 	if len(result.Gained) > 0 {
-		return nil, fmt.Errorf("the proposal for %s would allow %s, which the trust does not: nothing is proposed", role.ARN, result.Gained[0].Actions[0])
+		return nil, fmt.Errorf("the proposal for %s would allow %s, which the policy does not: nothing is proposed", t.target, result.Gained[0].Actions[0])
 	}
 	if result.Relation == compare.Equal {
 		return nil, ErrNothing
@@ -90,26 +144,15 @@ func Trust(role *org.Principal, in Inputs) (*Proposal, error) {
 	return p, nil
 }
 
-// need is a caller who must go on coming in.
-type need struct {
-	caller string
-	entry  *registry.Entry // nil: seen only
-	used   *usage.Crossing // nil: declared only
-	// perhaps is a use by somebody of the caller's account, of whom the record knows no more.
-	perhaps *usage.Crossing
-}
-
-type trust struct {
-	role    *org.Principal
-	in      Inputs
-	live    *policy.Policy
-	needs   []need
-	reasons []string
-	unnamed string // a caller whose name was left out of the record, and who may be nobody that is declared, seen or named
+func orEmpty(d *policy.Document) *policy.Document {
+	if d == nil {
+		return &policy.Document{Version: policy.Text{Value: "2012-10-17"}}
+	}
+	return d
 }
 
 // callers collects who must go on coming in: the declared, and those who were seen.
-func (t *trust) callers() {
+func (t *narrowing) callers() {
 	find := func(caller string) *need {
 		i := slices.IndexFunc(t.needs, func(n need) bool { return n.caller == caller })
 		if i < 0 {
@@ -119,17 +162,18 @@ func (t *trust) callers() {
 		return &t.needs[i]
 	}
 	for _, pair := range t.in.Registry.Pairs() {
-		if pair.Target == t.role.ARN && !pair.Entry.Expires.Over(t.in.Now) {
+		if t.is(pair.Target) && !pair.Entry.Expires.Over(t.in.Now) && arn.Account(pair.Source) != t.account {
 			find(pair.Source).entry = pair.Entry
 		}
 	}
 	if t.in.Usage != nil {
 		for i := range t.in.Usage.Crossings {
 			c := &t.in.Usage.Crossings[i]
-			if c.Target != t.role.ARN || c.Count == 0 || c.Last.Before(t.in.Since) || arn.Account(c.Caller) == t.role.Account {
+			if !t.is(c.Target) || c.Count == 0 || c.Last.Before(t.in.Since) || c.Caller == t.account || arn.Account(c.Caller) == t.account {
 				continue
 			}
-			find(c.Caller).used = c
+			n := find(c.Caller)
+			n.used = append(n.used, c)
 		}
 	}
 	t.attribute()
@@ -139,7 +183,7 @@ func (t *trust) callers() {
 
 // attribute gives what was used by somebody of an account, of whom the record knows no more, to those whom it may have been: the callers of
 // that account that are declared or seen, or else those whom the policy names. Where there is none the account itself goes on coming in.
-func (t *trust) attribute() {
+func (t *narrowing) attribute() {
 	for i := 0; i < len(t.needs); i++ {
 		n := t.needs[i]
 		if !arn.IsAccountID(n.caller) || n.entry != nil {
@@ -165,7 +209,7 @@ func (t *trust) attribute() {
 }
 
 // attributeUnnamed does the same for callers whose names were left out of the record: each may be any user of its account, or any subject of its issuer.
-func (t *trust) attributeUnnamed() {
+func (t *narrowing) attributeUnnamed() {
 	for i := 0; i < len(t.needs); i++ {
 		n := t.needs[i]
 		prefix, unnamed := usage.Unnamed(n.caller)
@@ -201,7 +245,7 @@ func isUnnamed(caller string) bool {
 }
 
 // namedOf are the principals of an account that the live policy names, none where it trusts the whole account.
-func (t *trust) namedOf(account string) []string {
+func (t *narrowing) namedOf(account string) []string {
 	var out []string
 	for i := range t.live.Rules {
 		rule := &t.live.Rules[i]
@@ -220,35 +264,37 @@ func (t *trust) namedOf(account string) []string {
 	return out
 }
 
-// propose rewrites the statements that let in callers from elsewhere: each keeps its conditions and is narrowed to the callers that
+// is reports whether a name is the target, or a part of it: an object of a bucket.
+func (t *narrowing) is(name string) bool {
+	return name == t.target || t.kind == policy.Resource && strings.HasPrefix(name, t.target+"/")
+}
+
+// rewrite changes the statements that let in callers from elsewhere: each keeps its conditions and is narrowed to the callers that
 // are needed and that it lets in.
-func (t *trust) propose() *policy.Document {
+func (t *narrowing) rewrite() *policy.Document {
 	d := *t.live.Document
 	d.Statements = nil
-	crossing := map[*policy.Rule][]*access.Edge{}
-	for _, e := range t.in.Graph.EdgesTo(t.role.ARN) {
+	crossing := map[*policy.Rule]bool{}
+	for _, e := range t.in.Graph.EdgesTo(t.target) {
 		if e.CrossAccount && e.Grantee.Kind != access.ServiceGrantee {
 			for i := range e.Grants {
-				crossing[e.Grants[i].Rule] = append(crossing[e.Grants[i].Rule], e)
+				crossing[e.Grants[i].Rule] = true
 			}
 		}
 	}
 	for i := range t.live.Rules {
 		rule, s := &t.live.Rules[i], t.live.Document.Statements[i]
-		edges := crossing[rule]
-		if rule.Effect != policy.Allow || len(edges) == 0 || s.Principal.Not {
+		if rule.Effect != policy.Allow || !crossing[rule] || s.Principal.Not {
 			d.Statements = append(d.Statements, s)
 			continue
 		}
-		kept, ok := t.narrow(s, i)
-		if !ok {
-			continue
+		for _, kept := range t.narrow(s, rule, i) {
+			if slices.ContainsFunc(d.Statements, func(o policy.Statement) bool { return sameStatement(o, kept) }) {
+				t.because(i, "goes: it says what another says")
+				continue
+			}
+			d.Statements = append(d.Statements, kept)
 		}
-		if j := slices.IndexFunc(d.Statements, func(o policy.Statement) bool { return sameStatement(o, kept) }); j >= 0 {
-			t.reasons = append(t.reasons, fmt.Sprintf("statement %d goes: it says what another says", i+1))
-			continue
-		}
-		d.Statements = append(d.Statements, kept)
 	}
 	return &d
 }
@@ -262,29 +308,36 @@ func sameStatement(a, b policy.Statement) bool {
 	return text(a) == text(b)
 }
 
-// narrow keeps of a statement's principals those who are needed. An account or everybody becomes the callers by name.
-func (t *trust) narrow(s policy.Statement, at int) (policy.Statement, bool) {
-	var kept []policy.PrincipalValue
-	add := func(v policy.PrincipalValue) {
-		if !slices.ContainsFunc(kept, func(k policy.PrincipalValue) bool { return k.Type == v.Type && k.Value == v.Value }) {
-			kept = append(kept, v)
+// narrow keeps of a statement's principals those who are needed. An account or everybody becomes the callers by name. Those of the own
+// account and services stay; where what the others may do is narrowed, they stand in a statement of their own.
+func (t *narrowing) narrow(s policy.Statement, rule *policy.Rule, at int) []policy.Statement {
+	var kept, own []policy.PrincipalValue
+	var needs []*need
+	add := func(list *[]policy.PrincipalValue, v policy.PrincipalValue) {
+		if !slices.ContainsFunc(*list, func(k policy.PrincipalValue) bool { return k.Type == v.Type && k.Value == v.Value }) {
+			*list = append(*list, v)
 		}
 	}
 	for _, v := range s.Principal.Values {
 		compiled := policy.CompilePrincipal(v.Type, v.Value)
 		switch {
 		case v.Type == policy.Federated && !strings.Contains(v.Value, ":saml-provider/"):
-			if needs := t.federated(compiled.Value); len(needs) > 0 {
-				for _, n := range needs {
-					t.reasons = append(t.reasons, fmt.Sprintf("statement %d keeps %s: %s", at+1, n.caller, n.because()))
-				}
-				add(v)
-			} else {
-				t.reasons = append(t.reasons, fmt.Sprintf("statement %d drops %s: nobody declares it, and it was not seen in use", at+1, v.Value))
+			list := t.federated(compiled.Value)
+			for _, n := range list {
+				t.because(at, "keeps "+n.caller+": "+n.because())
 			}
-		case v.Type == policy.Service || compiled.Account == t.role.Account:
-			add(v)
+			if len(list) == 0 {
+				t.because(at, "drops "+v.Value+": nobody declares it, and it was not seen in use")
+				continue
+			}
+			add(&kept, v)
+			needs = append(needs, list...)
+		case v.Type == policy.Service || v.Type == policy.CanonicalUser || compiled.Account == t.account:
+			add(&own, v)
 		default:
+			if compiled.Form == policy.Everyone && t.kind == policy.Resource { // own principals come in by their own policies, as far as the resource lets them
+				add(&own, policy.PrincipalValue{Type: policy.AWS, Text: policy.Text{Value: arn.AccountRoot(partitionOf(t.target), t.account)}})
+			}
 			found := false
 			for i := range t.needs {
 				n := &t.needs[i]
@@ -292,30 +345,103 @@ func (t *trust) narrow(s policy.Statement, at int) (policy.Statement, bool) {
 					continue
 				}
 				found = true
-				t.reasons = append(t.reasons, fmt.Sprintf("statement %d names %s instead of %s: %s", at+1, n.caller, v.Value, n.because()))
 				if n.caller == v.Value {
-					t.reasons[len(t.reasons)-1] = fmt.Sprintf("statement %d keeps %s: %s", at+1, v.Value, n.because())
+					t.because(at, "keeps "+v.Value+": "+n.because())
+				} else {
+					t.because(at, "names "+n.caller+" instead of "+v.Value+": "+n.because())
 				}
-				add(policy.PrincipalValue{Type: policy.AWS, Text: policy.Text{Value: n.caller}})
+				add(&kept, policy.PrincipalValue{Type: principalType(n.caller), Text: policy.Text{Value: n.caller}})
+				needs = append(needs, n)
 			}
 			if !found {
-				t.reasons = append(t.reasons, fmt.Sprintf("statement %d drops %s: nobody declares it, and it was not seen in use", at+1, v.Value))
+				t.because(at, "drops "+v.Value+": nobody declares it, and it was not seen in use")
 			}
 		}
 	}
-	if len(kept) == 0 {
-		t.reasons = append(t.reasons, fmt.Sprintf("statement %d goes: nobody is left in it", at+1))
-		return s, false
+	if len(kept)+len(own) == 0 {
+		t.because(at, "goes: nobody is left in it")
+		return nil
 	}
-	s.Principal.Values = kept
-	s.Condition = t.subjects(t.demanded(s, kept, at), kept, at)
-	s.Action = t.actions(s.Action, kept, at)
-	return s, true
+	if len(kept) == 0 {
+		s.Principal.Values = own
+		if t.kind == policy.Trust {
+			s.Action = t.assuming(s.Action, own, at)
+		}
+		return []policy.Statement{s}
+	}
+	foreign := s
+	foreign.Principal.Values = kept
+	foreign.Condition = t.subjects(t.demanded(foreign, kept, at), kept, at)
+	if t.kind == policy.Resource {
+		foreign.Action = t.actions(foreign, rule, needs, at)
+	} else {
+		foreign.Action = t.assuming(foreign.Action, kept, at)
+	}
+	if len(own) == 0 {
+		return []policy.Statement{foreign}
+	}
+	if same(&foreign, &s) {
+		s.Principal.Values = append(own, kept...)
+		return []policy.Statement{s}
+	}
+	s.Principal.Values = own
+	if foreign.Sid.Value != "" {
+		foreign.Sid.Value += "FromElsewhere"
+	}
+	return []policy.Statement{s, foreign}
 }
 
-// actions are the one that assumes the role, where a statement allows more by a wildcard. Passing tags and a source identity stay allowed
+func principalType(caller string) policy.PrincipalType {
+	if strings.HasSuffix(caller, ".amazonaws.com") {
+		return policy.Service
+	}
+	return policy.AWS
+}
+
+// same reports whether two statements demand the same and give the same, whoever is in them.
+func same(a, b *policy.Statement) bool {
+	x, y := *a, *b
+	x.Principal, y.Principal = policy.PrincipalElement{}, policy.PrincipalElement{}
+	x.Sid, y.Sid = policy.Text{}, policy.Text{}
+	one, other := policy.Document{Statements: []policy.Statement{x}}, policy.Document{Statements: []policy.Statement{y}}
+	return one.Key() == other.Key()
+}
+
+func (t *narrowing) because(at int, reason string) {
+	t.reasons = append(t.reasons, fmt.Sprintf("statement %d %s", at+1, reason))
+}
+
+// actions are those that a statement's callers from elsewhere need of what it gives. Where nothing says what one of them does there, all stay.
+func (t *narrowing) actions(s policy.Statement, rule *policy.Rule, needs []*need, at int) policy.Element {
+	var wanted []wanted
+	for _, n := range needs {
+		if len(n.used) == 0 && (n.entry == nil || len(n.entry.Actions) == 0) {
+			return s.Action
+		}
+		for _, c := range n.used {
+			wanted = append(wanted, wantedOf(c.Mechanism, n.because())...)
+		}
+		if n.entry != nil {
+			wanted = append(wanted, declaredActions(n.entry)...)
+		}
+	}
+	kept := narrowActions(s.Action, rule, wanted, ActionGrain, !declaredAll(needs))
+	if len(kept.Values) == 0 {
+		return s.Action // what was seen is allowed elsewhere; whom the statement is for cannot be said
+	}
+	if elementKey(kept) != elementKey(s.Action) {
+		t.because(at, fmt.Sprintf("gives %s instead of %s to callers from elsewhere", elementWords(kept), elementWords(s.Action)))
+	}
+	return kept
+}
+
+func declaredAll(needs []*need) bool {
+	return !slices.ContainsFunc(needs, func(n *need) bool { return n.entry == nil || len(n.entry.Actions) == 0 })
+}
+
+// assuming are the one that assumes the role, where a statement allows more by a wildcard. Passing tags and a source identity stay allowed
 // where they are allowed by name.
-func (t *trust) actions(e policy.Element, kept []policy.PrincipalValue, at int) policy.Element {
+func (t *narrowing) assuming(e policy.Element, kept []policy.PrincipalValue, at int) policy.Element {
 	if e.Not || !slices.ContainsFunc(e.Values, func(v policy.Text) bool { return strings.ContainsAny(v.Value, "*?") }) {
 		return e
 	}
@@ -347,7 +473,7 @@ func (t *trust) actions(e policy.Element, kept []policy.PrincipalValue, at int) 
 }
 
 // subjects demands of the one provider of a statement the audience and the subjects that entries declare and that were seen.
-func (t *trust) subjects(conditions []policy.Condition, kept []policy.PrincipalValue, at int) []policy.Condition {
+func (t *narrowing) subjects(conditions []policy.Condition, kept []policy.PrincipalValue, at int) []policy.Condition {
 	if len(kept) != 1 || kept[0].Type != policy.Federated || strings.Contains(kept[0].Value, ":saml-provider/") {
 		return conditions
 	}
@@ -370,7 +496,7 @@ func (t *trust) subjects(conditions []policy.Condition, kept []policy.PrincipalV
 		subjects, audiences = add(subjects, o.Claims["sub"]), add(audiences, o.Audience)
 	}
 	for _, n := range t.federated(kept[0].Value) {
-		if n.used != nil {
+		if len(n.used) > 0 {
 			subject, ok := strings.CutPrefix(n.caller, "oidc:"+host+":")
 			if !ok {
 				return conditions // seen, and not who it was
@@ -426,7 +552,7 @@ func lets(v *policy.CompiledPrincipal, caller string) bool {
 }
 
 // federated are the needs of a provider's subjects.
-func (t *trust) federated(provider string) []*need {
+func (t *narrowing) federated(provider string) []*need {
 	var out []*need
 	for i := range t.needs {
 		if c := t.needs[i].caller; c == provider || strings.HasPrefix(c, "oidc:"+eval.IssuerHost(provider)+":") {
@@ -436,34 +562,66 @@ func (t *trust) federated(provider string) []*need {
 	return out
 }
 
-// demanded adds the conditions that the entries of all kept callers demand alike and the statement does not.
-func (t *trust) demanded(s policy.Statement, kept []policy.PrincipalValue, at int) []policy.Condition {
+// demanded adds the conditions that the entries of all kept callers demand alike and the statement does not: an ExternalId.
+func (t *narrowing) demanded(s policy.Statement, kept []policy.PrincipalValue, at int) []policy.Condition {
 	conditions := slices.Clone(s.Condition)
 	var common cond.Block
 	for i, v := range kept {
-		j := slices.IndexFunc(t.needs, func(n need) bool { return n.caller == v.Value })
-		if v.Type == policy.Service || j < 0 || t.needs[j].entry == nil {
+		var n *need
+		if list := t.federated(v.Value); len(list) > 0 {
+			n = list[0]
+		}
+		if v.Type != policy.Federated {
+			if j := slices.IndexFunc(t.needs, func(n need) bool { return n.caller == v.Value }); j >= 0 {
+				n = &t.needs[j]
+			}
+		}
+		if v.Type == policy.Service || n == nil || n.entry == nil {
 			return conditions
 		}
+		block := n.entry.TrustConditions
 		if i == 0 {
-			common = t.needs[j].entry.TrustConditions
-		} else if fmt.Sprint(common.LeftOver(open)) != fmt.Sprint(t.needs[j].entry.TrustConditions.LeftOver(open)) {
+			common = block
+		} else if fmt.Sprint(common.LeftOver(open)) != fmt.Sprint(block.LeftOver(open)) {
 			return conditions // they demand different things: one statement each would be needed
 		}
 	}
 	for i := range common {
 		test := &common[i]
-		if slices.ContainsFunc(conditions, func(c policy.Condition) bool { return strings.EqualFold(c.Key.Value, test.Key) }) {
-			continue
-		}
 		c := policy.Condition{Operator: policy.Text{Value: test.Operator}, Key: policy.Text{Value: test.Key}}
 		for _, v := range test.Constraint().Values() {
 			c.Values = append(c.Values, policy.Text{Value: v})
 		}
+		if j := slices.IndexFunc(conditions, func(c policy.Condition) bool {
+			return strings.EqualFold(c.Key.Value, test.Key) && strings.EqualFold(c.Operator.Value, test.Operator)
+		}); j >= 0 { // one operator has a key once: the demanded values are taken where the statement's accept them all
+			if !slices.ContainsFunc(c.Values, func(v policy.Text) bool { return !accepts(&conditions[j], v.Value) }) {
+				if len(c.Values) < len(conditions[j].Values) || !slices.Equal(values(c.Values), values(conditions[j].Values)) {
+					t.because(at, fmt.Sprintf("demands %s, as its entry does", test.Constraint()))
+				}
+				conditions[j].Values = c.Values
+			}
+			continue
+		}
 		conditions = append(conditions, c)
-		t.reasons = append(t.reasons, fmt.Sprintf("statement %d demands %s, as its entry does", at+1, test.Constraint()))
+		t.because(at, fmt.Sprintf("demands %s, as its entry does", test.Constraint()))
 	}
 	return conditions
+}
+
+// accepts reports whether a test for one of several texts or patterns accepts a value, which may be a pattern itself.
+func accepts(c *policy.Condition, value string) bool {
+	like := strings.HasPrefix(c.Operator.Value, "StringLike") || strings.HasPrefix(c.Operator.Value, "Arn")
+	return slices.ContainsFunc(c.Values, func(v policy.Text) bool { return v.Value == value || like && arn.GlobCovers(v.Value, value) })
+}
+
+func values(texts []policy.Text) []string {
+	out := make([]string, 0, len(texts))
+	for _, t := range texts {
+		out = append(out, t.Value)
+	}
+	slices.Sort(out)
+	return out
 }
 
 var open = &cond.Context{Rest: cond.Undetermined}
@@ -473,29 +631,74 @@ func (n *need) because() string {
 	if n.entry != nil {
 		parts = append(parts, "entry "+n.entry.Name+" declares it")
 	}
-	if n.used != nil {
-		parts = append(parts, fmt.Sprintf("used %d times, last on %s", n.used.Count, n.used.Last.Format(time.DateOnly)))
+	count, last := 0, time.Time{}
+	for _, c := range n.used {
+		if count += c.Count; c.Last.After(last) {
+			last = c.Last
+		}
 	}
-	if n.perhaps != nil {
-		parts = append(parts, fmt.Sprintf("somebody of account %s used it %d times, last on %s", n.perhaps.Caller, n.perhaps.Count, n.perhaps.Last.Format(time.DateOnly)))
+	if count > 0 {
+		parts = append(parts, fmt.Sprintf("used %d times, last on %s", count, last.Format(time.DateOnly)))
+	}
+	for _, c := range n.perhaps {
+		parts = append(parts, fmt.Sprintf("somebody of account %s used it %d times, last on %s", c.Caller, c.Count, c.Last.Format(time.DateOnly)))
 	}
 	return strings.Join(parts, ", ")
 }
 
 // replay decides every need against the proposal. What is not recorded of a use (its tags, its ExternalId) is unknown: only what is denied
 // whatever it was is a break.
-func (t *trust) replay(p *Proposal, after *policy.Policy) {
+func (t *narrowing) replay(p *Proposal, after *policy.Policy) {
 	for i := range t.needs {
 		n := &t.needs[i]
-		before, after := t.ask(n.caller, t.live), t.ask(n.caller, after)
-		if after.Verdict == eval.Deny && before.Verdict != eval.Deny {
-			p.Breaks = append(p.Breaks, Break{n.caller, n.because(), "denied by " + after.By.Layer.String()})
+		for _, q := range t.questions(n) {
+			before, after := t.ask(n.caller, q, t.live), t.ask(n.caller, q, after)
+			if after.Verdict == eval.Deny && before.Verdict != eval.Deny {
+				what := n.because()
+				if t.kind == policy.Resource {
+					what = q.action.String() + ", " + what
+				}
+				p.Breaks = append(p.Breaks, Break{n.caller, what, "denied by " + after.By.Layer.String()})
+			}
 		}
 	}
 }
 
-func (t *trust) ask(name string, trust *policy.Policy) eval.Decision {
-	action := eval.MustAction("sts:AssumeRole")
+// question is one request of a caller to the target.
+type question struct {
+	action   eval.Action
+	resource string
+}
+
+// questions are what a caller was seen to ask, and what its entry says that it needs: the known actions of its patterns.
+func (t *narrowing) questions(n *need) []question {
+	if t.kind == policy.Trust {
+		return []question{{eval.MustAction("sts:AssumeRole"), t.target}}
+	}
+	var list []wanted
+	for _, c := range n.used {
+		list = append(list, wantedOf(c.Mechanism, "")...)
+	}
+	if n.entry != nil {
+		list = append(list, declaredActions(n.entry)...)
+	}
+	var out []question
+	for _, w := range list {
+		for _, name := range w.names() {
+			action, err := eval.ActionOf(name)
+			if err != nil {
+				continue
+			}
+			for _, resource := range []string{t.target, t.target + "/*"} {
+				out = append(out, question{action, resource})
+			}
+		}
+	}
+	return out
+}
+
+func (t *narrowing) ask(name string, q question, live *policy.Policy) eval.Decision {
+	action := q.action
 	c, err := eval.NewCaller(name)
 	known := &cond.Context{Rest: cond.Undetermined}
 	switch {
@@ -504,6 +707,8 @@ func (t *trust) ask(name string, trust *policy.Policy) eval.Decision {
 		c = eval.FederatedCaller(eval.WebIdentity, t.provider(host))
 		known.Set(host+":sub", subject)
 		action = eval.MustAction("sts:AssumeRoleWithWebIdentity")
+	case strings.HasSuffix(name, ".amazonaws.com"):
+		c = eval.ServiceCaller(name)
 	case arn.IsAccountID(name):
 		c = eval.SomePrincipal("aws", name)
 	case err != nil:
@@ -512,12 +717,12 @@ func (t *trust) ask(name string, trust *policy.Policy) eval.Decision {
 	t.in.Graph.Org.DescribeOrganization(c, c.Account)
 	known.Parent = c.Context()
 	engine := t.in.Graph.Engine()
-	return engine.Decide(&eval.Request{Caller: c, Action: action, Resource: t.role.ARN, ResourceAccount: t.role.Account, Context: known,
-		Policies: &eval.Policies{CallerAssumed: c.Kind != eval.WebIdentity, Resource: &eval.Set{Policies: []*policy.Policy{trust}}}})
+	return engine.Decide(&eval.Request{Caller: c, Action: action, Resource: q.resource, ResourceAccount: t.account, Context: known,
+		Policies: &eval.Policies{CallerAssumed: c.Kind != eval.WebIdentity && c.Account != "", Resource: &eval.Set{Policies: []*policy.Policy{live}}}})
 }
 
 // provider is how the live policy names the issuer of a host.
-func (t *trust) provider(host string) string {
+func (t *narrowing) provider(host string) string {
 	for i := range t.live.Rules {
 		for _, v := range t.live.Rules[i].Principals.Values {
 			if (v.Form == policy.ProviderForm || v.Form == policy.IssuerForm) && eval.IssuerHost(v.Value) == host {
@@ -526,18 +731,4 @@ func (t *trust) provider(host string) string {
 		}
 	}
 	return host
-}
-
-// indented is a document as people read it.
-func indented(d *policy.Document) []byte {
-	var v any
-	if err := json.Unmarshal(d.Canonical(), &v); err != nil {
-		return d.Canonical()
-	}
-	var raw json.RawMessage = d.Canonical()
-	out, err := json.MarshalIndent(raw, "", "  ")
-	if err != nil {
-		return d.Canonical()
-	}
-	return append(out, '\n')
 }

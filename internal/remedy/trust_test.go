@@ -143,13 +143,13 @@ func TestTrust(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := policy.MustParse(`{"Version":"2012-10-17","Statement":` + c.want + `}`)
-			if got := string(p.After.Canonical()); got != string(want.Document.Canonical()) {
+			if got := string(p.Changes[0].After.Canonical()); got != string(want.Document.Canonical()) {
 				t.Errorf("got  %s\nwant %s", got, want.Document.Canonical())
 			}
 			if len(p.Taken) == 0 || len(p.Breaks) > 0 || len(p.Reasons) == 0 {
 				t.Errorf("taken %d, breaks %v, reasons %q", len(p.Taken), p.Breaks, p.Reasons)
 			}
-			back := compare.Policies(policy.Trust, []*policy.Policy{policy.Compile(p.Before)}, []*policy.Policy{policy.Compile(p.After)}, compare.Options{Account: "444455556666"})
+			back := compare.Policies(policy.Trust, []*policy.Policy{policy.Compile(p.Changes[0].Before)}, []*policy.Policy{policy.Compile(p.Changes[0].After)}, compare.Options{Account: "444455556666"})
 			if !back.NothingNew {
 				t.Errorf("the proposal allows something new: %+v", back.Gained)
 			}
@@ -166,25 +166,6 @@ func TestNoProposal(t *testing.T) {
 	}
 }
 
-func TestForms(t *testing.T) {
-	p, err := propose(t, `[{"Effect":"Allow","Principal":{"AWS":["111122223333"]},"Action":"sts:AssumeRole","Condition":{"StringLike":{"sts:RoleSessionName":"${aws:username}"}}}]`, Inputs{Usage: seen(ci)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for form, c := range map[string]struct{ text, want string }{
-		"policy":         {string(p.JSON()), ci},
-		"restore":        {string(p.Restore()), "111122223333"},
-		"diff":           {p.Diff(), "+         \"AWS\": \"" + ci},
-		"terraform":      {p.Terraform(), "$${aws:username}"},
-		"cloudformation": {p.CloudFormation(), "  \"Version\""},
-		"cli":            {p.CLI(), "aws iam update-assume-role-policy --role-name deploy"},
-	} {
-		if !strings.Contains(c.text, c.want) {
-			t.Errorf("%s lacks %q:\n%s", form, c.want, c.text)
-		}
-	}
-}
-
 // A caller whose name was left out of the record is one of those who are known, or else nothing is proposed.
 func TestUnnamedCallers(t *testing.T) {
 	const user, unnamed = "arn:aws:iam::111122223333:user/ana", "arn:aws:iam::111122223333:user/#"
@@ -192,7 +173,7 @@ func TestUnnamedCallers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after := string(p.After.Canonical()); !strings.Contains(after, user) || strings.Contains(after, "#") || strings.Contains(after, ci) {
+	if after := string(p.Changes[0].After.Canonical()); !strings.Contains(after, user) || strings.Contains(after, "#") || strings.Contains(after, ci) {
 		t.Error(after)
 	}
 	for _, caller := range []string{unnamed, "oidc:token.actions.githubusercontent.com:#"} {

@@ -291,7 +291,7 @@ func TestQuarantine(t *testing.T) {
 			t.Errorf("after %d days: %s, %s", step.days, i.State, c.Standing(i))
 		}
 	}
-	if got := c.Items[0].Next(); !slices.Equal(got, []string{"drawbridge remedy " + role + " SNAPSHOT --remove --quarantine"}) {
+	if got := c.Items[0].Next(); !slices.Equal(got, []string{"drawbridge remedy " + role + " SNAPSHOT --remove"}) {
 		t.Errorf("%q", got)
 	}
 	// Whoever comes late passes both stations at once, and a decision ends the quarantine.
@@ -428,7 +428,7 @@ func TestReports(t *testing.T) {
 	if err := c.WriteCSV(&sheet); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"AC-6(7)", "A.5.18", "no ExternalId", "OWASP NHI3:2025", "2026-11-23 00:00", "unused", "administrator of account 444455556666", "--remove --quarantine"} {
+	for _, want := range []string{"AC-6(7)", "A.5.18", "no ExternalId", "OWASP NHI3:2025", "2026-11-23 00:00", "unused", "administrator of account 444455556666", "--remove"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page has no %q", want)
 		}

@@ -314,7 +314,7 @@ func (i *Item) Next() []string {
 		case o == Narrow:
 			out = append(out, "drawbridge remedy "+target+" SNAPSHOT --registry REGISTRY --usage RECORD")
 		case o == Remove || i.State == Quarantined:
-			out = append(out, "drawbridge remedy "+target+" SNAPSHOT --remove --quarantine")
+			out = append(out, "drawbridge remedy "+target+" SNAPSHOT --remove")
 		}
 	}
 	if i.Vendor != "" && i.Outcome() == Remove {
