@@ -56,10 +56,10 @@ func playAWS(args []string) error {
 			return g["keyArn"] != a.options["key-id"] || g["grantId"] != a.options["grant-id"]
 		}),
 		"rds modify-db-snapshot-attribute": a.lines("shares.jsonl", func(s map[string]any) bool {
-			return !strings.HasSuffix(s["arn"].(string), ":snapshot:"+a.options["db-snapshot-identifier"]) || !without(s, a.options["values-to-remove"])
+			return !named(s, ":snapshot:"+a.options["db-snapshot-identifier"]) || !without(s, a.options["values-to-remove"])
 		}),
 		"ec2 modify-image-attribute": a.lines("shares.jsonl", func(s map[string]any) bool {
-			return !strings.HasSuffix(s["arn"].(string), "/"+a.options["image-id"]) || !without(s, "all")
+			return !named(s, "/"+a.options["image-id"]) || !without(s, "all")
 		}),
 	}
 	call := strings.Join(words, " ")
@@ -74,6 +74,12 @@ type playedAWS struct {
 	dir, profile string
 	options      map[string]string
 	err          error
+}
+
+// named reports whether the ARN of something ends in a way.
+func named(thing map[string]any, end string) bool {
+	arn, _ := thing["arn"].(string)
+	return strings.HasSuffix(arn, end)
 }
 
 // without takes one receiver from a share, and reports whether none is left.

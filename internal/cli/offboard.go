@@ -19,12 +19,12 @@ import (
 
 // offboardOptions are the flags of offboard.
 type offboardOptions struct {
-	format        answerFormat
-	now           nowFlag
-	registry      []string
-	vendors, plan string // files
-	check         string // a later input
-	done          []string
+	format                answerFormat
+	now                   nowFlag
+	registry              []string
+	vendors, plan, script string // files
+	check                 string // a later input
+	done                  []string
 }
 
 func newOffboard(e *Env) *cobra.Command {
@@ -50,6 +50,7 @@ it does not show one.`,
 	f.StringVar(&o.vendors, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
 	f.StringVar(&o.plan, "plan", "", "keep the plan in this `FILE`, and continue it")
 	f.StringSliceVar(&o.done, "done", nil, "with --plan, say of items that they are done, by `ID` or the beginning of one")
+	f.StringVar(&o.script, "script", "", "write the commands of what is open to this `FILE`, as a shell script with the policies in it")
 	f.StringVar(&o.check, "check", "", "a later input (`PATH`) that must show each item as gone")
 	o.format.register(c)
 	o.now.register(c)
@@ -99,6 +100,15 @@ func (o *offboardOptions) run(e *Env, name, path string) error {
 			return err
 		}
 		if err := outputFile(o.plan, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+			return fmt.Errorf("%w: %w", errOutput, err)
+		}
+	}
+	if o.script != "" {
+		text, err := plan.Script()
+		if err != nil {
+			return err
+		}
+		if err := outputFile(o.script, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
 			return fmt.Errorf("%w: %w", errOutput, err)
 		}
 	}

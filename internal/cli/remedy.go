@@ -448,11 +448,10 @@ func (o *remedyOptions) printRemoval(e *Env, r *remedy.Removal, now time.Time) e
 	case "restore":
 		w.Write(r.Restore())
 	case "cli":
-		for step := 1; step <= 3; step++ {
-			for _, c := range r.Commands(step) {
-				w.line("%s", c)
-			}
+		if r.Next(now) == 2 {
+			fmt.Fprintf(e.Stderr, "drawbridge: nothing to do yet: %s is watched until %s\n", r.Role, r.Ends.Format(time.DateOnly))
 		}
+		w.WriteString(r.Script(now))
 	default:
 		change := remedy.Proposal{Subject: r.Role, Changes: []remedy.Change{{Kind: remedy.TrustPolicy, Target: r.Role, Type: "AWS::IAM::Role", Account: r.Account, Before: r.Before, After: r.Shut}}}
 		w.WriteString(proposalIn(o.form, &change))

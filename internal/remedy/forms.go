@@ -52,18 +52,14 @@ func documents(changes []Change, before bool) []byte {
 	return []byte(out.String())
 }
 
-// CLI are the AWS CLI commands that make the changes, and those that take them back. File names are those that people choose.
+// CLI is a shell script of the AWS CLI commands that make the changes, with those that take them back.
 func (p *Proposal) CLI() string {
-	var b strings.Builder
-	account := ""
+	b := &script{}
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if c.Account != account {
-			account = c.Account
-			fmt.Fprintf(&b, "# Account %s. The policies are those of --form policy and, to go back, --form restore.\n", account)
-		}
+		b.in(c.Account)
 		for _, line := range c.commands() {
-			b.WriteString(line + "\n")
+			b.command(line, indented(c.After))
 		}
 	}
 	b.WriteString("# To go back:\n")
