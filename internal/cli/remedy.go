@@ -53,7 +53,8 @@ changed organisation. ARN is a role or a resource: who is let in, narrowed to th
 With --as, of a role: trust (who is let in), policies (what it may do), boundary (the same, as a permissions boundary), session
 (how long), source (for whom services act).
 
-With --remove, the plan by which a role's trust is removed in steps that can be taken back: shut by an explicit deny, watched, removed.
+With --remove, the plan by which those from elsewhere are taken out of a role's trust policy or a resource's policy in steps that can be
+taken back: shut by an explicit deny, watched, removed.
 With --perimeter, a guard around the organisation, and PATH alone.
 
 PATH is an input as scan takes it. Without an entry and without recorded use there is no proposal: it would be a guess. The exit
@@ -80,7 +81,7 @@ status is 1 if the proposal would break a declared or recorded use, or does not 
 	f.StringVar(&o.grain, "grain", "action", "how finely permissions are narrowed: `GRAIN` is service, action or resource")
 	f.IntVar(&o.days, "days", 0, "count only uses of the last so many `DAYS`; 0: all that are recorded")
 	f.StringVar(&o.perimeter, "perimeter", "", "propose a perimeter around the organisation: `KIND` is rcp or scp")
-	f.BoolVar(&o.remove, "remove", false, "plan the removal of a role's trust in steps: shut, watch, remove")
+	f.BoolVar(&o.remove, "remove", false, "plan the removal of those from elsewhere in steps: shut, watch, remove")
 	f.StringVar(&o.quarantine, "quarantine", "14d", "with --remove, how long the role is watched while it is shut: `TIME` in days, like 14d")
 	f.BoolVar(&o.everyone, "everyone", false, "with --remove, keep out the role's own account and AWS's services too")
 	f.StringVar(&o.check, "check", "", "with --remove, a record of use made since the role was shut (`FILE`): who tried to come in")
@@ -134,11 +135,7 @@ func (o *remedyOptions) run(e *Env, args []string) error {
 		return err
 	}
 	if o.remove {
-		role, found := in.Graph.Org.Principal(args[0])
-		if !found || role.Role == nil {
-			return fmt.Errorf("role %s: %w in the input", args[0], access.ErrNotFound)
-		}
-		plan, err := remedy.Remove(role, in, quarantine, o.everyone, fresh)
+		plan, err := remedy.Remove(args[0], in, quarantine, o.everyone, fresh)
 		if err != nil {
 			return err
 		}
@@ -449,11 +446,11 @@ func (o *remedyOptions) printRemoval(e *Env, r *remedy.Removal, now time.Time) e
 		w.Write(r.Restore())
 	case "cli":
 		if r.Next(now) == 2 {
-			fmt.Fprintf(e.Stderr, "drawbridge: nothing to do yet: %s is watched until %s\n", r.Role, r.Ends.Format(time.DateOnly))
+			fmt.Fprintf(e.Stderr, "drawbridge: nothing to do yet: %s is watched until %s\n", r.Target, r.Ends.Format(time.DateOnly))
 		}
 		w.WriteString(r.Script(now))
 	default:
-		change := remedy.Proposal{Subject: r.Role, Changes: []remedy.Change{{Kind: remedy.TrustPolicy, Target: r.Role, Type: "AWS::IAM::Role", Account: r.Account, Before: r.Before, After: r.Shut}}}
+		change := remedy.Proposal{Subject: r.Target, Changes: []remedy.Change{r.Shutting()}}
 		w.WriteString(proposalIn(o.form, &change))
 	}
 	if _, err := io.WriteString(e.Stdout, w.String()); err != nil {
@@ -479,7 +476,7 @@ func (w *textWriter) removal(r *remedy.Removal, now time.Time) {
 		}
 		return "later"
 	}
-	w.line("Removal of the trust of %s", r.Role)
+	w.line("Removal of those from elsewhere from %s", r.Target)
 	w.line("")
 	w.line("1. Shut (%s): an explicit deny, beside what is there", state(1))
 	w.line("   keeps out  %s", orNobody(r.Outside))
@@ -492,7 +489,9 @@ func (w *textWriter) removal(r *remedy.Removal, now time.Time) {
 	for _, c := range r.Commands(1) {
 		w.line("   do         %s", c)
 	}
-	w.line("   sessions that are open go on until they end: 'drawbridge offboard' ends them")
+	if r.OfRole() {
+		w.line("   sessions that are open go on until they end: 'drawbridge offboard' ends them")
+	}
 	w.line("")
 	w.line("2. Watch (%s): until %s", state(2), r.Ends.Format(time.DateOnly))
 	switch {
@@ -510,10 +509,12 @@ func (w *textWriter) removal(r *remedy.Removal, now time.Time) {
 	}
 	w.line("")
 	if r.After != nil {
-		w.line("3. Remove (%s): those from elsewhere go from the trust policy; the own account and services stay", state(3))
+		w.line("3. Remove (%s): those from elsewhere go from the policy; the own account and services stay", state(3))
 		for _, l := range strings.Split(strings.TrimSuffix(string(remedy.JSON(r.After)), "\n"), "\n") {
 			w.line("   %s", l)
 		}
+	} else if !r.OfRole() {
+		w.line("3. Remove (%s): nobody else is let in, so the resource needs no policy any more", state(3))
 	} else {
 		w.line("3. Remove (%s): the role is deleted; save its policies first ('aws iam get-account-authorization-details', or the snapshot)", state(3))
 	}
@@ -521,7 +522,7 @@ func (w *textWriter) removal(r *remedy.Removal, now time.Time) {
 		w.line("   do         %s", c)
 	}
 	w.line("")
-	w.line("To go back: take the statement %s out, or set the trust policy as it was (--form restore)", r.Statement.Sid.Value)
+	w.line("To go back: take the statement %s out, or set the policy as it was (--form restore)", r.Statement.Sid.Value)
 }
 
 func orNobody(list []string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"drawbridge/iam/compare"
+	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
@@ -194,14 +195,14 @@ func TestRemove(t *testing.T) {
 		{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-example"}}}]`)
 	p, _ := g.Org.Principal(role)
 	in := Inputs{Graph: g, Now: today}
-	r, err := Remove(p, in, 14*24*time.Hour, false, nil)
+	r, err := Remove(p.ARN, in, 14*24*time.Hour, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Outside) != 3 || len(r.StillOpen) != 0 || len(r.Cut) != 0 || r.Next(today) != 1 || r.After == nil {
 		t.Errorf("%+v", r)
 	}
-	all, err := Remove(p, in, 14*24*time.Hour, true, nil)
+	all, err := Remove(p.ARN, in, 14*24*time.Hour, true, nil)
 	if err != nil || len(all.Cut) != 2 || all.After != nil || len(all.Delete) == 0 {
 		t.Errorf("everyone: %v %+v", err, all)
 	}
@@ -213,7 +214,7 @@ func TestRemove(t *testing.T) {
 		{Caller: old, Target: role, Mechanism: "AssumeRole", Count: 9, Last: today.AddDate(0, 0, -3)},
 		{Caller: "arn:aws:iam::444455556666:role/own", Target: role, Mechanism: "AssumeRole", Count: 9, Last: today.AddDate(0, 0, 5)},
 	}}
-	again, err := Remove(q, shut, 14*24*time.Hour, false, fresh)
+	again, err := Remove(q.ARN, shut, 14*24*time.Hour, false, fresh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,63 @@ func TestRemove(t *testing.T) {
 	if string(again.Restore()) != string(r.Restore()) {
 		t.Error("the policy to go back to still has the deny")
 	}
-	if quiet, err := Remove(q, shut, 14*24*time.Hour, false, &usage.Record{}); err != nil || quiet.Next(shut.Now) != 3 || quiet.Next(today.AddDate(0, 0, 2)) != 2 {
+	if quiet, err := Remove(q.ARN, shut, 14*24*time.Hour, false, &usage.Record{}); err != nil || quiet.Next(shut.Now) != 3 || quiet.Next(today.AddDate(0, 0, 2)) != 2 {
 		t.Errorf("%v %+v", err, quiet)
+	}
+}
+
+// TestRemoveFromResource: who is from elsewhere is denied for a time, and then taken out; the own account and services go on.
+func TestRemoveFromResource(t *testing.T) {
+	const account = "444455556666"
+	for name, c := range map[string]struct {
+		arn, kind, policy string
+		outside           string
+		after             string // statements; "": the policy is deleted
+	}{
+		"everybody": {"arn:aws:s3:::data", "AWS::S3::Bucket", `[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::data/*"}]`, "* by ResourcePolicy",
+			`[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::data/*","Condition":{"StringEquals":{"aws:PrincipalAccount":"444455556666"}}}]`},
+		"another account": {"arn:aws:s3:::data", "AWS::S3::Bucket", `[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999900000077:root"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::data/*"}]`,
+			"999900000077 by ResourcePolicy", ""},
+		"all but one": {"arn:aws:sns:eu-west-1:444455556666:orders", "AWS::SNS::Topic",
+			`[{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sns:Publish","Resource":"*"}]`, "everyone else by ResourcePolicy",
+			`[{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sns:Publish","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"444455556666"}}}]`},
+		"a service stays": {"arn:aws:sqs:eu-west-1:444455556666:q", "AWS::SQS::Queue",
+			`[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"},{"Effect":"Allow","Principal":{"AWS":"999900000077"},"Action":"sqs:SendMessage","Resource":"*"}]`,
+			"999900000077 by ResourcePolicy", `[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &snapshot.Snapshot{
+				Organization: &snapshot.Organization{ID: "o-example", ManagementAccount: "999900001111"},
+				Accounts:     []snapshot.Account{{ID: account, Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}},
+				Resources: []snapshot.Resource{{ARN: c.arn, Type: c.kind, Account: account, Region: "eu-west-1",
+					Policy: snapshot.Document{Name: "resource policy", State: snapshot.Read, Policy: policy.MustParse(`{"Version":"2012-10-17","Statement":` + c.policy + `}`)}}},
+			}
+			in := Inputs{Graph: access.Build(org.Build(s), access.Options{}), Now: today}
+			r, err := Remove(c.arn, in, 14*24*time.Hour, false, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.StillOpen) > 0 || strings.Join(r.Outside, ", ") != c.outside {
+				t.Errorf("outside %q, still open %q", r.Outside, r.StillOpen)
+			}
+			switch {
+			case c.after == "" && (r.After != nil || len(r.Delete) != 1):
+				t.Errorf("after %v, delete %q", r.After, r.Delete)
+			case c.after != "":
+				want := policy.MustParse(`{"Version":"2012-10-17","Statement":` + c.after + `}`)
+				if r.After == nil || string(r.After.Canonical()) != string(want.Document.Canonical()) {
+					t.Errorf("after %s\nwant %s", r.After.Canonical(), want.Document.Canonical())
+				}
+			}
+			// Shut, nothing crosses any more; and the command says how.
+			for _, e := range in.Rebuilt([]Change{r.Shutting()}).EdgesTo(c.arn) {
+				if e.CrossAccount && e.Verdict != eval.Deny && e.Grantee.Kind != access.ServiceGrantee {
+					t.Errorf("%s still comes in: %s", e.Grantee.ID, e.LeftOver)
+				}
+			}
+			if script := r.Script(today); !strings.Contains(script, quarantineSid) || !strings.Contains(script, "export AWS_PROFILE="+account) {
+				t.Errorf("script\n%s", script)
+			}
+		})
 	}
 }

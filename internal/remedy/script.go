@@ -25,7 +25,7 @@ func (s *script) in(account string) {
 }
 
 // fileRead is a document that a command reads.
-var fileRead = regexp.MustCompile(`file://(\S+)`)
+var fileRead = regexp.MustCompile(`(?:file://|--rawfile policy )(\S+)`)
 
 // command adds a command; where it reads a document, document writes it first. Nil: it is there already.
 func (s *script) command(line string, document []byte) {
