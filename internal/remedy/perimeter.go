@@ -147,6 +147,17 @@ func (in *Inputs) partners(kind Kind, p *Proposal) []string {
 	return accounts
 }
 
+// assuming is the call by which a declared caller comes into a role.
+func assuming(source string) string {
+	switch {
+	case strings.HasPrefix(source, "oidc:") || strings.Contains(source, ":oidc-provider/"):
+		return "sts:AssumeRoleWithWebIdentity"
+	case strings.Contains(source, ":saml-provider/"):
+		return "sts:AssumeRoleWithSAML"
+	}
+	return "sts:AssumeRole"
+}
+
 // replayPerimeter asks every recorded use and every declared need before and after.
 func (in *Inputs) replayPerimeter(p *Proposal, kind Kind, after *access.Graph, partners []string) {
 	broken := map[string]bool{}
@@ -176,7 +187,7 @@ func (in *Inputs) replayPerimeter(p *Proposal, kind Kind, after *access.Graph, p
 		}
 		because := "entry " + pair.Entry.Name + " declares it"
 		if strings.Contains(pair.Target, ":role/") {
-			ask(pair.Source, "sts:AssumeRole", pair.Target, because)
+			ask(pair.Source, assuming(pair.Source), pair.Target, because)
 			continue
 		}
 		target, _ := arn.Parse(pair.Target)

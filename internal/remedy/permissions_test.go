@@ -284,3 +284,14 @@ func TestRemoveFromResource(t *testing.T) {
 		})
 	}
 }
+
+func TestAssuming(t *testing.T) {
+	for source, want := range map[string]string{
+		ci: "sts:AssumeRole", "111122223333": "sts:AssumeRole", "oidc:" + issuer + ":repo:acme/web:*": "sts:AssumeRoleWithWebIdentity",
+		github: "sts:AssumeRoleWithWebIdentity", "arn:aws:iam::444455556666:saml-provider/corp": "sts:AssumeRoleWithSAML",
+	} {
+		if got := assuming(source); got != want {
+			t.Errorf("%s comes in by %s, want %s", source, got, want)
+		}
+	}
+}
