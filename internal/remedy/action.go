@@ -47,13 +47,6 @@ func declaredActions(e *registry.Entry) []wanted {
 	return out
 }
 
-// eventServices are the services whose events carry another name than their actions.
-// Source: Service Authorization Reference against the eventSource of CloudTrail's documentation, 2026-11-23, written down by hand.
-var eventServices = map[string]string{
-	"monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "elasticmapreduce": "elasticmapreduce", "streams.dynamodb": "dynamodb",
-	"models.lex": "lex", "application-insights": "applicationinsights", "servicecatalog-appregistry": "servicecatalog",
-}
-
 // eventActions are the calls whose event has another name than the action that allows them.
 // Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; AWS Lambda Developer Guide, 2026-11-23, written down by hand.
 var eventActions = map[string][]string{
@@ -71,9 +64,6 @@ var eventActions = map[string][]string{
 // wantedOf are the actions that allow a recorded call, given as service:EventName.
 func wantedOf(event, because string) []wanted {
 	service, name, _ := strings.Cut(event, ":")
-	if known, ok := eventServices[service]; ok {
-		service = known
-	}
 	if service == "lambda" { // GetFunction20150331v2: the version of the API is part of the event's name
 		name = strings.TrimRight(name, "v0123456789_")
 	}

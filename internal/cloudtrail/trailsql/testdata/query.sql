@@ -1,7 +1,7 @@
 WITH source AS (
   SELECT coalesce(eventid, '') AS id, coalesce(sharedeventid, '') AS shared, coalesce(eventname, '') AS name, coalesce(awsregion, '') AS region,
     coalesce(recipientaccountid, '') AS recipient, coalesce(errorcode, '') AS code, coalesce(sourceipaddress, '') AS source,
-    CASE split_part(coalesce(eventsource, ''), '.', 1) WHEN 'email' THEN 'ses' WHEN 'monitoring' THEN 'cloudwatch' WHEN 'tagging' THEN 'tag' ELSE split_part(coalesce(eventsource, ''), '.', 1) END AS service, (coalesce(eventcategory, '') = 'Data' OR coalesce(eventcategory, '') = '' AND CAST(managementevent AS varchar) = 'false') AS data, resources,
+    CASE split_part(coalesce(eventsource, ''), '.', 1) WHEN 'application-insights' THEN 'applicationinsights' WHEN 'email' THEN 'ses' WHEN 'monitoring' THEN 'cloudwatch' WHEN 'servicecatalog-appregistry' THEN 'servicecatalog' WHEN 'tagging' THEN 'tag' ELSE split_part(coalesce(eventsource, ''), '.', 1) END AS service, (coalesce(eventcategory, '') = 'Data' OR coalesce(eventcategory, '') = '' AND CAST(managementevent AS varchar) = 'false') AS data, resources,
     try(to_unixtime(from_iso8601_timestamp(CASE WHEN regexp_like(eventtime, '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$') THEN eventtime END))) AS seconds,
     coalesce(useridentity.type, '') AS type, coalesce(useridentity.arn, '') AS arn, coalesce(useridentity.accountid, '') AS owner,
     coalesce(useridentity.username, '') AS username, coalesce(useridentity.invokedby, '') AS invokedby, coalesce(useridentity.identityprovider, '') AS provider,
