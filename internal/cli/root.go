@@ -19,6 +19,7 @@ import (
 var commands = []func(*Env) *cobra.Command{
 	newBlast,
 	newCan,
+	newCollect,
 	newCompare,
 	newDiff,
 	newEval,

@@ -237,21 +237,11 @@ func (s *usageSource) trino(e *Env) (trailsql.Run, string, error) {
 // collectorName is the program that links the AWS service clients.
 const collectorName = "drawbridge-collect"
 
-// collector runs the same command in the program that may call AWS: from beside this program, else from PATH.
+// collector runs the same command in the program that may call AWS.
 func (e *Env) collector() error {
-	name := collectorName
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	program, err := os.Executable()
-	if err == nil {
-		program = filepath.Join(filepath.Dir(program), name)
-		_, err = os.Stat(program)
-	}
+	program, err := collectorProgram()
 	if err != nil {
-		if program, err = exec.LookPath(name); err != nil {
-			return fmt.Errorf("reading AWS needs the program %s, which links AWS's clients; it is neither beside this program nor on PATH: install it from the same release", collectorName)
-		}
+		return err
 	}
 	child := exec.Command(program, e.args...)
 	child.Stdin, child.Stdout, child.Stderr = e.Stdin, e.Stdout, e.Stderr
@@ -268,6 +258,25 @@ func (e *Env) collector() error {
 		return fmt.Errorf("running %s: %w", program, err)
 	}
 	return nil
+}
+
+// collectorProgram is that program's path: beside this program, else from PATH.
+func collectorProgram() (string, error) {
+	name := collectorName
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	program, err := os.Executable()
+	if err == nil {
+		program = filepath.Join(filepath.Dir(program), name)
+		_, err = os.Stat(program)
+	}
+	if err != nil {
+		if program, err = exec.LookPath(name); err != nil {
+			return "", fmt.Errorf("reading AWS needs the program %s, which links AWS's clients; it is neither beside this program nor on PATH: install it from the same release", collectorName)
+		}
+	}
+	return program, nil
 }
 
 // size is a number of bytes for people.

@@ -10,6 +10,7 @@ import (
 
 // commands lists the commands of the program.
 var commands = []func(*cli.Env) *cobra.Command{
+	newCollect,
 	newUsage,
 }
 

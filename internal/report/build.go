@@ -81,7 +81,7 @@ func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func (b *builder) gaps() []Gap {
 	gaps := make([]Gap, 0, len(b.in.Org.Gaps))
 	for _, g := range b.in.Org.Gaps {
-		gaps = append(gaps, Gap{string(g.Kind), g.Subject, g.Account, g.Reason, g.Source.File, int(g.Source.Line), int(g.Source.Column)})
+		gaps = append(gaps, Gap{string(g.Kind), g.Subject, g.Account, g.Reason, g.Call, g.Code, g.Source.File, int(g.Source.Line), int(g.Source.Column)})
 	}
 	return gaps
 }

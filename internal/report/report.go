@@ -248,6 +248,8 @@ type Gap struct {
 	Subject string `json:"subject"`
 	Account string `json:"account,omitempty"`
 	Reason  string `json:"reason"`
+	Call    string `json:"call,omitempty"`
+	Code    string `json:"code,omitempty"`
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`
 	Column  int    `json:"column,omitempty"`

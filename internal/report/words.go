@@ -18,6 +18,7 @@ var gapMeanings = map[string]string{
 	string(snapshot.GapPolicy):       "managed policies that are attached, and whose documents are not in the input",
 	string(snapshot.GapAccount):      "accounts that were not collected",
 	string(snapshot.GapRegion):       "regions that were not collected",
+	string(snapshot.GapCall):         "calls to AWS that were not answered",
 	string(snapshot.GapOrganization): "facts about the organisation that are not known",
 	string(snapshot.GapElement):      "policy statements with parts that are not understood",
 }

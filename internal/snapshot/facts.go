@@ -324,6 +324,10 @@ func (p *part) readGap(e *element) {
 			g.Account = e.interned("account")
 		case "reason":
 			g.Reason = e.string("reason")
+		case "call":
+			g.Call = e.interned("call")
+		case "code":
+			g.Code = e.interned("code")
 		case "source":
 			stated = true
 			e.object("source", func(key []byte) {
@@ -346,9 +350,9 @@ func (p *part) readGap(e *element) {
 	})
 	// Whatever is wrong with it, a gap is kept: it says that something was not seen.
 	switch g.Kind {
-	case GapFile, GapDocument, GapPolicy, GapAccount, GapRegion, GapOrganization, GapElement:
+	case GapFile, GapDocument, GapPolicy, GapAccount, GapRegion, GapCall, GapOrganization, GapElement:
 	default:
-		e.note(at, "kind: expected file, document, policy, account, region, organization or element, found "+quote(string(g.Kind)))
+		e.note(at, "kind: expected file, document, policy, account, region, call, organization or element, found "+quote(string(g.Kind)))
 		g.Kind = GapFile
 	}
 	g.Subject = cmp.Or(g.Subject, e.file)

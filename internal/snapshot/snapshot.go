@@ -262,7 +262,9 @@ type Gap struct {
 	Subject string
 	Account string
 	Reason  string // plain words, with what was expected
-	Source  Source
+	// Call and Code are the operation of AWS's API that was not answered, "KMS ListKeys", and the error code; "" where the gap is none of a call.
+	Call, Code string
+	Source     Source
 }
 
 // Subjects of the gaps of kind GapOrganization.
@@ -281,6 +283,7 @@ const (
 	GapPolicy       GapKind = "policy"       // a managed policy is named and its document is not there
 	GapAccount      GapKind = "account"      // an account's principals or resources were not collected
 	GapRegion       GapKind = "region"       // a region was not collected
+	GapCall         GapKind = "call"         // a call to AWS was not answered: what it would have given, in one account or region, is not known
 	GapOrganization GapKind = "organization" // membership, SCPs or RCPs are not known
 	GapElement      GapKind = "element"      // a document was read and has a part that is not understood
 )

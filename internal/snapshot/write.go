@@ -475,6 +475,8 @@ type (
 		Subject string      `json:"subject"`
 		Account string      `json:"account,omitempty"`
 		Reason  string      `json:"reason"`
+		Call    string      `json:"call,omitempty"`
+		Code    string      `json:"code,omitempty"`
 		Source  *sourceForm `json:"source,omitempty"`
 	}
 	sourceForm struct {
@@ -521,7 +523,7 @@ func (w *writer) writeGaps() {
 	slices.SortStableFunc(gaps, compareGaps)
 	forms := make([]gapForm, len(gaps))
 	for i, g := range gaps {
-		forms[i] = gapForm{Kind: g.Kind, Subject: g.Subject, Account: g.Account, Reason: g.Reason}
+		forms[i] = gapForm{Kind: g.Kind, Subject: g.Subject, Account: g.Account, Reason: g.Reason, Call: g.Call, Code: g.Code}
 		// A gap that is in no file says so by an empty source; else reading would take the place in gaps.json.
 		forms[i].Source = &sourceForm{g.Source.File, g.Source.Line, g.Source.Column}
 	}
