@@ -153,6 +153,7 @@ func (e *Entry) Patience(limit time.Duration) time.Duration {
 // Approval is what a request must get.
 type Approval struct {
 	Required  int
+	Automatic bool // nobody need approve: the entry itself does. Never set where somebody is required.
 	Approvers []string
 	Within    time.Duration
 }
