@@ -242,6 +242,7 @@ type world struct {
 	walked map[Transition]bool
 	fenced bool
 	n      int
+	locks  []Lock
 }
 
 var people = []Reviewer{{ID: "ann"}, {ID: "bob", Groups: []string{"release"}}, {ID: "cat", Groups: []string{"release"}}, {ID: "dan", Groups: []string{"release", "ops"}}, {ID: "eve"}, {ID: "oidc:github:repository_id=4711", Groups: []string{"release"}}}
@@ -350,18 +351,22 @@ func TestRandom(t *testing.T) {
 
 func walk(t *rapid.T, walked map[Transition]bool) {
 	e := entry()
+	e.Vendor = "watchtower"
 	e.Approval.Required = rapid.IntRange(1, 2).Draw(t, "required")
 	if rapid.IntRange(0, 4).Draw(t, "automatic") == 0 {
 		e.Approval = registry.Approval{Automatic: true, Approvers: []string{"group:release"}}
 	}
 	r := request()
+	r.Subject.Key = "k1"
+	f := facts()
+	f.Vendor = &registry.Vendor{Name: "watchtower"}
 	if rapid.Bool().Draw(t, "later") {
 		r.Ask.Start = noon.Add(time.Hour)
 	}
 	if rapid.Bool().Draw(t, "long") {
 		r.Ask.Life = 72 * time.Hour
 	}
-	terms, refusal := Judge(e, r, facts(), noon)
+	terms, refusal := Judge(e, r, f, noon)
 	w := &world{t: t, g: &Grant{}, now: noon, latest: noon, asked: make(map[string]Order), given: make(map[string]bool), walked: walked}
 	w.apply(File(*r, terms, refusal, noon))
 	try := func(c *Change, err error) {
@@ -405,7 +410,7 @@ func walk(t *rapid.T, walked map[Transition]bool) {
 			ask.Reason += "."
 			r := w.g.Request
 			r.Ask = ask
-			terms, refusal := Judge(e, &r, facts(), w.now)
+			terms, refusal := Judge(e, &r, f, w.now)
 			if refusal == nil && rapid.IntRange(0, 3).Draw(t, "really") == 0 {
 				before := w.g.Hash
 				c, err := Amend(w.g, ci().ID, ask, terms, w.now)
@@ -418,16 +423,20 @@ func walk(t *rapid.T, walked map[Transition]bool) {
 		"issue": func(t *rapid.T) {
 			w.n++
 			s := ci()
+			s.Key = "k1"
 			if rapid.IntRange(0, 9).Draw(t, "other") == 0 {
 				s.ID = "eve"
 			}
 			a, err := Issue(w.g, &s, Demand{ID: fmt.Sprint("s", w.n), Life: rapid.SampledFrom([]time.Duration{0, 20 * time.Minute, 24 * time.Hour}).Draw(t, "life"), Lower: rapid.Bool().Draw(t, "lower"),
-				Held: func(id string) bool { return w.given[id] }}, w.now)
+				Held: func(id string) bool { return w.given[id] }}, w.locks, w.now)
 			if err != nil {
 				return
 			}
 			if s.ID == "eve" {
 				t.Fatal("issued to somebody else")
+			}
+			if len(w.locks) > 0 {
+				t.Fatal("issued under a lock (34)")
 			}
 			if a.Again != nil {
 				if !w.given[a.Again.ID] || !a.Again.live(w.now) || w.g.State.Fenced() {
@@ -471,6 +480,13 @@ func walk(t *rapid.T, walked map[Transition]bool) {
 				try(Revoke(w.g, "ops", "incident", w.now))
 			}
 		},
+		"lock": func(t *rapid.T) {
+			w.locks = nil
+			if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+				kind := rapid.SampledFrom(LockKinds).Draw(t, "kind")
+				w.locks = []Lock{{ID: "l", Kind: kind, Value: map[LockKind]string{LockSubject: ci().ID, LockRole: role, LockAccount: "222222222222", LockVendor: "watchtower", LockIssuer: ci().Issuer, LockKey: "k1"}[kind], Expires: w.now.Add(720 * time.Hour)}}
+			}
+		},
 		"suspend": func(t *rapid.T) {
 			if rapid.IntRange(0, 4).Draw(t, "really") == 0 {
 				try(Suspend(w.g, "signals", "risk", w.now))
@@ -507,7 +523,7 @@ func TestStuck(t *testing.T) {
 	terms, refusal := Judge(e, request(), facts(), noon)
 	c := File(*request(), terms, refusal, noon)
 	s := ci()
-	a, err := Issue(&c.Grant, &s, Demand{ID: "s1"}, noon)
+	a, err := Issue(&c.Grant, &s, Demand{ID: "s1"}, nil, noon)
 	if err != nil {
 		t.Fatal(err)
 	}

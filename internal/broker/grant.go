@@ -11,22 +11,23 @@ import (
 
 // Grant is a request with what became of it. Version counts its changes: a store writes a change only over the version that it was computed from.
 type Grant struct {
-	Request
-	Terms
-	State   State
-	Version int64
+	Request `json:"request"`
+	Terms   `json:"terms"`
+	State   State `json:"state"`
+	Version int64 `json:"-"`
 	// Generation counts approvals: a session of an earlier one ends with the suspension that made the next one necessary.
-	Generation int
+	Generation int `json:"generation,omitempty"`
 	// Hash is what people approve (19).
-	Hash      string
-	Decisions []Decision
+	Hash      string     `json:"hash"`
+	Decisions []Decision `json:"decisions,omitempty"`
 	// Deadline is until when people may decide, or until when the approval must be used for the first time; zero where nothing waits.
-	Deadline            time.Time
-	NotBefore, NotAfter time.Time
-	Sessions            []Session
-	Effects             []Effect
+	Deadline  time.Time `json:"deadline,omitzero"`
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	NotAfter  time.Time `json:"notAfter,omitzero"`
+	Sessions  []Session `json:"sessions,omitempty"`
+	Effects   []Effect  `json:"effects,omitempty"`
 	// FencedAt is when it was taken back.
-	FencedAt time.Time
+	FencedAt time.Time `json:"fencedAt,omitzero"`
 }
 
 // Decision is what one person said about one hash.
@@ -64,6 +65,9 @@ const Clock = "broker"
 // Errors that a caller can act on.
 var (
 	ErrNotFound   = errors.New("there is no such request")
+	ErrExists     = errors.New("there is one already")
+	ErrSpent      = errors.New("it was used already")
+	ErrLocked     = errors.New("it is locked")
 	ErrDecided    = errors.New("it is decided already")
 	ErrNotYours   = errors.New("you may not do this")
 	ErrStale      = errors.New("it is not what you saw: it was changed since")

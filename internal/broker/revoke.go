@@ -29,7 +29,9 @@ type Effect struct {
 	// Until is when the last session that it covers is surely over: earlier it must not be removed (31).
 	Until    time.Time `json:"until"`
 	Attempts int       `json:"attempts,omitempty"`
-	Stuck    bool      `json:"stuck,omitempty"`
+	// Next is when it is to be tried.
+	Next  time.Time `json:"next,omitzero"`
+	Stuck bool      `json:"stuck,omitempty"`
 	// Written is when it was read back; EffectiveBy when AWS surely acts by it (28).
 	Written     time.Time `json:"written,omitzero"`
 	EffectiveBy time.Time `json:"effectiveBy,omitzero"`
@@ -84,7 +86,7 @@ func (c *Change) cutSessions(now time.Time) {
 		if until.IsZero() {
 			continue
 		}
-		e := Effect{ID: fmt.Sprintf("%s-%d", g.ID, len(g.Effects)), Kind: DenySource, Grant: g.ID, Source: g.source(generation), Role: g.Ask.Target, Until: until}
+		e := Effect{ID: fmt.Sprintf("%s-%d", g.ID, len(g.Effects)), Kind: DenySource, Grant: g.ID, Source: g.source(generation), Role: g.Ask.Target, Until: until, Next: now}
 		g.Effects = append(g.Effects, e)
 		c.Effects = append(c.Effects, e)
 	}
@@ -114,6 +116,11 @@ func (g *Grant) cut(now time.Time) bool {
 	return true
 }
 
+// backoff is how long an effect waits after an attempt that failed: a second, two, four, and at most a minute. Taking back is urgent.
+func backoff(attempts int) time.Duration {
+	return min(time.Second<<min(attempts-1, 10), time.Minute)
+}
+
 // Attempt records how carrying out an effect went: it was read back in AWS at written, or err says why not.
 func Attempt(g *Grant, effect string, written time.Time, failure error, now time.Time) (*Change, error) {
 	c := g.begin()
@@ -134,7 +141,7 @@ func Attempt(g *Grant, effect string, written time.Time, failure error, now time
 	} else {
 		stuck := e.Attempts >= MaxAttempts
 		c.log(Clock, EffectFailed{Effect: e.ID, Attempt: e.Attempts, Why: failure.Error(), Stuck: stuck && !e.Stuck})
-		e.Stuck = stuck
+		e.Stuck, e.Next = stuck, now.Add(backoff(e.Attempts))
 		if stuck && n.State == Revoking {
 			c.move(GaveUp)
 		}

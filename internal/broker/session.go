@@ -25,11 +25,25 @@ var sessionStateNames = [...]string{"intended", "issued", "failed", "unclear", "
 
 func (s SessionState) String() string { return sessionStateNames[s] }
 
+// MarshalText is the state's name.
+func (s SessionState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *SessionState) UnmarshalText(text []byte) error {
+	for i, n := range sessionStateNames {
+		if n == string(text) {
+			*s = SessionState(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no state of a session", text)
+}
+
 // Session is one issue of credentials.
 type Session struct {
 	ID         string       `json:"id"`
 	Generation int          `json:"generation"`
-	State      SessionState `json:"-"`
+	State      SessionState `json:"state"`
 	Intended   time.Time    `json:"intended"`
 	// NotAfter is the latest end: intent and full life until AWS said otherwise.
 	NotAfter time.Time `json:"notAfter"`
@@ -106,7 +120,7 @@ func (g *Grant) key(d *Demand) string {
 }
 
 // Issue makes the intent of a session, with its permit. A live session of the same demand that the process holds, and that has a third of its life left, is given again instead (7).
-func Issue(g *Grant, by *Subject, d Demand, now time.Time) (Answer, error) {
+func Issue(g *Grant, by *Subject, d Demand, locks []Lock, now time.Time) (Answer, error) {
 	c := g.begin()
 	c.tick(now)
 	n := &c.Grant
@@ -119,6 +133,11 @@ func Issue(g *Grant, by *Subject, d Demand, now time.Time) (Answer, error) {
 		return Answer{}, &Pending{Request: n.ID, State: n.State, Start: n.NotBefore}
 	case n.State != Active:
 		return Answer{}, fmt.Errorf("%w: it is %s", ErrNotInForce, n.State)
+	}
+	for i := range locks {
+		if l := &locks[i]; l.InForce(now) && l.Stops(by, n.Ask.Target, n.Vendor) {
+			return Answer{}, fmt.Errorf("%w: %s", ErrLocked, l.Reason)
+		}
 	}
 	life := n.Terms.Session
 	if left := n.NotAfter.Sub(now); left < life {

@@ -8,7 +8,10 @@
 // What may follow what is one table, Transitions. Invariants cited as (n) are those of docs/reference/broker-invariants.md.
 package broker
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // State is where a request, or the grant that it became, stands. The zero value is none.
 type State uint8
@@ -46,6 +49,15 @@ func StateOf(name string) (State, error) {
 		}
 	}
 	return None, fmt.Errorf("%q is no state of a request", name)
+}
+
+// MarshalText is the state's name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a state's name.
+func (s *State) UnmarshalText(text []byte) (err error) {
+	*s, err = StateOf(string(text))
+	return err
 }
 
 // Terminal reports whether nothing leads out of the state.
@@ -133,4 +145,22 @@ func (s State) to(on Trigger) (State, bool) {
 		}
 	}
 	return s, false
+}
+
+// Moves are the net moves that one change may make: a line of the table, or several, because the time may take a grant further at once (an approval whose start has come, a fence with nothing to cut). A store holds
+// every write against them, so that nothing leaves a terminal state or a fence even where a program is wrong.
+func Moves() []Transition {
+	var out []Transition
+	for s := None; int(s) < len(stateNames); s++ {
+		seen := []State{s}
+		for i := 0; i < len(seen); i++ {
+			for _, t := range Transitions {
+				if t.From == seen[i] && !slices.Contains(seen, t.To) {
+					seen = append(seen, t.To)
+					out = append(out, Transition{From: s, On: t.On, To: t.To})
+				}
+			}
+		}
+	}
+	return out
 }

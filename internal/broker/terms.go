@@ -106,7 +106,7 @@ func Judge(e *registry.Entry, r *Request, f *Facts, now time.Time) (Terms, *Refu
 	if refusal := t.scope(e, &r.Ask); refusal != nil {
 		return Terms{}, refusal
 	}
-	if refusal := context(e, f.Context); refusal != nil {
+	if refusal := fulfils(e, f.Context); refusal != nil {
 		return Terms{}, refusal
 	}
 	if refusal := t.time(e, r, f, now); refusal != nil {
@@ -142,6 +142,8 @@ func admits(from *registry.From, s *Subject) string {
 	}
 	return fmt.Sprintf("%s is none of those whom it names", s.ID)
 }
+
+func accountOf(name string) string { return arn.Account(name) }
 
 func partitionOf(name string) string {
 	if a, err := arn.Parse(name); err == nil {
@@ -201,8 +203,8 @@ func within(patterns, others []string, fold func(string) string) (string, bool) 
 	return "", true
 }
 
-// context holds what is known of the request against what the entry demands; what is not known refuses.
-func context(e *registry.Entry, known *cond.Context) *Refusal {
+// fulfils holds what is known of the request against what the entry demands; what is not known refuses.
+func fulfils(e *registry.Entry, known *cond.Context) *Refusal {
 	if len(e.Context) == 0 {
 		return nil
 	}
