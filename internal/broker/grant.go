@@ -24,8 +24,10 @@ type Grant struct {
 	Deadline  time.Time `json:"deadline,omitzero"`
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
-	Sessions  []Session `json:"sessions,omitempty"`
-	Effects   []Effect  `json:"effects,omitempty"`
+	// Sessions are those that may be live, and for an hour those that were. Used: there was one.
+	Sessions []Session `json:"sessions,omitempty"`
+	Used     bool      `json:"used,omitempty"`
+	Effects  []Effect  `json:"effects,omitempty"`
 	// FencedAt is when it was taken back.
 	FencedAt time.Time `json:"fencedAt,omitzero"`
 }
@@ -181,7 +183,7 @@ func (g *Grant) due(now time.Time) (Trigger, bool) {
 		switch {
 		case ended:
 			return Ended, true
-		case missed && !g.used():
+		case missed && !g.Used:
 			return UseMissed, true
 		}
 	case Suspended:
@@ -191,9 +193,6 @@ func (g *Grant) due(now time.Time) (Trigger, bool) {
 	}
 	return 0, false
 }
-
-// used reports whether a session was ever begun for the grant.
-func (g *Grant) used() bool { return len(g.Sessions) > 0 }
 
 // Reviewer is a person who decides, as the identity provider says now.
 type Reviewer struct {

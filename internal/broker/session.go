@@ -176,7 +176,8 @@ func Issue(g *Grant, by *Subject, d Demand, locks []Lock, now time.Time) (Answer
 	if len(s.Name) > 64 {
 		s.Name = s.Name[:64]
 	}
-	n.Sessions = append(n.Sessions, s)
+	n.Sessions = append(slices.DeleteFunc(n.Sessions, func(s Session) bool { return s.State == Failed || now.After(s.NotAfter.Add(time.Hour)) }), s)
+	n.Used = true
 	c.log(by.ID, SessionIntended{Session: s})
 	c.Permit = &Permit{session: s, role: n.Ask.Target, source: n.source(n.Generation), external: n.Terms.ExternalID, policy: policy, life: life}
 	return Answer{Change: c}, nil

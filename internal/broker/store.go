@@ -125,7 +125,7 @@ func (g *Grant) Wake() time.Time {
 		soonest(g.NotAfter)
 	case Active:
 		soonest(g.NotAfter)
-		if !g.used() {
+		if !g.Used {
 			soonest(g.Deadline)
 		}
 	case Suspended:

@@ -1,0 +1,328 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"drawbridge/internal/audit"
+	"drawbridge/internal/registry"
+)
+
+// Broker carries out commands: it reads the registry, asks the store, and calls AWS, always in the order that the package comment gives. Its fields are set once.
+type Broker struct {
+	Store   Store
+	Rules   Rules
+	Issuer  Issuer
+	Revoker Revoker
+	Now     func() time.Time
+	// NewID makes ids of requests and sessions: 2 to 50 characters of [a-z0-9-], never the same twice.
+	NewID func() string
+
+	mu     sync.Mutex
+	held   map[string]held    // credentials that were given out, by session
+	flight map[string]*flight // demands under way, by key
+}
+
+// Rules give the registry as it is in force.
+type Rules interface {
+	// Entry is an entry with its vendor, nil where it names none, and the registry's version. A nil entry: there is none of that name.
+	Entry(ctx context.Context, name string) (e *registry.Entry, v *registry.Vendor, version string, err error)
+	// TargetMax is the target role's longest session, 0 where it is not known; federated says that it is reached by AssumeRoleWithWebIdentity.
+	Target(ctx context.Context, role string) (longest time.Duration, federated bool, err error)
+}
+
+// Issuer asks AWS. It spends the permit, once.
+type Issuer interface {
+	// Issue gives credentials. An error that wraps ErrNotIssued means that surely none were made; any other leaves it open.
+	Issue(ctx context.Context, p *Permit) (Credentials, error)
+}
+
+// ErrNotIssued says that AWS surely made no credentials.
+var ErrNotIssued = errors.New("no credentials were issued")
+
+// Credentials are what AWS gave. They are held in memory only.
+type Credentials struct {
+	AccessKeyID     string
+	SecretAccessKey audit.Secret
+	SessionToken    audit.Secret
+	NotAfter        time.Time
+	Role            string // ARN of the session
+}
+
+// Revoker carries out effects.
+type Revoker interface {
+	// Carry does what an effect says, and reads it back; doing it again changes nothing. It returns when it was seen in place.
+	Carry(ctx context.Context, e Effect) (time.Time, error)
+}
+
+type held struct {
+	Credentials
+	session Session
+}
+
+type flight struct {
+	done chan struct{}
+	c    Credentials
+	err  error
+}
+
+// File answers a request. A refusal is an answer: the grant that is returned is denied, and its refusal is the error.
+func (b *Broker) File(ctx context.Context, s Subject, ask Ask, known Facts) (*Grant, error) {
+	now := b.Now()
+	r := Request{ID: b.NewID(), Subject: s, Ask: ask, Filed: now.UTC().Truncate(time.Microsecond)}
+	e, v, version, err := b.Rules.Entry(ctx, ask.Entry)
+	if err != nil {
+		return nil, fmt.Errorf("reading the registry: %w", err)
+	}
+	known.Vendor, known.Version = v, version
+	if known.TargetMax, known.Federated, err = b.Rules.Target(ctx, ask.Target); err != nil {
+		return nil, fmt.Errorf("reading what is known of the target: %w", err)
+	}
+	terms, refusal := Judge(e, &r, &known, now)
+	if refusal == nil {
+		locks, err := b.Store.Locks(ctx, now)
+		if err != nil {
+			return nil, err
+		}
+		for i := range locks {
+			if locks[i].Stops(&s, ask.Target, e.Vendor) {
+				refusal = refuse("this is locked: "+locks[i].Reason, "lock %s", locks[i].ID)
+			}
+		}
+	}
+	c := File(r, terms, refusal, now)
+	if err := b.Store.File(ctx, c, now); err != nil {
+		return nil, err
+	}
+	if refusal != nil {
+		return &c.Grant, refusal
+	}
+	return &c.Grant, nil
+}
+
+// Issue gives credentials for a grant: those of a live session of the same demand where this process holds them, else new ones. Demands of the same key that come at once share one session.
+func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Credentials, error) {
+	g, err := b.Store.Grant(ctx, id)
+	if err != nil {
+		return Credentials{}, err
+	}
+	if g.Subject.ID != s.ID {
+		return Credentials{}, fmt.Errorf("request %s: %w", id, ErrNotFound) // whose it is, is nobody else's business (52)
+	}
+	key := g.key(&d)
+	b.mu.Lock()
+	if f := b.flight[key]; f != nil {
+		b.mu.Unlock()
+		select {
+		case <-f.done:
+			return f.c, f.err
+		case <-ctx.Done():
+			return Credentials{}, ctx.Err()
+		}
+	}
+	f := &flight{done: make(chan struct{})}
+	if b.flight == nil {
+		b.flight, b.held = make(map[string]*flight), make(map[string]held)
+	}
+	b.flight[key] = f
+	b.mu.Unlock()
+	f.c, f.err = Credentials{}, errors.New("issuing was interrupted")
+	defer func() {
+		b.mu.Lock()
+		delete(b.flight, key)
+		b.mu.Unlock()
+		close(f.done)
+	}()
+	// Who asked first may stop waiting; what was begun is finished for the others and for the record.
+	f.c, f.err = b.issue(context.WithoutCancel(ctx), id, s, d)
+	return f.c, f.err
+}
+
+// patience is how long AWS is waited for.
+const patience = 30 * time.Second
+
+func (b *Broker) issue(ctx context.Context, id string, s Subject, d Demand) (Credentials, error) {
+	d.ID = b.NewID()
+	d.Held = func(session string) bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		_, ok := b.held[session]
+		return ok
+	}
+	now := b.Now()
+	var a Answer
+	if _, err := b.Store.Update(ctx, id, now, func(g *Grant, locks []Lock) (c *Change, err error) {
+		a, err = Issue(g, &s, d, locks, now)
+		return a.Change, err
+	}); err != nil {
+		return Credentials{}, err
+	}
+	if a.Again != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if h, ok := b.held[a.Again.ID]; ok {
+			return h.Credentials, nil
+		}
+		return Credentials{}, fmt.Errorf("session %s: %w", a.Again.ID, ErrNotInForce)
+	}
+	asked, cancel := context.WithTimeout(ctx, patience)
+	credentials, failure := b.Issuer.Issue(asked, a.Change.Permit)
+	cancel()
+	o := Outcome{State: Issued, AccessKeyID: credentials.AccessKeyID, NotAfter: credentials.NotAfter}
+	switch {
+	case errors.Is(failure, ErrNotIssued):
+		o = Outcome{State: Failed, Why: failure.Error()}
+	case failure != nil:
+		o = Outcome{State: Unclear, Why: failure.Error()}
+	}
+	now = b.Now()
+	deliver := false
+	g, err := b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (c *Change, err error) {
+		c, deliver, err = Settle(g, d.ID, o, now)
+		return c, err
+	})
+	switch {
+	case err != nil:
+		return Credentials{}, fmt.Errorf("the outcome could not be recorded, and nothing is given out without: %w", err)
+	case failure != nil:
+		return Credentials{}, failure
+	case !deliver:
+		return Credentials{}, fmt.Errorf("%w: it was taken back while AWS was asked", ErrNotInForce)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, h := range b.held {
+		if !h.session.live(now) {
+			delete(b.held, id)
+		}
+	}
+	for _, session := range g.Sessions {
+		if session.ID == d.ID {
+			b.held[d.ID] = held{credentials, session}
+		}
+	}
+	return credentials, nil
+}
+
+// Decide is a person's decision; directory says what the identity provider knows of the people who decided before.
+func (b *Broker) Decide(ctx context.Context, id string, by Reviewer, approve bool, hash, why string, directory func(context.Context, string) (Reviewer, error)) (*Grant, error) {
+	g, err := b.Store.Grant(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	others := make(map[string]Reviewer)
+	for _, d := range g.Decisions {
+		// Who cannot be looked up counts no more: the zero reviewer is eligible for nothing.
+		if person, err := directory(ctx, d.By); err == nil {
+			others[d.By] = person
+		}
+	}
+	now := b.Now()
+	return b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Decide(g, by, approve, hash, why, others, now) })
+}
+
+// Withdraw is the requester's own no.
+func (b *Broker) Withdraw(ctx context.Context, id, by string) (*Grant, error) {
+	now := b.Now()
+	return b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Withdraw(g, by, now) })
+}
+
+// Revoke fences a grant. It returns when the fence is committed; the effects follow (see Sweep).
+func (b *Broker) Revoke(ctx context.Context, id, by, why string) (*Grant, error) {
+	now := b.Now()
+	g, err := b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Revoke(g, by, why, now) })
+	if err == nil {
+		b.drop(g)
+	}
+	return g, err
+}
+
+// Suspend stops a grant until people approve again.
+func (b *Broker) Suspend(ctx context.Context, id, by, why string) (*Grant, error) {
+	now := b.Now()
+	g, err := b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Suspend(g, by, why, now) })
+	if err == nil {
+		b.drop(g)
+	}
+	return g, err
+}
+
+// drop forgets credentials of a grant that is not in force.
+func (b *Broker) drop(g *Grant) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range g.Sessions {
+		delete(b.held, s.ID)
+	}
+}
+
+// Lock sets a lock and suspends every grant in force that it stops. A lock that is committed stops new sessions at once, whatever becomes of the rest.
+func (b *Broker) Lock(ctx context.Context, l Lock) (suspended []string, err error) {
+	now := b.Now()
+	l.ID, l.At = b.NewID(), now.UTC().Truncate(time.Microsecond)
+	if err := b.Store.Lock(ctx, l, now); err != nil {
+		return nil, err
+	}
+	var failures []error
+	for after := ""; ; {
+		list, next, err := b.Store.Grants(ctx, Filter{States: []State{Approved, Active}, After: after})
+		if err != nil {
+			return suspended, errors.Join(append(failures, err)...)
+		}
+		for i := range list {
+			g := &list[i]
+			if !l.Stops(&g.Subject, g.Ask.Target, g.Vendor) {
+				continue
+			}
+			switch _, err := b.Suspend(ctx, g.ID, l.By, "lock "+l.ID+": "+l.Reason); {
+			case err == nil:
+				suspended = append(suspended, g.ID)
+			case !errors.Is(err, ErrNotInForce):
+				failures = append(failures, fmt.Errorf("request %s: %w", g.ID, err))
+			}
+		}
+		if after = next; next == "" {
+			return suspended, errors.Join(failures...)
+		}
+	}
+}
+
+// Sweep does what the time has to do: grants begin, lapse and end, and effects are carried out. It returns how many grants it looked at; one that fails is tried again by the next sweep and stops no other (32).
+func (b *Broker) Sweep(ctx context.Context, most int) (int, error) {
+	ids, err := b.Store.Due(ctx, b.Now(), most)
+	if err != nil {
+		return 0, err
+	}
+	var failures []error
+	for _, id := range ids {
+		if err := b.sweep(ctx, id); err != nil {
+			failures = append(failures, fmt.Errorf("request %s: %w", id, err))
+		}
+	}
+	return len(ids), errors.Join(failures...)
+}
+
+func (b *Broker) sweep(ctx context.Context, id string) error {
+	now := b.Now()
+	g, err := b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Tick(g, now), nil })
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, e := range g.Effects {
+		if !e.Written.IsZero() || e.Next.After(now) || g.State.Terminal() {
+			continue
+		}
+		asked, cancel := context.WithTimeout(ctx, patience)
+		written, failure := b.Revoker.Carry(asked, e)
+		cancel()
+		now := b.Now()
+		if _, err := b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Attempt(g, e.ID, written, failure, now) }); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}

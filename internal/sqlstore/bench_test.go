@@ -1,0 +1,68 @@
+package sqlstore
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"drawbridge/internal/broker"
+	"drawbridge/internal/sqlstore/pgtest"
+)
+
+// BenchmarkIssue is what the store does for one issue: intent and outcome, each committed with its record.
+func BenchmarkIssue(b *testing.B) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		for _, callers := range []int{1, 8, 32, 64} {
+			b.Run(fmt.Sprintf("%s/%d", kind, callers), func(b *testing.B) {
+				address := "sqlite:" + filepath.Join(b.TempDir(), "x.db")
+				if kind == "postgres" {
+					address = pgtest.URL(b)
+				}
+				s, err := Open(b.Context(), address)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer s.Close()
+				terms := automatic()
+				for i := range callers {
+					if err := s.File(b.Context(), change(fmt.Sprint("req-", i), terms, noon), noon); err != nil {
+						b.Fatal(err)
+					}
+				}
+				var n atomic.Int64
+				var wait sync.WaitGroup
+				b.ResetTimer()
+				for i := range callers {
+					wait.Go(func() {
+						id := fmt.Sprint("req-", i)
+						for j := n.Add(1); j <= int64(b.N); j = n.Add(1) {
+							now := noon.Add(time.Duration(j) * time.Millisecond)
+							session := fmt.Sprint("s", j)
+							g, err := s.Update(b.Context(), id, now, func(g *broker.Grant, locks []broker.Lock) (*broker.Change, error) {
+								a, err := broker.Issue(g, &g.Subject, broker.Demand{ID: session}, locks, now)
+								return a.Change, err
+							})
+							if err != nil {
+								b.Error(err)
+								return
+							}
+							_ = g
+							if _, err := s.Update(b.Context(), id, now, func(g *broker.Grant, _ []broker.Lock) (*broker.Change, error) {
+								c, _, err := broker.Settle(g, session, broker.Outcome{State: broker.Failed, Why: "bench"}, now)
+								return c, err
+							}); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				wait.Wait()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "issues/s")
+			})
+		}
+	}
+}
