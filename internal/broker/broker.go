@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Credentials struct {
 	SessionToken    audit.Secret
 	NotAfter        time.Time
 	Role            string // ARN of the session
+	RoleID          string // its unique id with the session's name
 }
 
 // Revoker carries out effects.
@@ -71,8 +73,12 @@ type flight struct {
 
 // File answers a request. A refusal is an answer: the grant that is returned is denied, and its refusal is the error.
 func (b *Broker) File(ctx context.Context, s Subject, ask Ask, known Facts) (*Grant, error) {
+	return b.file(ctx, b.NewID(), s, ask, known)
+}
+
+func (b *Broker) file(ctx context.Context, id string, s Subject, ask Ask, known Facts) (*Grant, error) {
 	now := b.Now()
-	r := Request{ID: b.NewID(), Subject: s, Ask: ask, Filed: now.UTC().Truncate(time.Microsecond)}
+	r := Request{ID: id, Subject: s, Ask: ask, Filed: now.UTC().Truncate(time.Microsecond)}
 	e, v, version, err := b.Rules.Entry(ctx, ask.Entry)
 	if err != nil {
 		return nil, fmt.Errorf("reading the registry: %w", err)
@@ -101,6 +107,49 @@ func (b *Broker) File(ctx context.Context, s Subject, ask Ask, known Facts) (*Gr
 		return &c.Grant, refusal
 	}
 	return &c.Grant, nil
+}
+
+// Access is what a client that knows nothing of requests asks for: credentials, now. It uses the grant that the subject has for the entry and target; where there is none it files a request, as the client would have
+// done. A *Pending says that people must decide first, a *Refusal that nobody will.
+func (b *Broker) Access(ctx context.Context, s Subject, ask Ask, d Demand, known Facts) (Credentials, *Grant, error) {
+	list, _, err := b.Store.Grants(ctx, Filter{States: []State{Awaiting, Approved, Active, Suspended}, Subject: s.ID, Entry: ask.Entry, Target: ask.Target})
+	if err != nil {
+		return Credentials{}, nil, err
+	}
+	now := b.Now()
+	var g *Grant
+	for i := range list {
+		// One in force is better than one that waits; of several the newest.
+		if c := Tick(&list[i], now); c != nil {
+			list[i] = c.Grant
+		}
+		if at := &list[i]; !at.State.Terminal() && (g == nil || at.State == Active && g.State != Active) {
+			g = at
+		}
+	}
+	if g == nil {
+		// The id follows from who asks for what in this minute, so that retries, wherever they arrive, file one request.
+		if g, err = b.file(ctx, requestID(&s, &ask, now), s, ask, known); errors.Is(err, ErrExists) {
+			g, err = b.Store.Grant(ctx, requestID(&s, &ask, now))
+		}
+		if err != nil {
+			return Credentials{}, g, err
+		}
+	}
+	switch g.State {
+	case Awaiting, Suspended:
+		return Credentials{}, g, &Pending{Request: g.ID, State: g.State}
+	case Approved:
+		return Credentials{}, g, &Pending{Request: g.ID, State: g.State, Start: g.NotBefore}
+	}
+	c, err := b.Issue(ctx, g.ID, s, d)
+	return c, g, err
+}
+
+// requestID is the same for the same question within a minute.
+func requestID(s *Subject, ask *Ask, now time.Time) string {
+	r := Request{Subject: Subject{ID: s.ID}, Ask: *ask}
+	return "r-" + r.Hash()[:20] + "-" + strconv.FormatInt(now.Unix()/60, 36)
 }
 
 // Issue gives credentials for a grant: those of a live session of the same demand where this process holds them, else new ones. Demands of the same key that come at once share one session.

@@ -95,6 +95,9 @@ func (c *Change) cutSessions(now time.Time) {
 // source is the source identity of the sessions of one approval (10). A fresh approval has another: the deny that cut what was before must not cut what comes after.
 func (g *Grant) source(generation int) string { return fmt.Sprintf("%s.%d", g.ID, generation) }
 
+// Source is the source identity of sessions that are issued now.
+func (g *Grant) Source() string { return g.source(g.Generation) }
+
 // covered reports whether an effect is there that cuts a session.
 func (g *Grant) covered(s *Session) bool {
 	return slices.ContainsFunc(g.Effects, func(e Effect) bool { return e.Source == g.source(s.Generation) && !e.Until.Before(s.NotAfter) })
