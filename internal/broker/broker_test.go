@@ -236,7 +236,6 @@ type world struct {
 	g      *Grant
 	now    time.Time
 	latest time.Time // the furthest that now ever was
-	orders []Order
 	asked  map[string]Order // sessions that AWS was asked for and whose outcome is open
 	given  map[string]bool  // sessions whose credentials somebody has
 	walked map[Transition]bool
