@@ -235,7 +235,7 @@ type world struct {
 	t      *rapid.T
 	g      *Grant
 	now    time.Time
-	latest time.Time // the furthest that now ever was
+	latest time.Time        // the furthest that now ever was
 	asked  map[string]Order // sessions that AWS was asked for and whose outcome is open
 	given  map[string]bool  // sessions whose credentials somebody has
 	walked map[Transition]bool
