@@ -212,6 +212,11 @@ func (b *builder) target() string {
 func (b *builder) targetOf(template string) string {
 	if i := strings.LastIndexByte(template, '{'); i >= 0 && strings.HasSuffix(template, "}") {
 		name := template[i+1 : len(template)-1]
+		if _, known := b.o.string(name); !known && b.row.Snapshot != "" {
+			if i, _ := b.targetInstance(name); i != nil && own[i.Type] != nil && own[i.Type].Snapshot == b.row.Snapshot && b.in(i) != nil {
+				return b.arn(b.in(i))
+			}
+		}
 		switch v, _ := b.named(b.o, name); {
 		case strings.HasPrefix(v, "arn:"):
 			return v
@@ -225,7 +230,7 @@ func (b *builder) targetOf(template string) string {
 			}
 		case name == "event_bus_name" && strings.HasPrefix(v, "{"):
 			if given, sure := b.o.configured(name); sure && !given {
-				return strings.TrimSuffix(strings.Replace(b.targetOf(strings.Replace(template, "{event_bus_name}", "default", 1)), "{event_bus_name}", "default", 1), "")
+				return b.targetOf(strings.Replace(template, "{event_bus_name}", "default", 1))
 			}
 			if s, known := b.o.string(name); known && s == "" {
 				return b.targetOf(strings.Replace(template, "{event_bus_name}", "default", 1))
@@ -446,14 +451,8 @@ func (b *builder) managedPolicy() {
 func (b *builder) owner(kind, argument string) string {
 	s, known := b.o.string(argument)
 	if !known {
-		if i, path := b.targetInstance(argument); i != nil && own[i.Type] != nil && len(path) == 1 && i.Type == "aws_iam_"+kind {
-			o := i.then
-			if o == nil || b.o == b.o.now && b.o.then != b.o && i.now != nil {
-				o = i.now
-			}
-			if o != nil {
-				return b.arn(o)
-			}
+		if i, _ := b.targetInstance(argument); i != nil && i.Type == "aws_iam_"+kind && b.in(i) != nil {
+			return b.arn(b.in(i))
 		}
 		s, known = b.value(b.o, argument)
 	}
@@ -764,9 +763,12 @@ func (b *builder) lambdaPermission() {
 	default:
 		s.Principal = map[string]string{"AWS": principal}
 	}
-	if source := b.argument(r.ARN, "source_arn"); source != "" {
-		condition(s.Condition, "ArnLike", "AWS:SourceArn", source)
+	source := b.argument(r.ARN, "source_arn")
+	if _, known := b.o.string("source_arn"); !known && source != "" {
+		source += "*" // the expression may say more than what it refers to
+		b.gap(snapshot.GapElement, "source_arn %s and is taken as %s, at least as wide as it will be", computedFrom(b.o.expression("source_arn")), source)
 	}
+	condition(s.Condition, "ArnLike", "AWS:SourceArn", source)
 	condition(s.Condition, "StringEquals", "AWS:SourceAccount", b.argument(r.ARN, "source_account"))
 	condition(s.Condition, "StringEquals", "aws:PrincipalOrgID", b.argument(r.ARN, "principal_org_id"))
 	condition(s.Condition, "StringEquals", "lambda:FunctionUrlAuthType", b.argument(r.ARN, "function_url_auth_type"))
@@ -840,7 +842,7 @@ func (b *builder) controlPolicy() {
 		return // backup, tag and chat policies decide about other things
 	}
 	name, _ := b.o.string("name")
-	p := snapshot.ControlPolicy{Name: name, ARN: strings.Replace(b.arn(b.o), kind, strings.ToLower(kind), 1)}
+	p := snapshot.ControlPolicy{Name: name, ARN: b.arn(b.o)}
 	p.Document = b.document(cmp.Or(name, p.ARN), p.ARN, "content")
 	b.add(change.ControlPolicy{ControlPolicy: p, RCP: kind == "RESOURCE_CONTROL_POLICY"})
 }
@@ -848,7 +850,7 @@ func (b *builder) controlPolicy() {
 func (b *builder) controlTarget() {
 	policy := ""
 	if i, _ := b.targetInstance("policy_id"); i != nil && i.Type == "aws_organizations_policy" && i.then != nil {
-		policy = strings.NewReplacer("SERVICE_CONTROL_POLICY", "service_control_policy", "RESOURCE_CONTROL_POLICY", "resource_control_policy").Replace(b.arn(i.then))
+		policy = b.arn(i.then)
 	} else if s, known := b.o.string("policy_id"); known {
 		policy = s
 		for _, i := range b.instances {

@@ -9,6 +9,10 @@ import (
 )
 
 func describeDocument(d snapshot.Document) string {
+	name := d.Name
+	if strings.HasPrefix(d.Source.File, "code/") {
+		d.Name = fmt.Sprintf("%s (%s:%d:%d)", name, d.Source.File, d.Source.Line, d.Source.Column)
+	}
 	switch d.State {
 	case snapshot.Read:
 		return d.Name + " " + string(d.Policy.Document.Canonical())

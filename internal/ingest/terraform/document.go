@@ -30,7 +30,10 @@ func (w *world) policyText(o *object, path ...any) resolved {
 	if len(refs) != 1 {
 		return lost(computedFrom(expression))
 	}
-	i, end, _ := w.ends(o.scope, o.Index, refs[0], 0)
+	i, end, _ := w.ends(o.scope, indexIn(expression, o.Index), refs[0], 0)
+	if i != nil && len(end) == 0 && i.Type == "aws_iam_policy_document" {
+		end = []any{"json"} // x[each.key].json is told as x alone
+	}
 	if i == nil || len(end) != 1 {
 		return lost(computedFrom(expression))
 	}
@@ -137,7 +140,7 @@ func (w *world) otherDocuments(o *object, argument string, r *resolved, lose fun
 	expression := o.expression(argument)
 	refs := references(expression)
 	take := func(ref string) (string, bool) {
-		i, end, _ := w.ends(o.scope, o.Index, ref, 0)
+		i, end, _ := w.ends(o.scope, indexIn(expression, o.Index), ref, 0)
 		if i == nil || len(end) != 1 || i.Type != "aws_iam_policy_document" || end[0] != "json" && end[0] != "minified_json" {
 			return "", false
 		}
@@ -325,7 +328,7 @@ func (w *world) elements(o *object, kind listKind, r *resolved, lose func(string
 		return out
 	}
 	for n, ref := range refs {
-		s, ok := w.arnReference(o, ref)
+		s, ok := w.arnReference(o, indexIn(expression, o.Index), ref)
 		if !ok {
 			lose(computedFrom(map[string]any{"references": []any{ref}}), append(slices.Clone(path), gone[n])...)
 			continue
@@ -342,7 +345,10 @@ func (w *world) elements(o *object, kind listKind, r *resolved, lose func(string
 			case part[2] == "iam" || part[2] == "sqs" || part[2] == "kms":
 				// nothing can stand behind these
 			default:
-				wide = append(wide, s+"/*", s+":*")
+				wide = append(wide, s+"/*")
+				if part[2] != "s3" {
+					wide = append(wide, s+":*")
+				}
 				r.widened = append(r.widened, fmt.Sprintf("%s.%s refers to %s and is taken as all of it, at least as wide as it will be", o.Address, pathText(path), ref))
 			}
 			out = append(out, wide...)
@@ -352,11 +358,11 @@ func (w *world) elements(o *object, kind listKind, r *resolved, lose func(string
 }
 
 // arnReference is the ARN to which a reference comes.
-func (w *world) arnReference(o *object, ref string) (string, bool) {
-	i, end, _ := w.ends(o.scope, o.Index, ref, 0)
+func (w *world) arnReference(o *object, index any, ref string) (string, bool) {
+	i, end, _ := w.ends(o.scope, index, ref, 0)
 	if i == nil || len(end) != 1 || end[0] != "arn" && end[0] != "iam_arn" && end[0] != "id" {
 		return "", false
 	}
-	s, ok := w.reference(o.scope, o.Index, false, ref)
+	s, ok := w.reference(o.scope, index, false, ref)
 	return s, ok && strings.HasPrefix(s, "arn:") && strings.Count(s, ":") >= 5
 }

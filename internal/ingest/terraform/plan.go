@@ -31,7 +31,7 @@ func ReadPlan(r io.Reader, o Options) (*change.Plan, error) {
 	d := newDecoder(r, o.File)
 	doc, err := readDocument(d)
 	if err != nil {
-		if len(d.places.first) == 0 || d.InputOffset() == 0 {
+		if d.InputOffset() == 0 || isLog(d.places.first) {
 			return nil, notJSON(d.places.first, ErrNotPlan, d.fail(err))
 		}
 		return nil, fmt.Errorf("reading the plan: %w", d.fail(err))
@@ -112,8 +112,8 @@ func (w *world) plan() *change.Plan {
 			g.Subject, g.Source = i.Address, i.source
 			p.Gaps = append(p.Gaps, g)
 		}
-		if i.Mode == "data" {
-			continue // read for the values that others take from them
+		if i.Mode == "data" || i.Deposed != "" && w.replaced(i) {
+			continue // data is read for the values that others take from it
 		}
 		if r := byType[i.Type]; r != nil && w.accountOf(i) == "" && strings.Contains(r.ARN, "{account}") && !nowhere[i.providerKey()] {
 			nowhere[i.providerKey()] = true
@@ -145,6 +145,9 @@ func (w *world) plan() *change.Plan {
 		if i.now != nil && act != change.Create {
 			b := w.build(i.now, false, &step)
 			step.Before = b.parts
+			if act == change.Update || act == change.Replace {
+				w.besides(i.now, act, &step, p)
+			}
 			if act == change.Delete && b.unseen != "" {
 				p.Gaps = append(p.Gaps, b.unseenGap())
 			}
@@ -177,4 +180,70 @@ func (w *world) plan() *change.Plan {
 		p.Gaps = append(p.Gaps, g)
 	}
 	return p
+}
+
+// besides adds what a resource has beside what the code says about it: inline policies and attachments that are resources of their own,
+// or were made by hand; a policy of a resource. The state lists them with the resource. They stand while it is updated, and go
+// with it where it is replaced.
+func (w *world) besides(o *object, act change.Action, step *change.Step, p *change.Plan) {
+	said := map[string]bool{}
+	for _, part := range step.Before {
+		said[partKey(part)] = true
+	}
+	for _, part := range w.build(o, true, step).parts {
+		if r, ok := part.(change.Resource); ok && r.Policy.State == snapshot.Read {
+			if own, ok := first(step.Before).(change.Resource); ok && own.Policy.State != snapshot.Read {
+				r.Tags, r.Attributes = nil, snapshot.Attributes{}
+				part = change.ResourcePolicy(r)
+			}
+		}
+		k := partKey(part)
+		if k == "" || said[k] {
+			continue
+		}
+		if act == change.Replace {
+			step.Before = append(step.Before, part)
+		} else {
+			p.Standing = append(p.Standing, part)
+		}
+	}
+}
+
+func first(parts []change.Part) change.Part {
+	if len(parts) == 0 {
+		return nil
+	}
+	return parts[0]
+}
+
+// partKey tells the parts apart that may be there beside what the code says; "" for all others.
+func partKey(part change.Part) string {
+	switch p := part.(type) {
+	case change.Inline:
+		return "inline " + p.Owner + " " + p.Document.Name
+	case change.Attached:
+		return "attached " + p.Owner + " " + p.Policy.ARN
+	case change.ResourcePolicy:
+		return "policy " + p.ARN
+	}
+	return ""
+}
+
+// replaced reports whether a deposed object is the same thing in AWS as the one that has taken its place: it is then not deleted.
+func (w *world) replaced(i *instance) bool {
+	if i.now == nil {
+		return false
+	}
+	name, _ := i.now.string("arn")
+	for _, other := range w.byName[i.scope.address+" "+i.block()] {
+		for _, o := range []*object{other.now, other.then} {
+			if o == nil || other.Change.Actions != nil && other.then == nil {
+				continue
+			}
+			if s, _ := o.string("arn"); s != "" && s == name {
+				return true
+			}
+		}
+	}
+	return false
 }

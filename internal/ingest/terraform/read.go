@@ -400,12 +400,15 @@ func readDocument(d *decoder) (*document, error) {
 	return doc, nil
 }
 
+// isLog reports whether the input is what terraform plan -json prints while it works.
+func isLog(first []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(first), []byte(`{"@level"`)) }
+
 // notJSON says what the input is where it is no JSON object, in words that help.
 func notJSON(first []byte, wanted error, err error) error {
 	switch {
 	case bytes.HasPrefix(first, []byte("PK")):
 		return fmt.Errorf("%w: it is a plan file as terraform plan -out writes it; give what `terraform show -json PLANFILE` prints", wanted)
-	case bytes.HasPrefix(bytes.TrimSpace(first), []byte(`{"@level"`)):
+	case isLog(first):
 		return fmt.Errorf("%w: it is the log of terraform plan -json; save the plan with -out and give what `terraform show -json PLANFILE` prints", wanted)
 	case len(bytes.TrimSpace(first)) == 0:
 		return fmt.Errorf("%w: it is empty", wanted)

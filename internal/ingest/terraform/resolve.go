@@ -388,6 +388,25 @@ func references(expression map[string]any) []string {
 	return out
 }
 
+// indexIn is the index by which an expression chooses among the instances of another resource: that of its own resource, where it says
+// each.key or count.index and nothing else of its own.
+func indexIn(expression map[string]any, index any) any {
+	list, _ := expression["references"].([]any)
+	own := false
+	for _, v := range list {
+		switch s, _ := v.(string); {
+		case s == "each.key" || s == "count.index":
+			own = true
+		case strings.HasPrefix(s, "each."):
+			return nil
+		}
+	}
+	if !own {
+		return nil
+	}
+	return index
+}
+
 // computedFrom says in words what an expression refers to.
 func computedFrom(expression map[string]any) string {
 	switch refs := references(expression); {
@@ -420,15 +439,21 @@ func (w *world) follow(o *object, expression map[string]any) (string, bool) {
 	if len(refs) != 1 {
 		return "", false
 	}
-	return w.reference(o.scope, o.Index, o == o.now && o.then != o, refs[0])
+	return w.reference(o.scope, indexIn(expression, o.Index), o == o.now && o.then != o, refs[0])
 }
 
 // reference is the text to which a reference comes in a scope. index is that of the resource in which it stands, which
 // chooses among several instances of the other; before asks for the values that are there now.
 func (w *world) reference(s *scope, index any, before bool, ref string) (string, bool) {
 	i, path, constant := w.ends(s, index, ref, 0)
-	if i == nil || len(path) == 0 {
+	if i == nil {
 		return constant, constant != ""
+	}
+	if len(path) == 0 { // x[each.key].arn is told as x alone: only what can be nothing else is taken
+		if i.Mode == "data" || i.Type != "aws_iam_policy" {
+			return "", false
+		}
+		path = []any{"arn"}
 	}
 	o := i.then
 	if before || o == nil {
@@ -452,7 +477,7 @@ func (w *world) ends(s *scope, index any, ref string, depth int) (*instance, []a
 			return nil, nil, text(c)
 		}
 		if refs := references(e); len(refs) == 1 && depth < 50 {
-			return w.ends(in, index, refs[0], depth+1)
+			return w.ends(in, indexIn(e, index), refs[0], depth+1)
 		}
 		return nil, nil, ""
 	}
@@ -485,12 +510,21 @@ func (w *world) ends(s *scope, index any, ref string, depth int) (*instance, []a
 
 // targetInstance is the resource to which an argument refers, and the path behind it.
 func (b *builder) targetInstance(argument string) (*instance, []any) {
-	refs := references(b.o.expression(argument))
+	expression := b.o.expression(argument)
+	refs := references(expression)
 	if len(refs) != 1 {
 		return nil, nil
 	}
-	i, path, _ := b.ends(b.o.scope, b.o.Index, refs[0], 0)
+	i, path, _ := b.ends(b.o.scope, indexIn(expression, b.o.Index), refs[0], 0)
 	return i, path
+}
+
+// in is the resource at the time of the builder's object.
+func (b *builder) in(i *instance) *object {
+	if i.then == nil || b.o == b.o.now && b.o.then != b.o && i.now != nil {
+		return i.now
+	}
+	return i.then
 }
 
 // find is the instance that a reference names, and the path behind it.
@@ -563,6 +597,9 @@ func (w *world) expand(o *object, template string) (s string, exact bool) {
 			if w.partition != "aws-cn" {
 				b.WriteString("amazonaws.com")
 			}
+		case "type":
+			t, _ := o.string("type")
+			b.WriteString(strings.ToLower(cmp.Or(t, "service_control_policy")))
 		case "path":
 			p, _ := o.string("path")
 			b.WriteString(cmp.Or(p, "/"))

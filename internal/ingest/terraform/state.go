@@ -47,7 +47,7 @@ func ReadState(r io.Reader, o Options) (*change.Plan, error) {
 		}
 	}
 	switch {
-	case err != nil && d.InputOffset() == 0:
+	case err != nil && (d.InputOffset() == 0 || isLog(d.places.first)):
 		return nil, notJSON(d.places.first, ErrNotState, d.fail(err))
 	case err != nil:
 		return nil, fmt.Errorf("reading the state: %w", d.fail(err))

@@ -81,7 +81,7 @@ func init() {
 		{Type: "aws_vpclattice_service", Snapshot: "AWS::VpcLattice::Service", ARN: "arn:{partition}:vpc-lattice:{region}:{account}:service/{id}", ID: "{id}"},
 		{Type: "aws_vpclattice_service_network", Snapshot: "AWS::VpcLattice::ServiceNetwork", ARN: "arn:{partition}:vpc-lattice:{region}:{account}:servicenetwork/{id}", ID: "{id}"},
 		{Type: "aws_networkfirewall_firewall_policy", Snapshot: "AWS::NetworkFirewall::FirewallPolicy", ARN: "arn:{partition}:network-firewall:{region}:{account}:firewall-policy/{name}", Name: "name"},
-		{Type: "aws_networkfirewall_rule_group", Snapshot: "AWS::NetworkFirewall::RuleGroup", ARN: "arn:{partition}:network-firewall:{region}:{account}:{type}-rulegroup/{name}", Name: "name"},
+		{Type: "aws_networkfirewall_rule_group", Snapshot: "AWS::NetworkFirewall::RuleGroup", ARN: "arn:{partition}:network-firewall:{region}:{account}:{kind}-rulegroup/{name}", Name: "name"},
 		{Type: "aws_acmpca_certificate_authority", Snapshot: "AWS::ACMPCA::CertificateAuthority", ARN: "arn:{partition}:acm-pca:{region}:{account}:certificate-authority/{uuid}"},
 		{Type: "aws_media_store_container", Snapshot: "AWS::MediaStore::Container", ARN: "arn:{partition}:mediastore:{region}:{account}:container/{name}", ID: "{name}", Name: "name"},
 		{Type: "aws_ram_resource_share", Snapshot: "AWS::RAM::ResourceShare", ARN: "arn:{partition}:ram:{region}:{account}:resource-share/{uuid}", build: (*builder).ramShare},
