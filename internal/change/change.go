@@ -32,7 +32,9 @@ type Step struct {
 	Before, After []Part
 	// Unknown are the values that decide about access and are computed when the change is applied (rule IAC-002).
 	Unknown []Unknown
-	Source  snapshot.Source // of the resource in the code, where it is known, else of the step in the plan
+	// Sensitive: the code marks a document of the step as sensitive. It is judged, and its text is not to be printed.
+	Sensitive bool
+	Source    snapshot.Source // of the resource in the code, where it is known, else of the step in the plan
 }
 
 // Action is what happens to a resource of the code.

@@ -88,6 +88,11 @@ func TestFuzzTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	deeper, err := filepath.Glob("../../*/*/*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, deeper...)
 	target := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 	for _, file := range files {
 		content, err := os.ReadFile(file)

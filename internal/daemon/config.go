@@ -1,0 +1,197 @@
+// Package daemon is the wiring of drawbridged: it reads the configuration, builds the broker and its faces from it, serves them, and stops in order.
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"drawbridge/internal/audit"
+	"drawbridge/internal/broker"
+)
+
+// Config is the configuration file. docs/configuration.md describes each key; a key that is not here is an error. The zero value is the local setup.
+type Config struct {
+	// Listen is where the daemon answers: host:port. Without TLS only on loopback.
+	Listen string `yaml:"listen"`
+	// URL is how others reach it; links and the issuer begin with it.
+	URL string `yaml:"url"`
+	TLS struct {
+		Certificate string `yaml:"certificate"` // file
+		Key         string `yaml:"key"`         // file
+	} `yaml:"tls"`
+	// Store is sqlite:PATH or a PostgreSQL URL. It may hold a password: see Secret.
+	Store Secret `yaml:"store"`
+	// Registry is a file or folder of entries.
+	Registry string `yaml:"registry"`
+	// Issuers are those whose tokens prove who workloads are.
+	Issuers []IssuerConfig `yaml:"issuers"`
+	// Roles maps groups of people to what they are to the broker.
+	Roles map[broker.Role][]string `yaml:"roles"`
+	// Issuer is the broker's own: how it federates with target accounts.
+	Issuer struct {
+		Audience string      `yaml:"audience"`
+		Keys     []KeyConfig `yaml:"keys"`
+	} `yaml:"issuer"`
+	// Audit is where checkpoints are signed and published.
+	Audit struct {
+		Name       string        `yaml:"name"` // of the log, as in checkpoints
+		Key        string        `yaml:"key"`  // file of the signing key
+		Every      time.Duration `yaml:"every"`
+		Checkpoint string        `yaml:"checkpoint"` // file to which the newest is written
+	} `yaml:"audit"`
+	// Limits are per caller.
+	Limits struct {
+		PerSecond float64 `yaml:"perSecond"`
+		Burst     int     `yaml:"burst"`
+	} `yaml:"limits"`
+	Log struct {
+		Level  string `yaml:"level"`  // debug, info, warn, error
+		Format string `yaml:"format"` // text or json
+	} `yaml:"log"`
+}
+
+// IssuerConfig is a registered issuer of tokens.
+type IssuerConfig struct {
+	URL      string        `yaml:"url"`
+	Keys     string        `yaml:"keys"` // address of its key set
+	Audience string        `yaml:"audience"`
+	ID       []string      `yaml:"id"` // claims that tell its subjects apart
+	Account  string        `yaml:"account"`
+	MaxLife  time.Duration `yaml:"maxLife"`
+	Sponsors []string      `yaml:"sponsors"`
+}
+
+// KeyConfig is a signing key of the broker's own.
+type KeyConfig struct {
+	ID    string    `yaml:"id"`
+	File  string    `yaml:"file"`
+	From  time.Time `yaml:"from"`
+	Until time.Time `yaml:"until"`
+}
+
+// Secret is a value that is never printed: given in place, or as env:NAME or file:PATH.
+type Secret struct{ value audit.Secret }
+
+// UnmarshalYAML reads the text; where it names a variable or file the value is read from there.
+func (s *Secret) UnmarshalYAML(n *yaml.Node) error {
+	var text string
+	if err := n.Decode(&text); err != nil {
+		return err
+	}
+	if name, ok := strings.CutPrefix(text, "env:"); ok {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return fmt.Errorf("line %d: the environment has no variable %s", n.Line, name)
+		}
+		text = value
+	} else if path, ok := strings.CutPrefix(text, "file:"); ok {
+		value, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n.Line, err)
+		}
+		text = strings.TrimRight(string(value), "\r\n")
+	}
+	s.value = audit.Secret(text)
+	return nil
+}
+
+// String hides the value.
+func (s Secret) String() string { return s.value.String() }
+
+// GoString hides the value.
+func (s Secret) GoString() string { return s.value.GoString() }
+
+// MarshalYAML hides the value.
+func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
+
+// ErrConfig says that the configuration cannot be used.
+var ErrConfig = errors.New("the configuration has mistakes")
+
+// ParseConfig reads a configuration. Every mistake is told, with its line where it has one.
+func ParseConfig(name string, text []byte) (*Config, error) {
+	c := new(Config)
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
+	}
+	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: %s: expected one document", ErrConfig, name)
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
+	}
+	return c, nil
+}
+
+// check finds what cannot work, or would be unsafe.
+func (c *Config) check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Listen != "" {
+		host, _, err := net.SplitHostPort(c.Listen)
+		if err != nil {
+			bad("listen: expected host:port, found %q", c.Listen)
+		} else if c.TLS.Certificate == "" && !loopback(host) {
+			bad("listen: %s is not loopback, and there is no TLS: credentials would cross the network in the clear", c.Listen)
+		}
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		bad("tls: certificate and key belong together")
+	}
+	if c.URL != "" {
+		u, err := url.Parse(c.URL)
+		if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) || strings.HasSuffix(c.URL, "/") {
+			bad("url: expected https://host without a slash at the end, found %q", c.URL)
+		}
+	}
+	seen := make(map[string]bool)
+	for i := range c.Issuers {
+		k := &c.Issuers[i]
+		switch {
+		case k.URL == "":
+			bad("issuers[%d]: url is missing", i)
+		case seen[k.URL]:
+			bad("issuers[%d]: %s comes twice", i, k.URL)
+		case !strings.HasPrefix(k.URL, "https://"):
+			bad("issuers[%d]: url: expected https, found %q", i, k.URL)
+		}
+		seen[k.URL] = true
+		if !strings.HasPrefix(k.Keys, "https://") {
+			bad("issuers[%d]: keys: expected the https address of its key set, found %q", i, k.Keys)
+		}
+		if k.Audience == "" {
+			bad("issuers[%d]: audience is missing: a token that is made for somebody else would be taken", i)
+		}
+	}
+	for role := range c.Roles {
+		if !slices.Contains(broker.Roles, role) {
+			bad("roles: %q is no role; expected one of %v", role, broker.Roles)
+		}
+	}
+	if c.Limits.PerSecond < 0 || c.Limits.Burst < 0 {
+		bad("limits: expected numbers above zero")
+	}
+	if c.Log.Format != "" && c.Log.Format != "text" && c.Log.Format != "json" {
+		bad("log.format: expected text or json, found %q", c.Log.Format)
+	}
+	if len(c.Issuer.Keys) > 0 && !strings.HasPrefix(c.URL, "https://") {
+		bad("issuer: AWS reads the keys from url, which must be https")
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
