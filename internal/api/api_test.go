@@ -76,11 +76,21 @@ func newWorld(t *testing.T) *world {
 		Broker: &broker.Broker{Store: store, Rules: rules{}, Issuer: aws{}, Revoker: aws{}, Now: now, NewID: func() string { return fmt.Sprint("r-", n.Add(1)) }},
 		Store:  store, Now: now,
 		Identify: func(r *http.Request) (broker.Caller, error) {
+			if r.Header.Get("Authorization") != "" {
+				return Bearer(r, store, now())
+			}
 			c, ok := people[r.Header.Get("X-Test-Caller")]
 			if !ok {
 				return c, ErrUnproven
 			}
 			return c, nil
+		},
+		Tokens: store,
+		Prove: func(_ context.Context, token string) (broker.Subject, error) {
+			if token != "proof" {
+				return broker.Subject{}, ErrUnproven
+			}
+			return people["ci"].Subject, nil
 		},
 		Known: func(*http.Request, *broker.Caller) *cond.Context { return &cond.Context{} },
 		Person: func(_ context.Context, id string) (broker.Reviewer, error) {
@@ -146,6 +156,32 @@ func TestLife(t *testing.T) {
 	}
 	if len(w.failed) > 0 {
 		t.Errorf("failures %v", w.failed)
+	}
+}
+
+// TestToken: a proof is exchanged for a token, which is what calls are made with.
+func TestToken(t *testing.T) {
+	w := newWorld(t)
+	if status, text := w.do("", "POST", "/v1/token", `{"token": "forged"}`); status != 401 {
+		t.Errorf("a forged proof: %d %s", status, text)
+	}
+	status, text := w.do("", "POST", "/v1/token", `{"token": "proof"}`)
+	var got struct {
+		AccessToken string
+		ExpiresIn   int
+		Subject     string
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil || status != 200 || got.ExpiresIn != 900 || got.Subject != "ci" {
+		t.Fatalf("%d %s, error %v", status, text, err)
+	}
+	for token, want := range map[string]int{got.AccessToken: 200, got.AccessToken + "x": 401, "dbt_": 401, "proof": 401} {
+		r := httptest.NewRequest("GET", "/v1/whoami", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, r)
+		if rec.Code != want || want == 200 && !strings.Contains(rec.Body.String(), `"subject":"ci"`) {
+			t.Errorf("%d %s, want %d", rec.Code, rec.Body, want)
+		}
 	}
 }
 

@@ -47,9 +47,9 @@ var rights = map[Role][]Right{
 
 // Caller is who calls the broker: a proven subject, and what they are to it.
 type Caller struct {
-	Subject Subject
-	Groups  []string
-	Roles   []Role
+	Subject Subject  `json:"subject"`
+	Groups  []string `json:"groups,omitempty"`
+	Roles   []Role   `json:"roles,omitempty"`
 }
 
 // May reports whether a caller has a right.

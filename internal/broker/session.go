@@ -67,6 +67,7 @@ func (s *Session) live(now time.Time) bool {
 // Permit is the right to ask AWS once. Only Issue makes one, and only from a grant in force; an issuer takes one, so that a session without approval does not compile. It is spent by taking it.
 type Permit struct {
 	session  Session
+	entry    string
 	role     string
 	source   string
 	external string
@@ -78,6 +79,7 @@ type Permit struct {
 // Order is what an issuer asks AWS for.
 type Order struct {
 	Session        string // the session's id
+	Entry          string
 	Role           string
 	Name           string // of the role session
 	SourceIdentity string // the grant's id and generation (10)
@@ -93,7 +95,7 @@ func (p *Permit) Take() (Order, error) {
 		return Order{}, fmt.Errorf("%w: the permit is spent", ErrNotInForce)
 	}
 	p.spent = true
-	return Order{Session: p.session.ID, Role: p.role, Name: p.session.Name, SourceIdentity: p.source, ExternalID: p.external, Policy: p.policy, Life: p.life}, nil
+	return Order{Session: p.session.ID, Entry: p.entry, Role: p.role, Name: p.session.Name, SourceIdentity: p.source, ExternalID: p.external, Policy: p.policy, Life: p.life}, nil
 }
 
 // Demand is what a caller wants of a session.
@@ -179,7 +181,7 @@ func Issue(g *Grant, by *Subject, d Demand, locks []Lock, now time.Time) (Answer
 	n.Sessions = append(slices.DeleteFunc(n.Sessions, func(s Session) bool { return s.State == Failed || now.After(s.NotAfter.Add(time.Hour)) }), s)
 	n.Used = true
 	c.log(by.ID, SessionIntended{Session: s})
-	c.Permit = &Permit{session: s, role: n.Ask.Target, source: n.source(n.Generation), external: n.Terms.ExternalID, policy: policy, life: life}
+	c.Permit = &Permit{session: s, entry: n.Ask.Entry, role: n.Ask.Target, source: n.source(n.Generation), external: n.Terms.ExternalID, policy: policy, life: life}
 	return Answer{Change: c}, nil
 }
 

@@ -116,6 +116,9 @@ func Judge(e *registry.Entry, r *Request, f *Facts, now time.Time) (Terms, *Refu
 	return t, nil
 }
 
+// Admits reports whether an entry lets a subject in, whatever else it demands.
+func Admits(e *registry.Entry, s *Subject) bool { return admits(&e.From, s) == "" }
+
 // admits is why the subject is none of those whom the entry lets in; "" where it is one.
 func admits(from *registry.From, s *Subject) string {
 	if o := from.OIDC; o != nil && s.Issuer == o.Issuer {

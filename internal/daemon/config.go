@@ -105,6 +105,12 @@ func (s *Secret) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
+// SecretOf makes a secret of a text.
+func SecretOf(text string) Secret { return Secret{audit.Secret(text)} }
+
+// Reveal is the value, for the one place that must have it.
+func (s Secret) Reveal() string { return s.value.Reveal() }
+
 // String hides the value.
 func (s Secret) String() string { return s.value.String() }
 

@@ -545,11 +545,43 @@ func (s *Store) Spend(ctx context.Context, issuer, value string, until time.Time
 	})
 }
 
-// Forget drops what was spent and is of no use any more.
+// KeepToken keeps the hash of a token of the API, with whose it is; it replaces an older one of the same hash.
+func (s *Store) KeepToken(ctx context.Context, hash string, c broker.Caller, until time.Time) error {
+	return s.change(ctx, func(t *tx) error {
+		body, err := json.Marshal(c)
+		if err == nil {
+			_, err = t.ExecContext(t.ctx, `INSERT INTO tokens VALUES ($1, $2, $3) ON CONFLICT (hash) DO UPDATE SET until = excluded.until, caller = excluded.caller`, hash, until.UnixMicro(), string(body))
+		}
+		if err != nil {
+			return fmt.Errorf("keeping a token: %w", err)
+		}
+		return nil
+	})
+}
+
+// Token is whose token has a hash; ErrNotFound where there is none at that time.
+func (s *Store) Token(ctx context.Context, hash string, at time.Time) (broker.Caller, error) {
+	var c broker.Caller
+	var body string
+	if err := s.reads.QueryRowContext(ctx, `SELECT caller FROM tokens WHERE hash = $1 AND until > $2`, hash, at.UnixMicro()).Scan(&body); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return c, broker.ErrNotFound
+		}
+		return c, fmt.Errorf("looking for a token: %w", err)
+	}
+	if err := json.Unmarshal([]byte(body), &c); err != nil {
+		return c, fmt.Errorf("looking for a token: %w", err)
+	}
+	return c, nil
+}
+
+// Forget drops what was spent, and tokens, when they are of no use any more.
 func (s *Store) Forget(ctx context.Context, at time.Time) error {
 	return s.change(ctx, func(t *tx) error {
-		if _, err := t.ExecContext(t.ctx, `DELETE FROM spent WHERE until < $1`, at.UnixMicro()); err != nil {
-			return fmt.Errorf("forgetting what was used: %w", err)
+		for _, query := range []string{`DELETE FROM spent WHERE until < $1`, `DELETE FROM tokens WHERE until < $1`} {
+			if _, err := t.ExecContext(t.ctx, query, at.UnixMicro()); err != nil {
+				return fmt.Errorf("forgetting what is of no use any more: %w", err)
+			}
 		}
 		return nil
 	})

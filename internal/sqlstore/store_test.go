@@ -371,6 +371,30 @@ func TestTheDatabaseRefuses(t *testing.T) {
 	})
 }
 
+func TestTokens(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		ctx, s := t.Context(), open()
+		c := broker.Caller{Subject: broker.Subject{ID: "ann", Person: true}, Groups: []string{"release"}, Roles: []broker.Role{broker.Approver}}
+		if err := s.KeepToken(ctx, "hash", c, noon.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := open().Token(ctx, "hash", noon); err != nil || !reflect.DeepEqual(got, c) {
+			t.Errorf("got %+v, error %v", got, err)
+		}
+		for hash, at := range map[string]time.Time{"hash": noon.Add(time.Hour), "other": noon} {
+			if got, err := s.Token(ctx, hash, at); !errors.Is(err, broker.ErrNotFound) {
+				t.Errorf("%s at %v: %+v, error %v; want ErrNotFound", hash, at, got, err)
+			}
+		}
+		if err := s.Forget(ctx, noon.Add(2*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Token(ctx, "hash", noon); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("after it was forgotten: %v", err)
+		}
+	})
+}
+
 func TestClosed(t *testing.T) {
 	stores(t, func(t *testing.T, open func() *Store) {
 		s := open()

@@ -50,6 +50,13 @@ CREATE TABLE spent (
 );
 CREATE INDEX spent_until ON spent (until);
 
+-- Tokens of the API: of each only the SHA-256.
+CREATE TABLE tokens (
+	hash   TEXT PRIMARY KEY,
+	until  BIGINT NOT NULL,
+	caller TEXT NOT NULL
+);
+
 CREATE TABLE audit (
 	seq   BIGINT PRIMARY KEY,
 	time  BIGINT NOT NULL,

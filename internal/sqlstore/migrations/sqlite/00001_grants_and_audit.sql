@@ -46,6 +46,13 @@ CREATE TABLE spent (
 ) WITHOUT ROWID;
 CREATE INDEX spent_until ON spent (until);
 
+-- Tokens of the API: of each only the SHA-256.
+CREATE TABLE tokens (
+	hash   TEXT PRIMARY KEY,
+	until  INTEGER NOT NULL,
+	caller TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE audit (
 	seq   INTEGER PRIMARY KEY,
 	time  INTEGER NOT NULL,

@@ -1,0 +1,102 @@
+// Command drawbridged is the daemon: the broker with its faces.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/internal/daemon"
+)
+
+func main() {
+	root := &cobra.Command{Use: "drawbridged", Short: "The broker of cross-account access", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(serve())
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "drawbridged:", err)
+		if errors.Is(err, daemon.ErrConfig) {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+}
+
+func serve() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer requests until told to stop",
+		Long: `Serve answers on the address of the configuration. Without one it runs a local setup: on loopback only, with everything in one folder, for one person, and prints how to call it.
+
+It stops on an interrupt, and finishes what was begun before it does.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			cfg, local, err := configuration(file)
+			if err != nil {
+				return err
+			}
+			log := logger(cfg, os.Stderr)
+			d, err := daemon.New(ctx, cfg, local, log)
+			if err != nil {
+				return err
+			}
+			l, err := net.Listen("tcp", cfg.Listen)
+			if err != nil {
+				return err
+			}
+			if local {
+				fmt.Fprintf(os.Stderr, `A local setup: this machine only, one person, no AWS account is touched before you register one.
+
+  export DRAWBRIDGE_URL=%s
+  export DRAWBRIDGE_TOKEN=%s     # good for twelve hours
+
+`, cfg.URL, d.Token)
+			}
+			log.Info("answering", "listen", l.Addr().String(), "url", cfg.URL)
+			return d.Serve(ctx, l)
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the configuration `FILE`; without one a local setup")
+	return c
+}
+
+func configuration(file string) (c *daemon.Config, local bool, err error) {
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, false, err
+		}
+		c, err := daemon.ParseConfig(file, text)
+		return c, false, err
+	}
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return nil, false, err
+	}
+	folder = filepath.Join(folder, "drawbridge")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, false, err
+	}
+	return daemon.Local(folder), true, nil
+}
+
+func logger(c *daemon.Config, out io.Writer) *slog.Logger {
+	level := slog.LevelInfo
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // "" leaves it; others were checked
+	options := &slog.HandlerOptions{Level: level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, options))
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}

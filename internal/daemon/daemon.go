@@ -1,0 +1,469 @@
+package daemon
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/time/rate"
+
+	"drawbridge/iam/cond"
+	"drawbridge/internal/api"
+	"drawbridge/internal/awssts"
+	"drawbridge/internal/broker"
+	"drawbridge/internal/ingest"
+	"drawbridge/internal/oidc"
+	"drawbridge/internal/registry"
+	"drawbridge/internal/sqlstore"
+	"drawbridge/internal/stsapi"
+)
+
+// Daemon is a broker with its faces, ready to serve.
+type Daemon struct {
+	Handler http.Handler
+	// Token lets the one who started a local setup in; "" in every other.
+	Token string
+
+	config  *Config
+	log     *slog.Logger
+	store   *sqlstore.Store
+	broker  *broker.Broker
+	sweeps  prometheus.Counter
+	limits  limits
+	rules   *rules
+	started time.Time
+}
+
+// Local is the setup without a configuration: everything in one folder, on loopback.
+func Local(folder string) *Config {
+	c := &Config{Listen: "127.0.0.1:8181", URL: "http://127.0.0.1:8181"}
+	c.Store = SecretOf("sqlite:" + filepath.Join(folder, "drawbridge.db"))
+	return c
+}
+
+// New builds a daemon.
+func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon, error) {
+	d := &Daemon{config: c, log: log, started: time.Now()}
+	var err error
+	if d.store, err = sqlstore.Open(ctx, c.Store.Reveal()); err != nil {
+		return nil, err
+	}
+	if d.rules, err = openRules(c.Registry); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	own, err := ownIssuer(c)
+	if err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	issuer, revoker, err := d.aws(ctx, own)
+	if err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Now: time.Now, NewID: newID}
+	if local {
+		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles}
+		if d.Token, err = api.NewToken(ctx, d.store, caller, time.Now().Add(12*time.Hour)); err != nil {
+			return nil, errors.Join(err, d.store.Close())
+		}
+	}
+	d.Handler = d.handler(own)
+	return d, nil
+}
+
+// newID is a random id: 100 bits, in letters and digits that nobody mistakes for others.
+func newID() string {
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz"
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // never fails
+	for i := range b {
+		b[i] = letters[b[i]&31]
+	}
+	return "r-" + string(b[:])
+}
+
+// ownIssuer is the broker as an issuer, nil where it has no keys.
+func ownIssuer(c *Config) (*oidc.Own, error) {
+	if len(c.Issuer.Keys) == 0 {
+		return nil, nil
+	}
+	o := &oidc.Own{URL: c.URL, Audience: c.Issuer.Audience, Now: time.Now, NewID: newID}
+	if o.Audience == "" {
+		o.Audience = "sts.amazonaws.com"
+	}
+	for _, k := range c.Issuer.Keys {
+		signer, err := readKey(k.File)
+		if err != nil {
+			return nil, fmt.Errorf("issuer: key %s: %w", k.ID, err)
+		}
+		o.Keys = append(o.Keys, oidc.SigningKey{ID: k.ID, Signer: signer, From: k.From, Until: k.Until})
+	}
+	return o, nil
+}
+
+// readKey reads a private key from a PEM file, which only its owner may read.
+func readKey(name string) (crypto.Signer, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s may be read by others: its mode is %v, expected 0600", name, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s is no PEM file", name)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: expected a private key in PKCS #8: %w", name, err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s: the key cannot sign", name)
+	}
+	return signer, nil
+}
+
+// revokerRole is the role in each target account that may put the broker's own denies; drawbridge setup target makes it.
+const revokerRole = "DrawbridgeRevoker"
+
+// aws is the way to AWS: by the broker's own issuer where it has keys, and by the SDK's usual credentials for what needs some.
+func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, broker.Revoker, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(5))
+	if err != nil {
+		return nil, nil, fmt.Errorf("credentials and settings of AWS: %w", err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	client := sts.NewFromConfig(cfg)
+	issuer := &awssts.Issuer{STS: client, Way: func(string) awssts.Way {
+		if own != nil {
+			return awssts.Federated
+		}
+		return awssts.Assumed
+	}, Token: func(o broker.Order) (string, error) {
+		return own.Token(oidc.Claim{Subject: o.Entry, SourceIdentity: o.SourceIdentity, Tags: o.Tags})
+	}}
+	revoker := &awssts.Revoker{Now: time.Now, IAM: func(_ context.Context, account string) (*iam.Client, error) {
+		in := cfg.Copy()
+		in.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, "arn:aws:iam::"+account+":role/"+revokerRole, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "drawbridge-revoker" }))
+		return iam.NewFromConfig(in), nil
+	}}
+	return issuer, revoker, nil
+}
+
+// handler joins the faces.
+func (d *Daemon) handler(own *oidc.Own) http.Handler {
+	verifier := &oidc.Verifier{Client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, Now: time.Now, Once: d.store.Spend}
+	for _, i := range d.config.Issuers {
+		verifier.Issuers = append(verifier.Issuers, oidc.Issuer{URL: i.URL, Keys: i.Keys, Audience: i.Audience, ID: i.ID, Account: i.Account, MaxLife: i.MaxLife, Sponsors: i.Sponsors})
+	}
+	failed := func(what string, err error) { d.log.Error("a call failed", "call", what, "error", err) }
+	server := &api.Server{
+		Broker: d.broker, Store: d.store, Tokens: d.store, Now: time.Now, Failed: failed,
+		Identify: func(r *http.Request) (broker.Caller, error) { return api.Bearer(r, d.store, time.Now()) },
+		Prove: func(ctx context.Context, token string) (broker.Subject, error) {
+			s, err := verifier.Verify(ctx, token)
+			if errors.Is(err, oidc.ErrToken) || errors.Is(err, oidc.ErrExpired) {
+				d.log.Info("an identity token was refused", "why", err)
+				return s, api.ErrUnproven
+			}
+			return s, err
+		},
+		Known: func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
+		Person: func(_ context.Context, id string) (broker.Reviewer, error) {
+			return broker.Reviewer{}, fmt.Errorf("%w: %s", broker.ErrNotFound, id)
+		},
+	}
+	face := &stsapi.Handler{Desk: &desk{d, verifier}, Now: time.Now, RequestID: newID, Failed: failed}
+	if d.config.URL != "" {
+		face.Link = func(request string) string { return d.config.URL + "/requests/" + request }
+	}
+	metrics := prometheus.NewRegistry()
+	d.sweeps = prometheus.NewCounter(prometheus.CounterOpts{Name: "drawbridge_sweeps_total", Help: "How often the time's work was looked for."})
+	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_calls_total", Help: "Calls by face and status."}, []string{"face", "status"})
+	metrics.MustRegister(d.sweeps, calls)
+
+	mux := http.NewServeMux()
+	server.API(mux)
+	if own != nil {
+		mux.Handle("GET /.well-known/", own)
+	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := d.store.Head(r.Context()); err != nil {
+			failed("readyz", err)
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("POST /{$}", face)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !d.limits.allow(r, d.config.Limits.PerSecond, d.config.Limits.Burst) {
+			// Not 429 nor a throttling error: clients would try again, and again.
+			http.Error(w, "too many calls; wait before you make more", http.StatusForbidden)
+			calls.WithLabelValues(faceOf(r), "403").Inc()
+			return
+		}
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		mux.ServeHTTP(rec, r)
+		calls.WithLabelValues(faceOf(r), fmt.Sprint(rec.status)).Inc()
+	})
+}
+
+func faceOf(r *http.Request) string {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/v1/"):
+		return "api"
+	case r.URL.Path == "/":
+		return "sts"
+	}
+	return "other"
+}
+
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// known is what is known of a request's context: the network that it comes from. Nothing that a client says of itself is in it.
+func known(r *http.Request) *cond.Context {
+	ctx := &cond.Context{Rest: cond.Undetermined}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		ctx.Set("aws:SourceIp", host)
+	}
+	now := time.Now().UTC()
+	ctx.Set("aws:CurrentTime", now.Format(time.RFC3339))
+	ctx.Set("aws:EpochTime", fmt.Sprint(now.Unix()))
+	return ctx
+}
+
+// limits are per caller: by token where there is one, else by address.
+type limits struct {
+	mu      sync.Mutex
+	callers map[string]*rate.Limiter
+}
+
+// defaultRate is far above what a client that behaves asks for.
+const (
+	defaultRate  = 50
+	defaultBurst = 200
+	maxCallers   = 100_000
+)
+
+func (l *limits) allow(r *http.Request, perSecond float64, burst int) bool {
+	if perSecond == 0 {
+		perSecond = defaultRate
+	}
+	if burst == 0 {
+		burst = defaultBurst
+	}
+	key, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if a := r.Header.Get("Authorization"); a != "" {
+		sum := sha256.Sum256([]byte(a))
+		if strings.HasPrefix(a, "Bearer ") {
+			key += hex.EncodeToString(sum[:8])
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.callers == nil || len(l.callers) > maxCallers {
+		l.callers = make(map[string]*rate.Limiter)
+	}
+	limiter := l.callers[key]
+	if limiter == nil {
+		limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
+		l.callers[key] = limiter
+	}
+	return limiter.Allow()
+}
+
+// rules are the registry's files, as they were when the daemon started.
+type rules struct {
+	registry *registry.Registry
+	version  string
+}
+
+func openRules(path string) (*rules, error) {
+	if path == "" {
+		return &rules{registry: &registry.Registry{}, version: "empty"}, nil
+	}
+	r, problems, err := ingest.OpenRegistry(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("%w: %s has %d; 'drawbridge registry check %s' lists them. The first: %s", ingest.ErrRegistry, path, len(problems), path, problems[0])
+	}
+	files, err := ingest.RegistryFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(h, "%s %d\n", filepath.Base(f), len(text))
+		h.Write(text)
+	}
+	return &rules{r, hex.EncodeToString(h.Sum(nil))[:16]}, nil
+}
+
+// Entry implements broker.Rules.
+func (r *rules) Entry(_ context.Context, name string) (*registry.Entry, *registry.Vendor, string, error) {
+	for i := range r.registry.Entries {
+		if e := &r.registry.Entries[i]; e.Name == name {
+			return e, r.registry.Vendor(e.Vendor), r.version, nil
+		}
+	}
+	return nil, nil, r.version, nil
+}
+
+// Target implements broker.Rules.
+func (r *rules) Target(context.Context, string) (time.Duration, bool, error) { return 0, true, nil }
+
+// desk stands behind the STS face.
+type desk struct {
+	d        *Daemon
+	verifier *oidc.Verifier
+}
+
+// Secret implements stsapi.Desk: the broker has given out no keys.
+func (k *desk) Secret(context.Context, string, string) (string, broker.Subject, error) {
+	return "", broker.Subject{}, stsapi.ErrUnknownKey
+}
+
+// Token implements stsapi.Desk.
+func (k *desk) Token(ctx context.Context, token string) (broker.Subject, error) {
+	s, err := k.verifier.Verify(ctx, token)
+	switch {
+	case errors.Is(err, oidc.ErrExpired):
+		return s, fmt.Errorf("%w: %w", stsapi.ErrExpiredToken, err)
+	case errors.Is(err, oidc.ErrToken):
+		k.d.log.Info("an identity token was refused", "why", err)
+		return s, fmt.Errorf("%w: %w", stsapi.ErrBadToken, err)
+	}
+	return s, err
+}
+
+// Once implements stsapi.Desk.
+func (k *desk) Once(ctx context.Context, value string, until time.Time) error {
+	return k.d.store.Spend(ctx, "sigv4", value, until)
+}
+
+// Assume implements stsapi.Desk: the client knows a role and no entry. One that leads there for this subject is the one that is meant.
+func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) (broker.Credentials, *broker.Grant, error) {
+	var names []string
+	for i := range k.d.rules.registry.Entries {
+		if e := &k.d.rules.registry.Entries[i]; e.To.Role == q.Role && broker.Admits(e, &s) {
+			names = append(names, e.Name)
+		}
+	}
+	ask := broker.Ask{Target: q.Role, Reason: "asked for by an AWS client"}
+	switch len(names) {
+	case 0:
+	case 1:
+		ask.Entry = names[0]
+	default:
+		slices.Sort(names)
+		return broker.Credentials{}, nil, &broker.Refusal{Why: "several registered trusts lead there for this caller (" + strings.Join(names, ", ") + "): file a request for one of them"}
+	}
+	ctxKnown := &cond.Context{Rest: cond.Undetermined}
+	if host, _, err := net.SplitHostPort(q.Source); err == nil {
+		ctxKnown.Set("aws:SourceIp", host)
+	}
+	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: ctxKnown})
+}
+
+// Serve answers on a listener until the context ends, and then finishes what was begun.
+func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{Handler: d.Handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
+	var background sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	background.Go(func() { d.sweep(ctx) })
+	ended := make(chan error, 1)
+	go func() {
+		if d.config.TLS.Certificate != "" {
+			ended <- server.ServeTLS(l, d.config.TLS.Certificate, d.config.TLS.Key)
+			return
+		}
+		ended <- server.Serve(l)
+	}()
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		d.log.Info("stopping: what was begun is finished first")
+		patience, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+		err = server.Shutdown(patience)
+		cancel()
+	}
+	stop()
+	background.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, d.store.Close())
+}
+
+// sweepEvery is how often the time's work is looked for: a grant ends, and an effect is tried, at most this late.
+const sweepEvery = time.Second
+
+func (d *Daemon) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	forget := time.NewTicker(10 * time.Minute)
+	defer forget.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-forget.C:
+			if err := d.store.Forget(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				d.log.Error("forgetting what is of no use any more", "error", err)
+			}
+		case <-ticker.C:
+			d.sweeps.Inc()
+			if _, err := d.broker.Sweep(ctx, 1000); err != nil && ctx.Err() == nil {
+				d.log.Error("the time's work", "error", err)
+			}
+		}
+	}
+}
