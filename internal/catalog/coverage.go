@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"fmt"
+	"time"
+
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/rule"
@@ -17,6 +20,7 @@ var coverageRules = []rule.Rule{
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls:        rule.Controls{NHI: []string{"NHI6:2025"}, Tenets: []int{5, 7}, CSF: []string{"ID.AM-03", "DE.CM-09"}, NIST: []string{"CA-7", "CM-8", "RA-5"}, CIS: ""},
 		NeverUnassessed: "it reports what is missing.",
+		Parameters:      []string{"DataDays"},
 		Example: rule.Example{
 			Before: `{"gap":"key policy: AccessDenied"}`,
 			After:  `{"key policy":"read"}`,
@@ -57,6 +61,15 @@ func gaps(p *rule.Pass, concerns func(snapshot.GapKind) bool) {
 
 func notSeen(p *rule.Pass) {
 	gaps(p, func(k snapshot.GapKind) bool { return k != snapshot.GapElement })
+	for i := range p.Org.Accounts {
+		a := p.Org.Accounts[i]
+		if age := p.Now.Sub(a.Collected); !a.Collected.IsZero() && age > time.Duration(p.Parameters.DataDays)*24*time.Hour {
+			p.Report(finding.Finding{
+				Subject: a.ID, Account: a.ID, Fingerprint: finding.Fingerprint("age", a.ID),
+				Reason: fmt.Sprintf("the account was read on %s, more than %d days ago: what it has become since is not known", a.Collected.UTC().Format(time.DateOnly), p.Parameters.DataDays),
+			})
+		}
+	}
 }
 
 func notUnderstoodPart(p *rule.Pass) {

@@ -85,6 +85,8 @@ func (f *facts) sort() {
 	slices.SortFunc(f.gaps, func(a, b gap) int {
 		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Call, b.Call), cmp.Compare(a.Reason, b.Reason))
 	})
-	slices.SortFunc(f.usage, func(a, b map[string]any) int { return cmp.Compare(fmt.Sprint(a["accessAdvisor"]), fmt.Sprint(b["accessAdvisor"])) })
+	slices.SortFunc(f.usage, func(a, b map[string]any) int {
+		return cmp.Compare(fmt.Sprint(a["accessAdvisor"]), fmt.Sprint(b["accessAdvisor"]))
+	})
 	slices.Sort(f.absent)
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +89,16 @@ func (r *run) instrument(cfg aws.Config) aws.Config {
 	if client == nil {
 		client = http.DefaultClient
 	}
+	emulator := ""
+	if cfg.BaseEndpoint != nil {
+		if u, err := url.Parse(*cfg.BaseEndpoint); err == nil {
+			emulator = u.Host
+		}
+	}
 	cfg.HTTPClient = doer(func(q *http.Request) (*http.Response, error) {
+		if emulator != "" && strings.HasSuffix(q.URL.Host, "."+emulator) { // 111122223333.127.0.0.1: emulators have no hosts named after accounts and buckets
+			q.URL.Host = emulator
+		}
 		select {
 		case r.slots <- struct{}{}:
 			defer func() { <-r.slots }()
