@@ -49,6 +49,7 @@ type Options struct {
 	Restart      bool          // what a run that was stopped has read is thrown away
 	LastAccessed bool          // IAM is asked which services each role used: two calls a role, and minutes an account
 
+	Backoff  time.Duration // the longest wait before another try; 0 means 20 seconds
 	Now      func() time.Time
 	Progress func(Progress) // called after each account, by one goroutine at a time; may be nil
 }
@@ -191,6 +192,9 @@ func (o Options) withDefaults() Options {
 	or(&o.Attempts, defaultAttempts)
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = maxBackoff
 	}
 	if o.Answer <= 0 {
 		o.Answer = defaultAnswer
@@ -443,7 +447,7 @@ func partition(arn string) string {
 // session is the configuration for an account: its role, or the caller's own credentials in the caller's own account. Its clients share their limits.
 func (r *run) session(a account) aws.Config {
 	cfg := r.Config.Copy()
-	limits := newLimits(r.Attempts)
+	limits := newLimits(r.Attempts, r.Backoff)
 	cfg.Retryer = func() aws.Retryer { return limits }
 	if r.Role == "" || a.ID == r.caller {
 		cfg.APIOptions = append(slices.Clone(cfg.APIOptions), r.watch(true))

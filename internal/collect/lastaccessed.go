@@ -1,7 +1,7 @@
 package collect
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +36,8 @@ func readLastAccessed(t *task) {
 		}
 		used, unused := []string{}, []string{}
 		in := &iam.GetServiceLastAccessedDetailsInput{JobId: job.JobId, MaxItems: aws.Int32(1000)}
-		broken := func(why string) {
-			t.fail(role, &smithy.OperationError{ServiceID: "IAM", OperationName: "GetServiceLastAccessedDetails", Err: fmt.Errorf("%s", why)})
+		broken := func(why error) {
+			t.fail(role, &smithy.OperationError{ServiceID: "IAM", OperationName: "GetServiceLastAccessedDetails", Err: why})
 		}
 		for waited := 0; ; {
 			out := must(t, role, c.GetServiceLastAccessedDetails, in)
@@ -45,11 +45,11 @@ func readLastAccessed(t *task) {
 			case out == nil:
 				return
 			case out.JobStatus == types.JobStatusTypeFailed:
-				broken("IAM could not make the report")
+				broken(errors.New("IAM could not make the report"))
 				return
 			case out.JobStatus != types.JobStatusTypeCompleted:
 				if waited++; waited == lastAccessedTries {
-					broken("the report was not made in time")
+					broken(errors.New("the report was not made in time"))
 					return
 				}
 				if !t.pause(min(time.Duration(waited)*500*time.Millisecond, 5*time.Second)) {
@@ -68,7 +68,7 @@ func readLastAccessed(t *task) {
 				break
 			}
 			if aws.ToString(out.Marker) == aws.ToString(in.Marker) {
-				broken(errRepeated.Error())
+				broken(errRepeated)
 				return
 			}
 			in.Marker = out.Marker

@@ -29,11 +29,11 @@ type limits struct {
 	of map[string]*retry.AdaptiveMode
 }
 
-func newLimits(attempts int) *limits {
+func newLimits(attempts int, backoff time.Duration) *limits {
 	l := &limits{of: make(map[string]*retry.AdaptiveMode), throttle: retry.IsErrorThrottles(retry.DefaultThrottles)}
 	l.Standard = retry.NewStandard(func(s *retry.StandardOptions) {
 		s.MaxAttempts = attempts
-		s.MaxBackoff = maxBackoff
+		s.MaxBackoff = backoff
 		s.RateLimiter = ratelimit.None // the adaptive rate is the limit; a quota of retries would make gaps of a service that is only slow
 		s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(hopeless)}, s.Retryables...)
 	})
@@ -65,7 +65,7 @@ func (l *limits) RetryDelay(attempt int, err error) (time.Duration, error) {
 // hopeless keeps what will be the same the next time from being asked for again: a name that does not exist, because the service is not offered in a region, and an answer that is none of AWS's.
 func hopeless(err error) aws.Ternary {
 	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, errPage) || errors.Is(err, errLost) {
+	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, errPage) || errors.Is(err, errNoXML) || errors.Is(err, errLost) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
@@ -73,6 +73,7 @@ func hopeless(err error) aws.Ternary {
 
 var (
 	errPage  = errors.New("the answer is a page of HTML and not AWS's: a proxy or an emulator that does not know the call")
+	errNoXML = errors.New("the answer is no XML")
 	errEmpty = errors.New("the answer is empty")
 	errLong  = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 )
@@ -80,7 +81,7 @@ var (
 // instrument bounds and counts what is in flight, and reads each answer to its end within its deadline: the decoders take an answer without content, and a page of HTML where XML is expected, for an empty list.
 func (r *run) instrument(cfg aws.Config) aws.Config {
 	cfg = cfg.Copy()
-	own := newLimits(r.Attempts)
+	own := newLimits(r.Attempts, r.Backoff)
 	cfg.Retryer, cfg.RetryMaxAttempts = func() aws.Retryer { return own }, 0
 	if cfg.Credentials != nil {
 		cfg.Credentials = ownCredentials{cfg.Credentials}
@@ -119,8 +120,10 @@ func (r *run) instrument(cfg aws.Config) aws.Config {
 			return nil, fmt.Errorf("the answer broke off: %w", err)
 		case len(text) > maxAnswer:
 			return nil, errLong
-		case answer.StatusCode == http.StatusOK && len(text) == 0 && q.Method != http.MethodHead:
+		case answer.StatusCode == http.StatusOK && len(bytes.TrimSpace(text)) == 0 && q.Method != http.MethodHead:
 			return nil, errEmpty
+		case answer.StatusCode == http.StatusOK && isXML(q) && bytes.TrimSpace(text)[0] != '<':
+			return nil, errNoXML
 		case answer.StatusCode < 500 && isPage(text):
 			return nil, errPage
 		}
@@ -128,6 +131,20 @@ func (r *run) instrument(cfg aws.Config) aws.Config {
 		return answer, nil
 	})
 	return cfg
+}
+
+// isXML reports whether the answer to a request is XML: the decoders take any other text for an answer that says nothing.
+func isXML(q *http.Request) bool {
+	if strings.HasPrefix(q.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return true
+	}
+	switch awsmiddleware.GetServiceID(q.Context()) {
+	case "S3":
+		return awsmiddleware.GetOperationName(q.Context()) != "GetBucketPolicy" // the policy itself
+	case "S3 Control", "CloudFront", "Route 53":
+		return true
+	}
+	return false
 }
 
 // isPage reports whether an answer is a page for people.

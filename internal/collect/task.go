@@ -227,7 +227,7 @@ func describe(err error) (c Call, code, message string) {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 	case errors.Is(err, context.DeadlineExceeded):
 		code, message = "Timeout", "no answer in time"
-	case errors.Is(err, errPage), errors.Is(err, errLong), errors.As(err, new(*smithy.DeserializationError)):
+	case errors.Is(err, errPage), errors.Is(err, errLong), errors.Is(err, errNoXML), errors.As(err, new(*smithy.DeserializationError)):
 		code, message = "UnreadableAnswer", root(err)
 	case errors.Is(err, errEmpty), errors.Is(err, io.ErrUnexpectedEOF):
 		code, message = "TruncatedAnswer", root(err)
