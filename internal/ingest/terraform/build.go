@@ -414,6 +414,9 @@ func (b *builder) names(path ...any) (out []string, complete bool) {
 			missing++
 		}
 	}
+	if l, ok := b.evaluatedList(b.o, path...); ok {
+		return l, true
+	}
 	refs := references(b.o.expression(path...))
 	if known && missing != len(refs) {
 		return out, false
@@ -764,7 +767,8 @@ func (b *builder) lambdaPermission() {
 		s.Principal = map[string]string{"AWS": principal}
 	}
 	source := b.argument(r.ARN, "source_arn")
-	if _, known := b.o.string("source_arn"); !known && source != "" {
+	_, known := b.o.string("source_arn")
+	if _, told := b.evaluatedText(b.o, "source_arn"); !known && !told && source != "" {
 		source += "*" // the expression may say more than what it refers to
 		b.gap(snapshot.GapElement, "source_arn %s and is taken as %s, at least as wide as it will be", computedFrom(b.o.expression("source_arn")), source)
 	}

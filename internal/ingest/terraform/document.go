@@ -22,6 +22,9 @@ type missing struct{ attribute, why string }
 // policyText is the text of a policy that is computed when the plan is applied. It is known where the argument is the json of
 // a data source aws_iam_policy_document whose statements are known, or become known by the ARNs of what the plan makes.
 func (w *world) policyText(o *object, path ...any) resolved {
+	if s, ok := w.evaluatedText(o, path...); ok {
+		return resolved{text: s}
+	}
 	expression := o.expression(path...)
 	lost := func(why string) resolved {
 		return resolved{unknown: []missing{{pathText(path), why}}}
@@ -304,6 +307,11 @@ const (
 func (w *world) elements(o *object, kind listKind, r *resolved, lose func(string, ...any), path ...any) []string {
 	expression := o.expression(path...)
 	refs := references(expression)
+	if marked(o.unknown, true, path...) {
+		if l, ok := w.evaluatedList(o, path...); ok {
+			return l
+		}
+	}
 	list, known := o.list(path...)
 	if !known {
 		if given := expression != nil; given || o.conf == nil {

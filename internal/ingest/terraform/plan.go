@@ -23,6 +23,9 @@ type Options struct {
 	Account, Region string // where the default provider works; "" for what the file tells
 	// Accounts are the account ids of other provider configurations, by the key that the plan gives them: aws.prod.
 	Accounts map[string]string
+	// Code is the code that was planned; nil where it is not at hand. With it, expressions are evaluated of which the plan knows
+	// only what they refer to.
+	Code *Code
 }
 
 // ReadPlan reads a plan in JSON. The error wraps ErrNotPlan where the input is something else, and begins with line and column

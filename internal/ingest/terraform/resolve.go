@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"drawbridge/iam/arn"
 )
 
@@ -51,8 +53,10 @@ type world struct {
 	accounts, regions map[string]string
 	account, region   string // where a provider's are not known
 	partition         string
-	resolving         map[string]bool   // what is being followed, against circles
-	principals        map[string]string // ARNs by kind, account and name
+	resolving         map[string]bool      // what is being followed, against circles
+	principals        map[string]string    // ARNs by kind, account and name
+	blocks            map[string]cty.Value // resource blocks as expressions see them
+	evaluations       int                  // expressions of the code evaluated so far
 }
 
 // tokens cuts a reference or an address at its points and brackets: module.m["a.b"].aws_x.y[0].id gives
@@ -147,7 +151,7 @@ func (w *world) scopeAt(address string) *scope {
 // link makes the world of a document.
 func link(doc *document, o Options) *world {
 	w := &world{options: o, doc: doc, scopes: map[string]*scope{}, byName: map[string][]*instance{}, accounts: map[string]string{}, regions: map[string]string{},
-		resolving: map[string]bool{}}
+		resolving: map[string]bool{}, blocks: map[string]cty.Value{}}
 	w.root = &scope{conf: doc.config.Root}
 	w.scopes[""] = w.root
 	blocks := map[*moduleJSON]map[string]*configResource{}
@@ -430,6 +434,9 @@ func (w *world) value(o *object, path ...any) (string, bool) {
 			return s, true
 		}
 	}
+	if s, ok := w.evaluatedText(o, path...); ok {
+		return s, true
+	}
 	return w.follow(o, o.expression(path...))
 }
 
@@ -625,6 +632,9 @@ func (w *world) named(o *object, attribute string) (s string, exact bool) {
 		return s, true
 	}
 	if given, sure := o.configured(attribute); given || !sure {
+		if s, ok := w.evaluatedText(o, attribute); ok && s != "" {
+			return s, !strings.Contains(s, "{")
+		}
 		if s, ok := w.follow(o, o.expression(attribute)); ok && isReference(o.Type, attribute) {
 			return s, !strings.Contains(s, "{")
 		}
