@@ -332,7 +332,7 @@ func (r *run) account(ctx context.Context, w *writer, a account) (gaps []gap, op
 			return nil, false, err
 		}
 		if errors.Is(err, errLost) {
-			return nil, false, fmt.Errorf("%w: %s", ErrStopped, explain(err))
+			return nil, false, fmt.Errorf("%w: %w: %s", ErrStopped, errLost, explain(err))
 		}
 		call, code, message := describe(err)
 		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Call: call.String(), Code: code, Reason: "the collector's role could not be assumed: " + reason(call, code, message)})
