@@ -339,7 +339,7 @@ func TestKilledRunGoesOn(t *testing.T) {
 		}
 		return
 	}
-	o := &fakeOrganization{accounts: 60, roles: 9}
+	o := &fakeOrganization{accounts: 40, roles: 9}
 	server := httptest.NewTLSServer(o)
 	defer server.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem") // as behind a company's proxy
@@ -358,9 +358,12 @@ func TestKilledRunGoesOn(t *testing.T) {
 		text, err := c.CombinedOutput()
 		return string(text), err
 	}
-	o.fault = func(http.ResponseWriter, int, string, url.Values) bool { time.Sleep(3 * time.Millisecond); return false } // so that there is a middle to be killed in
+	o.fault = func(http.ResponseWriter, int, string, url.Values) bool {
+		time.Sleep(3 * time.Millisecond)
+		return false
+	} // so that there is a middle to be killed in
 	killed := 0
-	for i := range 8 {
+	for i := range 6 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(60+60*i+rand.IntN(100))*time.Millisecond)
 		_, err := start(ctx)
 		cancel()
@@ -382,7 +385,7 @@ func TestKilledRunGoesOn(t *testing.T) {
 	delete(got, "/.begun") // killed between the last two steps; the next run removes it
 	same(t, got, want)
 	// While it is replaced there is a whole snapshot at any moment.
-	for range 6 {
+	for range 4 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(200+rand.IntN(700))*time.Millisecond)
 		_, _ = start(ctx, "DRAWBRIDGE_TEST_REPLACE=1")
 		cancel()
@@ -403,4 +406,44 @@ func TestKilledRunGoesOn(t *testing.T) {
 		t.Error("the run was never killed")
 	}
 	t.Logf("killed %d times", killed)
+}
+
+// TestDenialOfTheOrganization: of the calls about the organisation each denial is its gap, what it would have told is left out and so not known, and the accounts that are known are read.
+func TestDenialOfTheOrganization(t *testing.T) {
+	for _, call := range organizationRows[0].Calls {
+		t.Run(call.Operation, func(t *testing.T) {
+			o := &fakeOrganization{accounts: 4, roles: 2}
+			o.fault = func(w http.ResponseWriter, _ int, operation string, _ url.Values) bool {
+				if operation != call.Operation {
+					return false
+				}
+				refuse(w, 400, "AccessDeniedException")
+				return true
+			}
+			out := filepath.Join(t.TempDir(), "snapshot")
+			result, err := Run(context.Background(), options(o, out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := files(t, out)
+			if !strings.Contains(text["/gaps.json"]+text["/resources.jsonl"]+text["/organization.json"], call.String()+": AccessDeniedException") {
+				t.Errorf("no gap:\n%s", text["/gaps.json"])
+			}
+			for _, g := range result.Groups {
+				if g.Code != "" && g.Call != call.String() {
+					t.Errorf("another gap: %+v", g)
+				}
+			}
+			if !strings.Contains(text["/accounts/"+management+"/iam.json"], "role-1") {
+				t.Error("the caller's own account was not read")
+			}
+			unknown := map[string]string{"ListPolicies": `"scps"`, "ListTargetsForPolicy": `"scps"`, "ListRoots": `"scps"`, "ListAccountsForParent": `"scps"`, "DescribeOrganization": "o-exampleorg1"}[call.Operation]
+			if unknown != "" && strings.Contains(text["/organization.json"], unknown) {
+				t.Errorf("%s is there all the same:\n%s", unknown, text["/organization.json"])
+			}
+			if unknown == "" && !strings.Contains(text["/organization.json"], `"scps"`) {
+				t.Error("the control policies are missing")
+			}
+		})
+	}
 }

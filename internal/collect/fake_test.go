@@ -132,8 +132,20 @@ func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			list = append(list, map[string]any{"Id": accountID(i), "Name": "account " + strconv.Itoa(i), "State": state})
 		}
 		o.page(answer, "Accounts", list, 13, text("NextToken"))
-	case "ListPolicies", "ListDelegatedAdministrators", "ListAccounts":
-		answer(map[string]any{})
+	case "ListPolicies":
+		if text("Filter") == "RESOURCE_CONTROL_POLICY" {
+			answer(map[string]any{})
+			return
+		}
+		o.page(answer, "Policies", []any{map[string]any{"Id": "p-1", "Name": "one", "Arn": "arn:aws:organizations::" + management + ":policy/o-exampleorg1/service_control_policy/p-1"}, map[string]any{"Id": "p-2", "Name": "two", "Arn": "arn:aws:organizations::" + management + ":policy/o-exampleorg1/service_control_policy/p-2"}}, 1, text("NextToken"))
+	case "ListTargetsForPolicy":
+		o.page(answer, "Targets", []any{map[string]any{"TargetId": "r-root"}, map[string]any{"TargetId": "ou-1"}}, 1, text("NextToken"))
+	case "DescribePolicy":
+		answer(map[string]any{"Policy": map[string]any{"Content": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`}})
+	case "ListDelegatedAdministrators":
+		answer(map[string]any{"DelegatedAdministrators": []any{map[string]any{"Id": accountID(1)}}})
+	case "ListDelegatedServicesForAccount":
+		answer(map[string]any{"DelegatedServices": []any{map[string]any{"ServicePrincipal": "guardduty.amazonaws.com"}}})
 	case "DescribeResourcePolicy":
 		refuse(w, 400, "ResourcePolicyNotFoundException")
 	case "GetAccountAuthorizationDetails":
