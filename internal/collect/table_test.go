@@ -103,7 +103,7 @@ func (a *anyAWS) answer(q *http.Request) (*http.Response, error) {
 }
 
 // tokens are the names under which lists say where they go on.
-var tokens = []string{"NextToken", "Marker", "NextMarker", "ContinuationToken", "NextContinuationToken", "Position", "PaginationToken", "NextPageToken"}
+var tokens = []string{"NextToken", "Marker", "NextMarker", "ContinuationToken", "NextContinuationToken", "Position", "PaginationToken", "NextPageToken", "LastEvaluatedTableName", "LastEvaluatedStreamArn"}
 
 // fill gives every field of an answer something to be read.
 func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
@@ -170,6 +170,8 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 		switch low := strings.ToLower(name); {
 		case strings.HasSuffix(low, "account") || strings.HasSuffix(low, "accountid") || low == "owner" || low == "ownerid":
 			text = "111122223333"
+		case strings.HasSuffix(low, "arn") && (strings.HasPrefix(low, "stream") || strings.HasPrefix(low, "consumer")):
+			text = "arn:aws:kinesis:eu-west-1:111122223333:" + strings.TrimSuffix(low, "arn") + "/a" // whose client looks at it to choose its host
 		case strings.HasSuffix(low, "arn"):
 			text = "arn:aws:service:eu-west-1:111122223333:" + low + "/a"
 		case strings.Contains(low, "region"):

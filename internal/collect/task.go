@@ -82,34 +82,48 @@ func pages[Out, Opt any](t *task, p pager[Out, Opt], each func(Out)) bool {
 
 // pagesOf is pages for a list that belongs to one thing, by its ARN.
 func pagesOf[Out, Opt any](t *task, subject string, p pager[Out, Opt], each func(Out)) bool {
+	err := walk(t, p, each)
+	if err != nil {
+		t.fail(subject, err)
+	}
+	return err == nil
+}
+
+// walk reads a list to its end, or returns what stopped it.
+func walk[Out, Opt any](t *task, p pager[Out, Opt], each func(Out)) error {
 	seen := make(map[string]bool)
 	for n := 0; p.HasMorePages(); n++ {
 		token := tokenOf(p)
 		if n == maxPages {
-			t.fail(subject, fmt.Errorf("the list did not end after %d pages", maxPages))
-			return false
+			return fmt.Errorf("the list did not end after %d pages", maxPages)
 		}
 		if token != "" && seen[token] {
-			t.fail(subject, &smithy.OperationError{ServiceID: serviceOf(p), OperationName: operationOf(p), Err: errRepeated})
-			return false
+			return &smithy.OperationError{ServiceID: serviceOf(p), OperationName: operationOf(p), Err: errRepeated}
 		}
 		seen[token] = true
 		out, err := p.NextPage(t.ctx)
 		if err != nil {
-			t.fail(subject, err)
-			return false
+			return err
 		}
 		each(out)
 	}
-	return true
+	return nil
 }
 
 // serviceOf and operationOf say which call a paginator makes, by its type: *kms.ListKeysPaginator.
 func operationOf(p any) string {
+	if own, ok := p.(interface{ call() (string, string) }); ok {
+		_, operation := own.call()
+		return operation
+	}
 	return strings.TrimSuffix(reflect.Indirect(reflect.ValueOf(p)).Type().Name(), "Paginator")
 }
 
 func serviceOf(p any) string {
+	if own, ok := p.(interface{ call() (string, string) }); ok {
+		service, _ := own.call()
+		return service
+	}
 	of := reflect.Indirect(reflect.ValueOf(p)).Type().PkgPath()
 	operation := operationOf(p)
 	for i := range rows {
