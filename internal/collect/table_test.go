@@ -168,6 +168,8 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 	case reflect.String:
 		text := "name-" + strings.ToLower(name)
 		switch low := strings.ToLower(name); {
+		case low == "attributename":
+			text = "restore" // of a database snapshot, the one that there is
 		case strings.HasSuffix(low, "account") || strings.HasSuffix(low, "accountid") || low == "owner" || low == "ownerid":
 			text = "111122223333"
 		case strings.HasSuffix(low, "arn") && (strings.HasPrefix(low, "stream") || strings.HasPrefix(low, "consumer")):

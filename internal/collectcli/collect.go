@@ -26,6 +26,7 @@ func newCollect(e *cli.Env) *cobra.Command {
 	var only, without []string
 	var failOnGaps bool
 	var since age
+	var form string
 	c := &cobra.Command{
 		Use:   "collect --out DIR",
 		Short: "Read an AWS organisation into a snapshot",
@@ -36,11 +37,23 @@ Whatever is denied or not answered is a gap of the snapshot, and the rest goes o
 what it has in DIR.partial, and the same command goes on from there.`,
 		Example: `  drawbridge collect --out snapshot --role DrawbridgeCollector --external-id 5f1d2c9e
   drawbridge collect --out snapshot --role DrawbridgeCollector --external-id 5f1d2c9e --since 24h`,
-		Args: cobra.NoArgs,
+		Args: func(c *cobra.Command, args []string) error {
+			if form != "" && len(args) == 1 { // "--print-policy terraform": a flag whose value may be missing takes it only after "="
+				form = args[0]
+				return nil
+			}
+			return cobra.NoArgs(c, args)
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if o.Rows, err = chosen(collect.Rows(), only, without); err != nil {
 				return err
+			}
+			if c.Flags().Changed("print-policy") {
+				return printPolicy(e.Stdout, form, o.Rows)
+			}
+			if o.Out == "" {
+				return errors.New("--out is missing: where the snapshot goes")
 			}
 			if c.Flags().Changed("since") && since <= 0 {
 				return fmt.Errorf("--since %s: expected a duration above zero", since.String())
@@ -99,10 +112,30 @@ what it has in DIR.partial, and the same command goes on from there.`,
 	f.BoolVar(&o.Replace, "replace", false, "read everything anew and replace the snapshot at DIR when it is whole")
 	f.BoolVar(&o.Restart, "restart", false, "throw away what a run that was stopped has read")
 	f.BoolVar(&failOnGaps, "fail-on-gaps", false, "end with status 1 where the snapshot has gaps")
-	_ = c.MarkFlagRequired("out")
+	f.StringVar(&form, "print-policy", "", "do not collect, but print what the role needs, as `FORM`: json, cloudformation or terraform")
+	f.Lookup("print-policy").NoOptDefVal = "json"
 	c.MarkFlagsMutuallyExclusive("since", "replace")
 	c.MarkFlagsMutuallyExclusive("only", "without")
 	return c
+}
+
+// printPolicy prints the policy of the collector's role from the table. Policies that IAM's limit splits follow one another.
+func printPolicy(w io.Writer, form string, rows []collect.Row) error {
+	text := ""
+	switch form {
+	case "json":
+		text = strings.Join(collect.Policies(rows), "\n") + "\n"
+	case "cloudformation":
+		text = collect.StackSet(rows)
+	case "terraform":
+		text = collect.Terraform(rows)
+	default:
+		return fmt.Errorf("--print-policy %s: expected json, cloudformation or terraform", form)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return cli.Unwritten(err)
+	}
+	return nil
 }
 
 // age is a duration that may be given in days.
@@ -136,7 +169,7 @@ func chosen(rows []collect.Row, only, without []string) ([]collect.Row, error) {
 	}
 	for _, name := range slices.Concat(only, without) {
 		if !slices.ContainsFunc(rows, func(r collect.Row) bool { return matches(&r, name) }) {
-			return nil, fmt.Errorf("%q is no service and no type that is read: the table is in docs/coverage.md", name)
+			return nil, fmt.Errorf("%q is no service and no type that is read: the table is in docs/reference/coverage.md", name)
 		}
 	}
 	return slices.DeleteFunc(rows, func(r collect.Row) bool {
