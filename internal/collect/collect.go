@@ -148,7 +148,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := w.root(tree, f); err != nil {
 		return result, err
 	}
-	r.gaps.add("", f.gaps)
+	r.gaps.add("", append(f.gaps, unread(f.resources)...))
 	result.Accounts = len(todo)
 	err = r.accounts(ctx, w, todo, &result)
 	result.Calls = r.calls.Load()
@@ -382,7 +382,10 @@ func (r *run) account(ctx context.Context, w *writer, a account) (gaps []gap, op
 		return nil, false, err
 	}
 	f.sort()
-	return f.gaps, true, out.finish(f, r.Now().UTC(), true)
+	if err := out.finish(f, r.Now().UTC(), true); err != nil {
+		return nil, false, err
+	}
+	return append(f.gaps, unread(f.resources)...), true, nil
 }
 
 // guard does what a task does. A task that runs out of time, or into a fault of our own, says so: what it had is kept.

@@ -447,3 +447,30 @@ func TestDenialOfTheOrganization(t *testing.T) {
 		})
 	}
 }
+
+// TestUnreadPoliciesCount: a policy that could not be read is counted, also when its account is taken over.
+func TestUnreadPoliciesCount(t *testing.T) {
+	o := &fakeOrganization{accounts: 4, roles: 2}
+	o.fault = func(w http.ResponseWriter, _ int, operation string, _ url.Values) bool {
+		if operation != "GetQueueAttributes" {
+			return false
+		}
+		refuse(w, 400, "AccessDeniedException")
+		return true
+	}
+	opts := options(o, filepath.Join(t.TempDir(), "snapshot"))
+	for _, since := range []time.Duration{0, time.Hour} {
+		opts.Since = since
+		result, err := Run(context.Background(), opts)
+		if err != nil || since > 0 && result.Kept != 4 {
+			t.Fatalf("%+v, %v", result, err)
+		}
+		found := false
+		for _, g := range result.Groups {
+			found = found || g.Call == "SQS GetQueueAttributes" && g.Code == "AccessDeniedException" && g.Accounts == 4 && g.Kind == "document"
+		}
+		if !found {
+			t.Errorf("%+v", result.Groups)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package collect
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -37,6 +38,22 @@ func (t *tally) add(account string, gaps []gap) {
 			group.Accounts++
 		}
 	}
+}
+
+// unread are the policies that could not be read, as gaps: they stand with their resources, and whoever reads the snapshot makes gaps of them.
+func unread(resources []resource) []gap {
+	var out []gap
+	for _, r := range resources {
+		if r.Error == nil {
+			continue
+		}
+		g := gap{Kind: "document", Subject: r.ARN, Account: r.Account, Reason: *r.Error}
+		if parts := strings.SplitN(*r.Error, ": ", 3); len(parts) > 1 {
+			g.Call, g.Code = parts[0], parts[1]
+		}
+		out = append(out, g)
+	}
+	return out
 }
 
 func (t *tally) count() int {

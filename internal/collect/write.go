@@ -63,7 +63,7 @@ func (r *run) choices() map[string]string {
 	}
 	return map[string]string{
 		"credentials of account": r.caller, "role": r.Role, "role-path": r.RolePath, "external-id": digest(r.ExternalID),
-		"accounts": sorted(r.Accounts), "regions": sorted(r.Regions), "services": r.scope(),
+		"accounts": sorted(r.Accounts), "regions": sorted(r.Regions), "services and types": r.scope(), "last-accessed": fmt.Sprint(r.LastAccessed),
 	}
 }
 
@@ -243,7 +243,19 @@ func (w *writer) read(dir string, since time.Time) ([]gap, bool) {
 	if !readJSON(filepath.Join(dir, collectedFile), &c) || !c.Complete || c.Scope != w.scope || c.At.Before(since) || !readJSON(filepath.Join(dir, "gaps.json"), &gaps) {
 		return nil, false
 	}
-	return gaps, true
+	text, err := os.ReadFile(filepath.Join(dir, "resources.jsonl"))
+	if err != nil {
+		return nil, false
+	}
+	var resources []resource
+	for dec := json.NewDecoder(bytes.NewReader(text)); dec.More(); {
+		var r resource
+		if dec.Decode(&r) != nil {
+			return nil, false
+		}
+		resources = append(resources, r)
+	}
+	return append(gaps, unread(resources)...), true
 }
 
 func readJSON(name string, v any) bool {
