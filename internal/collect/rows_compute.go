@@ -6,12 +6,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	apigatewaytypes "github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"github.com/aws/aws-sdk-go-v2/service/appsync"
+	appsynctypes "github.com/aws/aws-sdk-go-v2/service/appsync/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 	ecrpublictypes "github.com/aws/aws-sdk-go-v2/service/ecrpublic/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/ram"
 )
 
 // computeRows are functions, APIs and images.
@@ -63,6 +66,29 @@ var computeRows = []Row{
 					r.Policy, r.Error = policy(unescaped(d.Policy), outcome{})
 					t.resource(r)
 				}
+			})
+		},
+	},
+	{
+		Name: "AppSync API", Type: "AWS::AppSync::GraphQLApi", Mechanism: "policy by RAM", Place: Regional,
+		Calls: append(calls("AppSync", "appsync", "ListGraphqlApis"), calls("RAM", "ram", "GetResourcePolicies")...),
+		Note:  "Its policy is that which its RAM shares make.",
+		read: func(t *task) {
+			c, shares := appsync.NewFromConfig(t.cfg), ram.NewFromConfig(t.cfg)
+			list := listed(t, appsync.NewListGraphqlApisPaginator(c, &appsync.ListGraphqlApisInput{}), func(out *appsync.ListGraphqlApisOutput) []appsynctypes.GraphqlApi { return out.GraphqlApis })
+			each(t, list, func(a appsynctypes.GraphqlApi) {
+				if owner := aws.ToString(a.Owner); owner != "" && owner != t.account {
+					return
+				}
+				r := resource{ARN: aws.ToString(a.Arn), Attributes: map[string]any{"authenticationType": string(a.AuthenticationType)}}
+				var texts []*string
+				err := walk(t, ram.NewGetResourcePoliciesPaginator(shares, &ram.GetResourcePoliciesInput{ResourceArns: []string{r.ARN}}), func(out *ram.GetResourcePoliciesOutput) {
+					for i := range out.Policies {
+						texts = append(texts, &out.Policies[i])
+					}
+				})
+				r.Policy, r.Error = merged(texts, outcome{err: err})
+				t.resource(r)
 			})
 		},
 	},
