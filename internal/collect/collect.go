@@ -175,6 +175,7 @@ func (r *run) organization(ctx context.Context) (organization, *facts) {
 	// A list that broke off, or a caller who may not see it, does not hide the account that asks.
 	if !slices.ContainsFunc(tree.Accounts, func(a account) bool { return a.ID == r.caller }) {
 		tree.Accounts = append(tree.Accounts, account{ID: r.caller, Partition: r.part})
+		tree.SCPs, tree.RCPs = nil, nil // where in the tree the account is, and so which of them hold for it, is not known
 		slices.SortFunc(tree.Accounts, func(a, b account) int { return strings.Compare(a.ID, b.ID) })
 	}
 	f.add(t)
@@ -332,7 +333,7 @@ func (r *run) account(ctx context.Context, w *writer, a account) (gaps []gap, op
 			return nil, false, err
 		}
 		if errors.Is(err, errLost) {
-			return nil, false, fmt.Errorf("%w: %s", ErrStopped, explain(err))
+			return nil, false, fmt.Errorf("%w: %w: %s", ErrStopped, errLost, explain(err))
 		}
 		call, code, message := describe(err)
 		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Call: call.String(), Code: code, Reason: "the collector's role could not be assumed: " + reason(call, code, message)})

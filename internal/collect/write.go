@@ -96,9 +96,10 @@ func (r *run) open() (w *writer, resumed bool, err error) {
 	if w.lock, err = lock(w.work + ".lock"); err != nil {
 		return nil, false, err
 	}
+	opened := w
 	defer func() {
 		if err != nil {
-			w.close()
+			opened.close()
 		}
 	}()
 	if err := w.recover(); err != nil {
@@ -404,6 +405,9 @@ func writeBytes(name string, text []byte) error {
 	})
 }
 
+// toDisk waits until a file is on the disk. A test of thousands of accounts does without.
+var toDisk = (*os.File).Sync
+
 // writeFile writes a file to the disk.
 func writeFile(name string, fill func(*bufio.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -411,7 +415,7 @@ func writeFile(name string, fill func(*bufio.Writer) error) error {
 		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
 	}
 	b := bufio.NewWriter(f)
-	if err = errors.Join(fill(b), b.Flush(), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(fill(b), b.Flush(), toDisk(f), f.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
 	}
 	return nil
@@ -446,7 +450,7 @@ func syncDir(name string) error {
 		return fmt.Errorf("writing %s to the disk: %w", filepath.Base(name), err)
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
+	if err := toDisk(d); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
 		return fmt.Errorf("writing %s to the disk: %w", filepath.Base(name), err)
 	}
 	return nil

@@ -683,14 +683,7 @@ func (b *builder) kmsGrant() {
 	if s, _ := b.o.string("grant_id"); s != "" {
 		g.ID = s
 	}
-	for argument, to := range map[string]*string{"grantee_principal": &g.Grantee, "retiring_principal": &g.Retiring} {
-		s, known := b.value(b.o, argument)
-		if !known && argument == "grantee_principal" {
-			b.unknownAt(g.Key, computedFrom(b.o.expression(argument)), argument)
-			s = b.o.placeholder(argument)
-		}
-		*to = s
-	}
+	g.Grantee, g.Retiring = b.shared(g.Key, "grantee_principal"), b.shared(g.Key, "retiring_principal")
 	ops, complete := b.o.strings("operations")
 	if g.Operations = ops; !complete {
 		b.unknownAt(g.Key, computedFrom(b.o.expression("operations")), "operations")

@@ -236,7 +236,8 @@ func (w *world) statementBlock(o *object, n int, r *resolved, lose func(string, 
 	}
 	put("Resource", list(resources, "resources"))
 	put("NotResource", list(exactly, "not_resources"))
-	for from, to := range map[string]string{"principals": "Principal", "not_principals": "NotPrincipal"} {
+	for _, e := range [][2]string{{"principals", "Principal"}, {"not_principals", "NotPrincipal"}} {
+		from, to := e[0], e[1]
 		blocks, known := o.list("statement", n, from)
 		if !known {
 			if given := o.expression("statement", n)[from] != nil; given || o.conf == nil {

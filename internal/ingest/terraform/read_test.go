@@ -205,7 +205,11 @@ func TestSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := ReadPlan(f, Options{File: name, Account: "111111111111"})
+		code, err := ReadCode(os.DirFS(filepath.Dir(name)), ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := ReadPlan(f, Options{File: name, Account: "111111111111", Code: code})
 		f.Close()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -219,11 +223,11 @@ func TestSamples(t *testing.T) {
 				t.Errorf("%s: %s: unknown %v", name, s.Address, s.Unknown)
 			}
 		}
-		if err := Locate(os.DirFS(filepath.Dir(name)), ".", p); err != nil {
+		if err := code.Locate(p); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		for _, s := range p.Steps {
-			if s.Source.File == name && strings.Contains(name, "iam_policy/") {
+			if s.Source.File == name {
 				t.Errorf("%s: %s was not found in the code", name, s.Address)
 			}
 		}

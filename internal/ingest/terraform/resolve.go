@@ -361,7 +361,39 @@ func (o *object) expression(path ...any) map[string]any {
 	if o.conf == nil {
 		return nil
 	}
+	// A plan keeps the blocks of a set in an order of its own, so that a block is found by what it says.
+	path = slices.Clone(path)
+	for n := 1; n < len(path); n++ {
+		name, _ := path[n-1].(string)
+		if _, isIndex := path[n].(int); !isIndex || !slices.Contains([]string{"principals", "not_principals", "condition", "inline_policy"}, name) {
+			continue
+		}
+		if blocks, ok := at(expressionAt(o.conf.Expressions, path[:n-1]...), name).([]any); ok && len(blocks) > 1 {
+			if path[n] = sameBlock(blocks, at(o.values, path[:n+1]...)); path[n] == -1 {
+				return nil
+			}
+		}
+	}
 	return expressionAt(o.conf.Expressions, path...)
+}
+
+// sameBlock is the number of the one block of the configuration whose constants are those of the value, -1 where there is no such one.
+func sameBlock(blocks []any, value any) int {
+	found := -1
+	for n, b := range blocks {
+		same := true
+		for argument, e := range asObject(b) {
+			c := text(constant(e))
+			same = same && (c == "" || c == text(asObject(value)[argument]))
+		}
+		if same && found >= 0 {
+			return -1
+		}
+		if same {
+			found = n
+		}
+	}
+	return found
 }
 
 func expressionAt(v any, path ...any) map[string]any {
@@ -379,8 +411,8 @@ func expressionAt(v any, path ...any) map[string]any {
 		case int:
 			switch l := v.(type) {
 			case []any:
-				if p >= len(l) {
-					if len(l) != 1 {
+				if p < 0 || p >= len(l) {
+					if p < 0 || len(l) != 1 {
 						return nil
 					}
 					p = 0
@@ -466,8 +498,8 @@ func (w *world) value(o *object, path ...any) (string, bool) {
 	if s, known := o.string(path...); known {
 		return s, true
 	}
-	if len(path) == 1 {
-		if s, ok := w.derived(o, path[0].(string)); ok {
+	if name, isName := path[0].(string); isName && len(path) == 1 {
+		if s, ok := w.derived(o, name); ok {
 			return s, true
 		}
 	}
@@ -479,7 +511,7 @@ func (w *world) value(o *object, path ...any) (string, bool) {
 
 // follow is the value of the one reference of an expression in the place of o.
 func (w *world) follow(o *object, expression map[string]any) (string, bool) {
-	refs := references(expression)
+	refs := w.open(o, expression)
 	if len(refs) != 1 {
 		return "", false
 	}
