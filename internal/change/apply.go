@@ -64,6 +64,7 @@ type assembly struct {
 	scps      map[string]*snapshot.ControlPolicy
 	rcps      map[string]*snapshot.ControlPolicy
 	accounts  map[string]bool
+	names     map[string]string // ARNs by kind, account and name, made when it is first needed
 	// orphans are parts whose owner is in neither the base nor the plan.
 	orphans []Part
 	// statements are those that are added to a resource's policy, by resource and id.
@@ -204,12 +205,15 @@ func (a *assembly) put(p Part) {
 		v := p.ControlPolicy
 		list := a.controls(p.RCP)
 		if old := list[controlKey(&v)]; old != nil {
+			for i, t := range v.Targets {
+				v.Targets[i] = a.place(t)
+			}
 			v.Targets = union(old.Targets, v.Targets)
 		}
 		list[controlKey(&v)] = &v
 	case ControlTarget:
 		if c := a.control(p.Policy); c != nil {
-			c.Targets = union(c.Targets, []string{p.Target})
+			c.Targets = union(c.Targets, []string{a.place(p.Target)})
 		} else {
 			a.orphans = append(a.orphans, p)
 		}
@@ -290,7 +294,7 @@ func (a *assembly) remove(p Part, after []Part) {
 		}
 	case ControlTarget:
 		if c := a.control(p.Policy); c != nil {
-			c.Targets = minus(c.Targets, []string{p.Target})
+			c.Targets = minus(c.Targets, []string{a.place(p.Target)})
 		}
 	}
 }
@@ -347,6 +351,10 @@ func (a *assembly) principal(name string) (*snapshot.Principal, *snapshot.Group)
 		return nil, nil
 	}
 	kind, path, _ := strings.Cut(at.Resource, "/")
+	// Code that names an owner alone does not tell its path: names are unique in an account, whatever the path.
+	if found := a.named(kind, at.Account, lastOf(name)); found != "" && found != name {
+		return a.principal(found)
+	}
 	base := snapshot.Principal{ARN: name, Account: at.Account, Name: lastOf(name), Path: "/" + strings.TrimSuffix(path, lastOf(name))}
 	switch kind {
 	case "role":
@@ -364,6 +372,25 @@ func (a *assembly) principal(name string) (*snapshot.Principal, *snapshot.Group)
 	}
 	return nil, nil
 }
+
+// named finds a principal by its account and name.
+func (a *assembly) named(kind, account, name string) string {
+	if a.names == nil {
+		a.names = make(map[string]string)
+		for at := range a.roles {
+			a.names["role "+nameKey(at)] = at
+		}
+		for at := range a.users {
+			a.names["user "+nameKey(at)] = at
+		}
+		for at := range a.groups {
+			a.names["group "+nameKey(at)] = at
+		}
+	}
+	return a.names[kind+" "+account+" "+name]
+}
+
+func nameKey(name string) string { return arn.Account(name) + " " + lastOf(name) }
 
 func (a *assembly) user(name string) *snapshot.User {
 	a.principal(name)
@@ -400,6 +427,18 @@ func (a *assembly) control(name string) *snapshot.ControlPolicy {
 		}
 	}
 	return nil
+}
+
+// place is the target of a control policy as the snapshot names it: code gives the id of a unit, the snapshot its path.
+func (a *assembly) place(target string) string {
+	if a.base != nil && a.base.Organization != nil {
+		for _, u := range a.base.Organization.Units {
+			if lastOf(u.Path) == target {
+				return u.Path
+			}
+		}
+	}
+	return target
 }
 
 func lastOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

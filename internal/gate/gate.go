@@ -8,6 +8,7 @@ package gate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,13 +53,11 @@ type Gain struct {
 	// Registered is the entry that declares it, "" where none does. Registry says how it stands to the registry where one was given.
 	Registered string
 	Registry   string
-	// Unusual: nothing in AWS's tables says that the action takes such a resource.
+	// Within: it stays inside one account, as far as the organisation is known: nobody of another account, and nobody from outside, gains.
+	Within bool
 	Step   *change.Step // that gives it, nil where several do or none by itself
 	Source snapshot.Source
 }
-
-// Passes reports whether the gain is one that the registry declares.
-func (g *Gain) Passes() bool { return g.Registered != "" }
 
 // Unjudged is something that could not be judged.
 type Unjudged struct {
@@ -75,23 +74,36 @@ type Result struct {
 	// Lost counts documents that allow less than before, Same those that were changed and allow the same.
 	Lost, Same int
 	// Changed is how many steps change something.
-	Changed int
+	Changed           int
+	any, allowUnknown bool
 	// Based: an organisation was given as the base; without one paths elsewhere cannot be seen.
 	Based bool
 }
 
-// Status is the whole judgement in one word.
+// Refuses reports whether a gain needs somebody's yes that it has not: no entry of the registry declares it, and it does not stay inside one account.
+func (r *Result) Refuses(g *Gain) bool { return g.Registered == "" && (r.any || !g.Within) }
+
+// Status is the whole judgement in words.
 func (r *Result) Status() string {
-	refused := slices.ContainsFunc(r.Gains, func(g Gain) bool { return !g.Passes() })
+	some := func(is func(*Gain) bool) bool {
+		return slices.ContainsFunc(r.Gains, func(g Gain) bool { return is(&g) })
+	}
 	switch {
-	case refused:
+	case some(r.Refuses):
 		return "refused"
 	case len(r.Unjudged) > 0:
 		return "cannot be judged"
-	case len(r.Gains) > 0:
+	case some(func(g *Gain) bool { return g.Registered != "" }):
 		return "registered"
+	case len(r.Gains) > 0:
+		return "nothing new across accounts"
 	}
 	return "nothing new"
+}
+
+// Passes reports whether nothing is refused, and nothing could not be judged.
+func (r *Result) Passes() bool {
+	return !slices.ContainsFunc(r.Gains, func(g Gain) bool { return r.Refuses(&g) }) && (len(r.Unjudged) == 0 || r.allowUnknown)
 }
 
 // Options of a judgement.
@@ -100,12 +112,14 @@ type Options struct {
 	Engine eval.Evaluator
 	// Registry holds declared trusts; nil: none was given, and no gain is registered.
 	Registry *registry.Registry
+	// Any refuses also what stays inside one account; AllowUnknown lets pass what could not be judged.
+	Any, AllowUnknown bool
 }
 
 // Judge judges a plan over an organisation, nil where only the plan is known.
 func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	before, after := change.Apply(base, p)
-	j := &judge{o: o, p: p, r: &Result{Based: base != nil}}
+	j := &judge{o: o, p: p, r: &Result{Based: base != nil, any: o.Any, allowUnknown: o.AllowUnknown}}
 	j.old = access.Build(org.Build(before), access.Options{Now: o.Now, Engine: o.Engine})
 	j.new = access.Build(org.Build(after), access.Options{Now: o.Now, Engine: o.Engine})
 	for i := range p.Steps {
@@ -124,11 +138,48 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	j.trusts()
 	j.guards()
 	j.paths()
+	j.within()
 	j.registered()
 	slices.SortStableFunc(j.r.Gains, func(a, b Gain) int {
 		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.What, b.What), slices.Compare(a.Who, b.Who), slices.Compare(a.Actions, b.Actions))
 	})
 	return j.r
+}
+
+// within marks the gains that stay inside one account.
+func (j *judge) within() {
+	for i := range j.r.Gains {
+		g := &j.r.Gains[i]
+		switch g.Kind {
+		case Rights:
+			g.Within = !slices.ContainsFunc(g.Reach, notService)
+		case Guard:
+			// A boundary that goes matters where somebody else comes to the principal; an SCP or RCP binds whole accounts.
+			if _, ok := j.new.Org.Principal(g.What); ok {
+				g.Within = !slices.ContainsFunc(g.Reach, notService)
+			}
+		case Trust:
+			if w := g.Witness; w != nil && w.Caller != nil {
+				home := accountOf(j.new, g.What)
+				g.Within = w.Caller.Kind == eval.Service && len(g.Who) == 1 || w.Caller.Account != "" && w.Caller.Account == home && len(g.Who) == 1
+			} else if len(g.Who) == 1 {
+				g.Within = !notService(g.Who[0])
+			}
+		}
+	}
+}
+
+// notService reports whether a name is none of a service of AWS.
+func notService(name string) bool {
+	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
+}
+
+// accountOf is the account that owns a role or resource.
+func accountOf(g *access.Graph, name string) string {
+	if r, ok := g.Org.Resource(name); ok {
+		return r.Account
+	}
+	return access.AccountOf(name)
 }
 
 func rank(k Kind) int { return slices.Index([]Kind{Trust, Path, Rights, Guard}, k) }
@@ -141,17 +192,23 @@ type judge struct {
 	shown    map[string]bool // targets whose gains a comparison of documents has shown
 }
 
-// stepOf is the step that states something about an ARN; nil where none or several do.
+// stepOf is the step that changes what an ARN may or lets in; nil where none does. Of several it is the one with a policy, and of those the first.
 func (j *judge) stepOf(name string) *change.Step {
 	var found *change.Step
+	best := 0
 	for i := range j.p.Steps {
 		s := &j.p.Steps[i]
 		for _, part := range slices.Concat(s.Before, s.After) {
-			if aboutOf(part) == name {
-				if found != nil && found != s {
-					return nil
-				}
-				found = s
+			if aboutOf(part) != name {
+				continue
+			}
+			weight := 1
+			switch part.(type) {
+			case change.ResourcePolicy, change.ResourceStatement, change.Inline, change.Attached, change.Exclusive, change.ControlTarget, change.KMSGrant, change.Share:
+				weight = 2
+			}
+			if weight > best {
+				found, best = s, weight
 			}
 		}
 	}
@@ -197,6 +254,8 @@ func aboutOf(p change.Part) string {
 	return ""
 }
 
+const trustPolicy = "trust policy"
+
 // gained adds what a comparison of one document, or of all documents of one principal, shows.
 func (j *judge) gained(kind Kind, what, how string, r compare.Result, source snapshot.Source) {
 	switch {
@@ -208,6 +267,9 @@ func (j *judge) gained(kind Kind, what, how string, r compare.Result, source sna
 	s := j.stepOf(what)
 	for i := range r.Gained {
 		d := &r.Gained[i]
+		if how == trustPolicy {
+			d.Witness.Resource = what // a trust policy names no resource: the comparison made one up
+		}
 		j.r.Gains = append(j.r.Gains, Gain{Kind: kind, Who: d.Who, What: cmp.Or(onWhat(kind, what, d.Resource), what), Actions: d.Actions, How: how, Conditions: d.Conditions.String(), Witness: &d.Witness, Step: s, Source: source})
 	}
 	if !r.NothingNew && len(r.Gained) == 0 {
@@ -238,7 +300,7 @@ func (j *judge) documents() {
 			if existed && o.Role != nil {
 				old = o.Role.Trust
 			}
-			j.document(Trust, policy.Trust, n.ARN, n.Account, "trust policy", old, n.Role.Trust)
+			j.document(Trust, policy.Trust, n.ARN, n.Account, trustPolicy, old, n.Role.Trust)
 		}
 		j.rights(o, n)
 	}
@@ -417,12 +479,9 @@ func (j *judge) reachedFrom(p *org.Principal) []string {
 func (j *judge) trusts() {
 	for _, c := range access.DiffTrusts(termsOf(j.old), termsOf(j.new)) {
 		if c.Change == access.Removed || c.Change == access.Narrower || c.New == nil {
-			if c.Change == access.Removed {
-				j.r.Lost++
-			}
 			continue
 		}
-		if j.shown[c.New.Target] || c.New.Condition.Equal(cond.Never()) {
+		if j.shown[c.New.Target] || j.dark(c.New.Target) || c.New.Condition.Equal(cond.Never()) {
 			continue
 		}
 		j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{c.New.Grantee}, What: c.New.Target, Actions: c.New.Actions, How: c.New.Mechanism + ", " + c.Change.String() + strings.Join(append([]string{""}, c.What...), "; "),
@@ -440,7 +499,8 @@ func (j *judge) trusts() {
 			}) {
 				continue
 			}
-			if j.shown[e.Target.ARN] && j.says(n.ARN, e.Target.ARN) {
+			// What a document gained has been shown, and who comes by it is no second gain; what cannot be judged was told.
+			if j.gains(e.Target.ARN) || j.dark(e.Target.ARN) {
 				continue
 			}
 			j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{n.ARN}, What: e.Target.ARN, Actions: e.Actions, How: string(e.Mechanism) + ": both sides allow it now", Conditions: conditions(e), Step: j.stepOf(n.ARN)})
@@ -448,9 +508,14 @@ func (j *judge) trusts() {
 	}
 }
 
-// says reports whether a gain that was shown already tells that somebody reaches a target.
-func (j *judge) says(who, what string) bool {
-	return slices.ContainsFunc(j.r.Gains, func(g Gain) bool { return g.What == what && slices.Contains(g.Who, who) })
+// gains reports whether a comparison of its document showed that a target lets in more.
+func (j *judge) gains(what string) bool {
+	return j.shown[what] && slices.ContainsFunc(j.r.Gains, func(g Gain) bool { return g.Kind == Trust && g.What == what && g.Witness != nil })
+}
+
+// dark reports whether it could not be judged what a target lets in.
+func (j *judge) dark(what string) bool {
+	return slices.ContainsFunc(j.r.Unjudged, func(u Unjudged) bool { return u.What == what })
 }
 
 // weaker reports whether a crossing was at least as wide as another is.
@@ -555,7 +620,15 @@ func (j *judge) paths() {
 			told[pair{w, j.r.Gains[i].What}] = true
 		}
 	}
+	type way struct {
+		from string
+		path access.Path
+	}
+	ways := make(map[string][]way) // by target: who comes there is one gain
 	for _, source := range j.sources() {
+		if !notService(source) {
+			continue
+		}
 		now, err := j.new.Blast(source, access.PathOptions{})
 		if err != nil {
 			continue
@@ -570,51 +643,81 @@ func (j *judge) paths() {
 			if reached[p.To] || len(p.Steps) < 2 || told[pair{source, p.To}] || p.Verdict == eval.Deny || access.AccountOf(p.To) == access.AccountOf(source) && access.AccountOf(p.To) != "" {
 				continue
 			}
+			if slices.ContainsFunc(p.Steps, func(e *access.Edge) bool { return j.dark(e.Target.ARN) }) {
+				continue
+			}
 			told[pair{source, p.To}] = true
-			g := Gain{Kind: Path, Who: []string{source}, What: p.To, How: fmt.Sprintf("a way of %d steps", len(p.Steps)), Conditions: "always"}
-			if p.Verdict != eval.Allow {
-				g.Conditions = "each step's own"
-			}
-			for _, e := range p.Steps {
-				g.Steps = append(g.Steps, e.Step()+" "+e.Target.ARN)
-				if g.Step == nil {
-					g.Step = j.stepOf(e.Target.ARN)
-				}
-			}
-			j.r.Gains = append(j.r.Gains, g)
+			ways[p.To] = append(ways[p.To], way{source, p})
 		}
+	}
+	for _, to := range slices.Sorted(maps.Keys(ways)) {
+		list := ways[to]
+		slices.SortStableFunc(list, func(a, b way) int {
+			return cmp.Or(cmp.Compare(len(a.path.Steps), len(b.path.Steps)), cmp.Compare(a.from, b.from))
+		})
+		shortest := &list[0].path
+		g := Gain{Kind: Path, What: to, How: fmt.Sprintf("a way of %d steps", len(shortest.Steps)), Conditions: "always"}
+		for _, w := range list {
+			g.Who = append(g.Who, w.from)
+		}
+		if shortest.Verdict != eval.Allow {
+			g.Conditions = "what each step demands holds"
+		}
+		for _, e := range shortest.Steps {
+			g.Steps = append(g.Steps, e.Step()+" "+e.Target.ARN)
+			if s := j.stepOf(e.Target.ARN); s != nil && g.Step == nil {
+				g.Step = s
+			}
+		}
+		j.r.Gains = append(j.r.Gains, g)
 	}
 }
 
-// maxSources bounds the search for completed paths.
-const maxSources = 500
+// maxSources bounds the search for completed paths; beyond it the result says so.
+const maxSources = 300
 
-// sources are where a completed path can begin: who can come to the principals that gained something, and those themselves.
+// sources are where a completed path can begin: everybody for whom a step is new, and whoever can come to them.
 func (j *judge) sources() []string {
 	var out []string
 	add := func(name string) {
-		if name != "" && name != "*" && !slices.Contains(out, name) && len(out) < maxSources {
+		if name == "" || slices.Contains(out, name) {
+			return
+		}
+		if len(out) == maxSources {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: "paths", Why: fmt.Sprintf("the change opens ways for more than %d principals; the ways that it completes were looked for from those alone", maxSources)})
+		}
+		if len(out) <= maxSources {
 			out = append(out, name)
 		}
 	}
-	for i := range j.r.Gains {
-		g := &j.r.Gains[i]
-		if g.Kind == Path {
-			continue
+	begin := func(p *org.Principal) {
+		add(p.ARN)
+		for _, from := range j.reachedFrom(p) {
+			add(from)
 		}
-		for _, w := range g.Who {
-			if p, ok := j.new.Org.Principal(w); ok {
-				add(w)
-				for _, from := range j.reachedFrom(p) {
-					if _, ok := j.new.Org.Principal(from); ok {
-						add(from)
-					}
+	}
+	for _, n := range j.new.Org.Principals {
+		o, _ := j.old.Org.Principal(n.ARN)
+		fresh := slices.ContainsFunc(j.new.Out(n), func(e *access.Edge) bool {
+			return e.Verdict != eval.Deny && (o == nil || !slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
+				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
+			}))
+		})
+		if fresh {
+			begin(n)
+		}
+	}
+	for i := range j.r.Gains {
+		if g := &j.r.Gains[i]; g.Kind == Rights {
+			for _, w := range g.Who {
+				if p, ok := j.new.Org.Principal(w); ok {
+					begin(p)
 				}
 			}
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // registered holds the gains against the registry: a trust that an entry declares, and no wider, passes.
@@ -628,15 +731,22 @@ func (j *judge) registered() {
 		if g.Kind != Trust {
 			continue
 		}
-		var worst *registry.Item
+		var worst, other *registry.Item
 		for k := range items {
 			it := &items[k]
 			if it.Target != g.What || it.State == registry.Gone || it.State == registry.Narrower || it.State == registry.Unused {
 				continue
 			}
-			if worst == nil || it.State != registry.Registered {
-				worst = it
+			at := &other
+			if concerns(it, g) {
+				at = &worst
 			}
+			if *at == nil || it.State != registry.Registered {
+				*at = it
+			}
+		}
+		if worst == nil {
+			worst = other
 		}
 		switch {
 		case worst == nil:
@@ -647,4 +757,13 @@ func (j *judge) registered() {
 			g.Registry = cmp.Or(worst.Reason, string(worst.State))
 		}
 	}
+}
+
+// concerns reports whether an item of the registry is about those who gain.
+func concerns(it *registry.Item, g *Gain) bool {
+	names := slices.Clone(g.Who)
+	if w := g.Witness; w != nil && w.Caller != nil {
+		names = append(names, w.Caller.ARN, w.Caller.Account)
+	}
+	return slices.ContainsFunc(it.Edges, func(e *access.Edge) bool { return slices.Contains(names, e.Grantee.ID) }) || it.Source != "" && slices.Contains(names, it.Source)
 }
