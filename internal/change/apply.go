@@ -81,12 +81,12 @@ func newAssembly(base *snapshot.Snapshot) *assembly {
 	for i := range base.Accounts {
 		a.accounts[base.Accounts[i].ID] = true
 	}
-	index(a.users, base.Users, func(v *snapshot.User) string { return v.ARN })
-	index(a.groups, base.Groups, func(v *snapshot.Group) string { return v.ARN })
-	index(a.roles, base.Roles, func(v *snapshot.Role) string { return v.ARN })
-	index(a.policies, base.Policies, func(v *snapshot.ManagedPolicy) string { return v.ARN })
-	index(a.resources, base.Resources, func(v *snapshot.Resource) string { return v.ARN })
-	index(a.providers, base.Providers, func(v *snapshot.Provider) string { return v.ARN })
+	index(a.users, base.Users, userKey)
+	index(a.groups, base.Groups, groupKey)
+	index(a.roles, base.Roles, roleKey)
+	index(a.policies, base.Policies, policyKey)
+	index(a.resources, base.Resources, resourceKey)
+	index(a.providers, base.Providers, providerKey)
 	index(a.grants, base.KMSGrants, grantKey)
 	index(a.shares, base.Shares, shareKey)
 	if o := base.Organization; o != nil {
@@ -103,6 +103,13 @@ func index[T any](into map[string]*T, list []T, key func(*T) string) {
 		into[key(&v)] = &v
 	}
 }
+
+func userKey(v *snapshot.User) string            { return v.ARN }
+func groupKey(v *snapshot.Group) string          { return v.ARN }
+func roleKey(v *snapshot.Role) string            { return v.ARN }
+func policyKey(v *snapshot.ManagedPolicy) string { return v.ARN }
+func resourceKey(v *snapshot.Resource) string    { return v.ARN }
+func providerKey(v *snapshot.Provider) string    { return v.ARN }
 
 func grantKey(g *snapshot.KMSGrant) string { return g.Key + " " + cmp.Or(g.ID, g.Grantee) }
 
@@ -136,12 +143,12 @@ func (a *assembly) put(p Part) {
 		}
 		a.roles[v.ARN] = &v
 	case Inline:
-		if inline := a.inline(p.Owner); inline != nil {
+		if inline := a.inline(p.Owner, true); inline != nil {
 			*inline = slices.DeleteFunc(slices.Clone(*inline), func(d snapshot.Document) bool { return d.Name == p.Document.Name })
 			*inline = append(*inline, p.Document)
 		}
 	case Attached:
-		if attached := a.attached(p.Owner); attached != nil && !slices.ContainsFunc(*attached, func(o snapshot.Attachment) bool { return o.ARN == p.Policy.ARN }) {
+		if attached := a.attached(p.Owner, true); attached != nil && !slices.ContainsFunc(*attached, func(o snapshot.Attachment) bool { return o.ARN == p.Policy.ARN }) {
 			*attached = append(slices.Clone(*attached), p.Policy)
 		}
 	case Exclusive:
@@ -149,10 +156,10 @@ func (a *assembly) put(p Part) {
 			return
 		}
 		if p.Inline {
-			if inline := a.inline(p.Owner); inline != nil {
+			if inline := a.inline(p.Owner, true); inline != nil {
 				*inline = slices.DeleteFunc(slices.Clone(*inline), func(d snapshot.Document) bool { return !slices.Contains(p.Keep, d.Name) })
 			}
-		} else if attached := a.attached(p.Owner); attached != nil {
+		} else if attached := a.attached(p.Owner, true); attached != nil {
 			*attached = slices.DeleteFunc(slices.Clone(*attached), func(o snapshot.Attachment) bool { return !slices.Contains(p.Keep, o.ARN) })
 		}
 	case Membership:
@@ -237,15 +244,15 @@ func (a *assembly) remove(p Part, after []Part) {
 			delete(a.roles, p.ARN)
 		}
 	case Inline:
-		if inline := a.inline(p.Owner); inline != nil {
+		if inline := a.inline(p.Owner, false); inline != nil {
 			*inline = slices.DeleteFunc(slices.Clone(*inline), func(d snapshot.Document) bool { return d.Name == p.Document.Name })
 		}
 	case Attached:
-		if attached := a.attached(p.Owner); attached != nil {
+		if attached := a.attached(p.Owner, false); attached != nil {
 			*attached = slices.DeleteFunc(slices.Clone(*attached), func(o snapshot.Attachment) bool { return o.ARN == p.Policy.ARN })
 		}
 	case Membership:
-		if u := a.user(p.User); u != nil {
+		if u := a.users[p.User]; u != nil {
 			u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(name string) bool { return name == lastOf(p.Group) })
 		}
 	case ManagedPolicy:
@@ -318,8 +325,8 @@ func mergeAttributes(old, v snapshot.Attributes) snapshot.Attributes {
 }
 
 // inline is the list of a principal's inline policies. Of a principal that nobody states a stub is made, whose trust is not known: what it is given is judged all the same.
-func (a *assembly) inline(owner string) *[]snapshot.Document {
-	if p, g := a.principal(owner); p != nil {
+func (a *assembly) inline(owner string, stub bool) *[]snapshot.Document {
+	if p, g := a.principal(owner, stub); p != nil {
 		return &p.Inline
 	} else if g != nil {
 		return &g.Inline
@@ -327,8 +334,8 @@ func (a *assembly) inline(owner string) *[]snapshot.Document {
 	return nil
 }
 
-func (a *assembly) attached(owner string) *[]snapshot.Attachment {
-	if p, g := a.principal(owner); p != nil {
+func (a *assembly) attached(owner string, stub bool) *[]snapshot.Attachment {
+	if p, g := a.principal(owner, stub); p != nil {
 		return &p.Attached
 	} else if g != nil {
 		return &g.Attached
@@ -336,7 +343,7 @@ func (a *assembly) attached(owner string) *[]snapshot.Attachment {
 	return nil
 }
 
-func (a *assembly) principal(name string) (*snapshot.Principal, *snapshot.Group) {
+func (a *assembly) principal(name string, stub bool) (*snapshot.Principal, *snapshot.Group) {
 	if r := a.roles[name]; r != nil {
 		return &r.Principal, nil
 	}
@@ -353,7 +360,10 @@ func (a *assembly) principal(name string) (*snapshot.Principal, *snapshot.Group)
 	kind, path, _ := strings.Cut(at.Resource, "/")
 	// Code that names an owner alone does not tell its path: names are unique in an account, whatever the path.
 	if found := a.named(kind, at.Account, lastOf(name)); found != "" && found != name {
-		return a.principal(found)
+		return a.principal(found, stub)
+	}
+	if !stub {
+		return nil, nil
 	}
 	base := snapshot.Principal{ARN: name, Account: at.Account, Name: lastOf(name), Path: "/" + strings.TrimSuffix(path, lastOf(name))}
 	switch kind {
@@ -393,7 +403,7 @@ func (a *assembly) named(kind, account, name string) string {
 func nameKey(name string) string { return arn.Account(name) + " " + lastOf(name) }
 
 func (a *assembly) user(name string) *snapshot.User {
-	a.principal(name)
+	a.principal(name, true)
 	return a.users[name]
 }
 
@@ -443,10 +453,15 @@ func (a *assembly) place(target string) string {
 
 func lastOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
+// union is a with what b has beside it; the order of a stays.
 func union(a, b []string) []string {
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func minus(a, b []string) []string {
@@ -507,8 +522,9 @@ func (a *assembly) snapshot() *snapshot.Snapshot {
 		s.Gaps = slices.Clone(a.base.Gaps)
 		s.Accounts = slices.Clone(a.base.Accounts)
 	}
-	s.Users, s.Groups, s.Roles, s.Policies = sortedValues(a.users), sortedValues(a.groups), sortedValues(a.roles), sortedValues(a.policies)
-	s.Providers, s.KMSGrants, s.Shares = sortedValues(a.providers), sortedValues(a.grants), sortedValues(a.shares)
+	s.Users, s.Groups, s.Roles = inOrder(a.users, s.Users, userKey), inOrder(a.groups, s.Groups, groupKey), inOrder(a.roles, s.Roles, roleKey)
+	s.Policies, s.Providers = inOrder(a.policies, s.Policies, policyKey), inOrder(a.providers, s.Providers, providerKey)
+	s.KMSGrants, s.Shares = inOrder(a.grants, s.KMSGrants, grantKey), inOrder(a.shares, s.Shares, shareKey)
 	for name, more := range a.statements {
 		if r := a.resources[name]; r != nil && len(more) > 0 {
 			v := *r
@@ -516,14 +532,14 @@ func (a *assembly) snapshot() *snapshot.Snapshot {
 			a.resources[name] = &v
 		}
 	}
-	s.Resources = sortedValues(a.resources)
+	s.Resources = inOrder(a.resources, s.Resources, resourceKey)
 	if a.base != nil && a.base.Organization != nil {
 		o := *a.base.Organization
-		o.SCPs, o.RCPs = sortedValues(a.scps), sortedValues(a.rcps)
+		o.SCPs, o.RCPs = inOrder(a.scps, o.SCPs, controlKey), inOrder(a.rcps, o.RCPs, controlKey)
 		s.Organization = &o
 	} else if len(a.scps)+len(a.rcps) > 0 {
 		for _, list := range []map[string]*snapshot.ControlPolicy{a.scps, a.rcps} {
-			for _, c := range sortedValues(list) {
+			for _, c := range inOrder(list, nil, controlKey) {
 				s.Gaps = append(s.Gaps, snapshot.Gap{Kind: snapshot.GapOrganization, Subject: cmp.Or(c.ARN, c.Name), Reason: "a control policy cannot be judged without the organisation: give a snapshot as the base", Source: c.Document.Source})
 			}
 		}
@@ -569,10 +585,21 @@ func (a *assembly) addAccounts(s *snapshot.Snapshot) {
 	}
 }
 
-func sortedValues[T any](m map[string]*T) []T {
+// inOrder is what was assembled in the base's order; what is new follows, sorted.
+func inOrder[T any](m map[string]*T, base []T, key func(*T) string) []T {
 	out := make([]T, 0, len(m))
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, *m[key])
+	seen := make(map[string]bool, len(base))
+	for i := range base {
+		k := key(&base[i])
+		if v := m[k]; v != nil && !seen[k] {
+			out = append(out, *v)
+		}
+		seen[k] = true
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if !seen[k] {
+			out = append(out, *m[k])
+		}
 	}
 	return out
 }

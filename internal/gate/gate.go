@@ -593,10 +593,10 @@ func denies(d snapshot.Document) bool {
 
 // guardGain tells that a control policy does not bind an account any more, once for all accounts that it bound.
 func (j *judge) guardGain(kind, account string, d snapshot.Document, now []snapshot.Document) {
-	how := fmt.Sprintf("the %s %s does not bind the account any more", kind, d.Name)
+	how := fmt.Sprintf("the %s %s does not bind the account any more", kind, strings.TrimPrefix(d.Name, kind+" "))
 	for _, n := range now {
 		if n.Name == d.Name {
-			how = fmt.Sprintf("the %s %s says something else", kind, d.Name)
+			how = fmt.Sprintf("the %s %s says something else", kind, strings.TrimPrefix(d.Name, kind+" "))
 		}
 	}
 	for i := range j.r.Gains {

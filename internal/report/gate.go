@@ -81,10 +81,17 @@ func (g *GateGain) actions() string {
 
 // who says who gains, shortly.
 func (g *GateGain) who() string {
-	if len(g.Who) > 3 {
-		return fmt.Sprintf("%s and %d others", strings.Join(g.Who[:2], ", "), len(g.Who)-2)
+	names := make([]string, len(g.Who))
+	for i, name := range g.Who {
+		names[i] = name
+		if name == "*" {
+			names[i] = "anyone"
+		}
 	}
-	return strings.Join(g.Who, ", ")
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:2], ", "), len(names)-2)
+	}
+	return strings.Join(names, ", ")
 }
 
 // Sentence says a gain in one sentence.
@@ -178,7 +185,7 @@ func (r *Gate) headline() string {
 	case "refused":
 		s = fmt.Sprintf("Refused: the change gives %s across accounts that nobody agreed to", plural(refused, "thing"))
 	case "cannot be judged":
-		s = fmt.Sprintf("Cannot be judged: %s decide about access and are not known before the change is applied", plural(len(r.Unjudged), "value"))
+		s = "Cannot be judged: " + pluralVerb(len(r.Unjudged), "thing that decides about access is", "things that decide about access are") + " not known or not understood"
 	case "registered":
 		s = fmt.Sprintf("Passes: the change gives %s, and the registry declares all of it", plural(registered, "thing"))
 	case "nothing new across accounts":
