@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz differential bench bench-baseline bench-usage trino generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline bench-usage trino moto generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -66,6 +66,16 @@ bench-usage:
 trino:
 	.ci/trino $(TOOLS)/trino
 	DRAWBRIDGE_TRINO=$(TOOLS)/trino $(GO) test ./internal/cloudtrail/trino/... -count 1 -v
+
+# An organisation on an emulator of AWS, built with boto3, collected over HTTP and scanned.
+MOTO_VERSION := 5.2.1
+moto: $(TOOLS)/moto/bin/moto_server
+	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli -run TestMoto -count 1 -v
+
+$(TOOLS)/moto/bin/moto_server:
+	@mkdir -p $(TOOLS)
+	python3 -m venv $(TOOLS)/moto
+	$(TOOLS)/moto/bin/pip install --quiet 'moto[server]==$(MOTO_VERSION)' boto3
 
 $(BENCHSTAT):
 	@mkdir -p $(TOOLS)

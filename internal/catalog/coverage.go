@@ -1,6 +1,11 @@
 package catalog
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/rule"
@@ -17,6 +22,7 @@ var coverageRules = []rule.Rule{
 		Severity: finding.Medium, Since: "0.1.0",
 		Controls:        rule.Controls{NHI: []string{"NHI6:2025"}, Tenets: []int{5, 7}, CSF: []string{"ID.AM-03", "DE.CM-09"}, NIST: []string{"CA-7", "CM-8", "RA-5"}, CIS: ""},
 		NeverUnassessed: "it reports what is missing.",
+		Parameters:      []string{"DataDays"},
 		Example: rule.Example{
 			Before: `{"gap":"key policy: AccessDenied"}`,
 			After:  `{"key policy":"read"}`,
@@ -39,24 +45,95 @@ var coverageRules = []rule.Rule{
 	},
 }
 
-// gaps reports every gap of the organisation of the kinds that concern a rule.
+// gaps reports the gaps of the organisation of the kinds that concern a rule. Like gaps are one finding: a call that is denied everywhere is one thing to cure, in however many accounts and regions it is missing.
 func gaps(p *rule.Pass, concerns func(snapshot.GapKind) bool) {
-	for _, g := range p.Org.Gaps {
-		if concerns(g.Kind) {
-			var evidence []access.Evidence
+	var order []string
+	groups := make(map[string][]*snapshot.Gap)
+	for i := range p.Org.Gaps {
+		g := &p.Org.Gaps[i]
+		if !concerns(g.Kind) {
+			continue
+		}
+		k := likeness(g)
+		if groups[k] == nil {
+			order = append(order, k)
+		}
+		groups[k] = append(groups[k], g)
+	}
+	for _, k := range order {
+		list := groups[k]
+		g := list[0]
+		f := finding.Finding{Subject: g.Subject, Account: g.Account, Reason: g.Reason, Fingerprint: finding.Fingerprint("gap", string(g.Kind), g.Subject, g.Account, g.Reason)}
+		if len(list) > 1 {
+			f.Account, f.Subject, f.Reason = "", likeSubject(g), likeReason(list)
+			f.Fingerprint = finding.Fingerprint("gap", string(g.Kind), k)
+		}
+		for _, g := range list[:min(len(list), maxEvidence)] {
 			if g.Source.File != "" {
-				evidence = []access.Evidence{{Subject: g.Subject, Document: "gap", Statement: -1, Source: g.Source}}
+				f.Evidence = append(f.Evidence, access.Evidence{Subject: g.Subject, Document: "gap", Statement: -1, Source: g.Source})
 			}
-			p.Report(finding.Finding{
-				Subject: g.Subject, Account: g.Account, Reason: g.Reason, Evidence: evidence,
-				Fingerprint: finding.Fingerprint("gap", string(g.Kind), g.Subject, g.Account, g.Reason),
-			})
+		}
+		p.Report(f)
+	}
+}
+
+// maxEvidence is how many places of like gaps a finding names; the report has all of them among its gaps.
+const maxEvidence = 10
+
+// likeness is the same for gaps that are cured together: of one call by its error code, of one region by its reason. Others stand alone.
+func likeness(g *snapshot.Gap) string {
+	switch {
+	case g.Kind == snapshot.GapCall && g.Call != "":
+		return "call " + g.Call + " " + g.Code
+	case g.Kind == snapshot.GapRegion:
+		return "region " + regionOf(g) + " " + g.Reason
+	}
+	return strings.Join([]string{string(g.Kind), g.Subject, g.Account, g.Reason, g.Source.File, strconv.Itoa(int(g.Source.Line)), strconv.Itoa(int(g.Source.Column))}, " ")
+}
+
+// regionOf is the region of a gap whose subject is account/region, "" where it names none.
+func regionOf(g *snapshot.Gap) string {
+	_, region, _ := strings.Cut(g.Subject, "/")
+	return region
+}
+
+func likeSubject(g *snapshot.Gap) string {
+	if g.Kind == snapshot.GapRegion {
+		return regionOf(g)
+	}
+	return g.Call
+}
+
+// likeReason says in how many accounts and regions, and the first reason in full.
+func likeReason(list []*snapshot.Gap) string {
+	accounts, regions := make(map[string]bool), make(map[string]bool)
+	for _, g := range list {
+		accounts[g.Account] = true
+		if r := regionOf(g); r != "" && !strings.Contains(g.Subject, ":") {
+			regions[r] = true
 		}
 	}
+	where := fmt.Sprintf("in %d accounts", len(accounts))
+	if len(accounts) == 1 {
+		where = "in account " + list[0].Account
+	}
+	if list[0].Kind == snapshot.GapCall && len(regions) > 1 {
+		where = fmt.Sprintf("in %d regions, %s", len(regions), where)
+	}
+	return list[0].Reason + " (" + where + ")"
 }
 
 func notSeen(p *rule.Pass) {
 	gaps(p, func(k snapshot.GapKind) bool { return k != snapshot.GapElement })
+	for i := range p.Org.Accounts {
+		a := p.Org.Accounts[i]
+		if age := p.Now.Sub(a.Collected); !a.Collected.IsZero() && age > time.Duration(p.Parameters.DataDays)*24*time.Hour {
+			p.Report(finding.Finding{
+				Subject: a.ID, Account: a.ID, Fingerprint: finding.Fingerprint("age", a.ID),
+				Reason: fmt.Sprintf("the account was read on %s, more than %d days ago: what it has become since is not known", a.Collected.UTC().Format(time.DateOnly), p.Parameters.DataDays),
+			})
+		}
+	}
 }
 
 func notUnderstoodPart(p *rule.Pass) {

@@ -2,6 +2,9 @@
 // Readers of Terraform plans and CloudFormation change sets write it, the gate judges it; files that state what is there
 // rather than what changes (Terraform state, templates, AWS Config) are read into the same parts and put together.
 //
+// Names and ids that are made up when the change is applied stand as placeholders, {address.attribute}, the same wherever the code refers
+// to them: arn:aws:iam::111111111111:role/job-{aws_iam_role.job.name}.
+//
 // Infrastructure code cuts facts finer than a snapshot does. A role is one resource there, each of its inline policies and
 // attachments may be another, and a bucket's policy a third. A Part is such a piece; Apply puts parts into a snapshot.
 package change
@@ -72,7 +75,9 @@ type (
 	Group struct{ snapshot.Group }
 	Role  struct{ snapshot.Role }
 
-	// Inline is an inline policy of the principal with the ARN Owner; Document.Name is the policy's name.
+	// Inline is an inline policy of the principal with the ARN Owner; Document.Name is the policy's name. Code often names the owner
+	// alone: where it does not have the principal itself, the ARN is that with the path /. Names are unique within an account, so
+	// that an owner (of an Inline, Attached, Exclusive or Membership) whom nobody has by ARN is found by account, kind and name.
 	Inline struct {
 		Owner    string
 		Document snapshot.Document
@@ -102,7 +107,8 @@ type (
 	// where nothing else does.
 	ResourcePolicy struct{ snapshot.Resource }
 	// ResourceStatement is one statement that is added to a resource's policy beside what it says: a Lambda permission, a
-	// permission of an event bus. ID tells the statements of one resource apart.
+	// permission of an event bus; or one of several named policies of a resource (SES, log groups), with all its statements.
+	// ID tells those of one resource apart.
 	ResourceStatement struct {
 		snapshot.Resource
 		ID string

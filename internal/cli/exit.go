@@ -10,6 +10,7 @@ const (
 	codeFindings = 1 // the answer is there, and it is not the wished one
 	codeUsage    = 2 // called wrongly, or the input cannot be read
 	codeOutput   = 3 // the result could not be written
+	codeStopped  = 4 // stopped before the end; the next run goes on from there
 )
 
 // errUnwanted ends a command whose answer is complete and printed and not what was demanded: findings at or above
@@ -30,6 +31,17 @@ func (e usageError) Unwrap() []error { return []error{errUsage, e.err} }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func isUsage(err error) bool { return errors.Is(err, errUsage) }
+
+// Unwanted, Unwritten and Stopped give the errors of another program of the project their exit statuses: the result is there and not the wished one (nothing more is printed), it could not be written, or the command was
+// stopped and goes on from there when it is called again.
+func Unwanted() error           { return errUnwanted }
+func Unwritten(err error) error { return fmt.Errorf("%w: %w", errOutput, err) }
+func Stopped(err error) error   { return stoppedError{err} }
+
+type stoppedError struct{ err error }
+
+func (e stoppedError) Error() string { return e.err.Error() }
+func (e stoppedError) Unwrap() error { return e.err }
 
 // childStatus ends a command that another program ran for it, with the status of that one, which has said why.
 type childStatus int
@@ -52,6 +64,8 @@ func statusOf(err error) exitStatus {
 		return exitStatus{code: codeFindings, silent: true}
 	case errors.Is(err, errOutput):
 		return exitStatus{code: codeOutput}
+	case errors.As(err, new(stoppedError)):
+		return exitStatus{code: codeStopped}
 	}
 	return exitStatus{code: codeUsage}
 }

@@ -23,6 +23,7 @@ var commands = []func(*Env) *cobra.Command{
 	newCompare,
 	newDiff,
 	newEval,
+	newGate,
 	newLint,
 	newOffboard,
 	newPaths,

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -245,11 +246,27 @@ func (e *Env) collector() error {
 	}
 	child := exec.Command(program, e.args...)
 	child.Stdin, child.Stdout, child.Stderr = e.Stdin, e.Stdout, e.Stderr
-	// The terminal sends an interrupt to both programs: this one waits for what the other says.
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
-	defer signal.Stop(interrupts)
-	err = child.Run()
+	// The terminal sends an interrupt to both programs: this one waits for what the other says. Who ends this one by its id means both.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err = child.Start(); err == nil {
+		done := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-done:
+					return
+				case s := <-signals:
+					if s == syscall.SIGTERM {
+						_ = child.Process.Signal(s)
+					}
+				}
+			}
+		}()
+		err = child.Wait()
+		close(done)
+	}
 	var ended *exec.ExitError
 	if errors.As(err, &ended) && ended.ExitCode() > 0 {
 		return childStatus(ended.ExitCode())

@@ -6,11 +6,10 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -18,10 +17,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -42,8 +41,15 @@ type Options struct {
 	Parallel int           // how many accounts are read at once; 0 means 8
 	InFlight int           // how many calls wait for an answer at once, over all; 0 means 64
 	Timeout  time.Duration // how long one row of one account and region may take; 0 means 15 minutes
-	Attempts int           // how often a call is tried; 0 means 10
+	Answer   time.Duration // how long one try of a call may take, its answer read to the end; 0 means one minute
+	Attempts int           // how often a throttled call is tried; 0 means 10. Others are tried at most 4 times
 
+	Since        time.Duration // accounts of an earlier snapshot at Out that are not older are taken over, and it is replaced; 0 means none
+	Replace      bool          // a snapshot at Out is replaced
+	Restart      bool          // what a run that was stopped has read is thrown away
+	LastAccessed bool          // IAM is asked which services each role used: two calls a role, and minutes an account
+
+	Backoff  time.Duration // the longest wait before another try; 0 means 20 seconds
 	Now      func() time.Time
 	Progress func(Progress) // called after each account, by one goroutine at a time; may be nil
 }
@@ -53,15 +59,26 @@ type Progress struct {
 	Done, Total int // accounts
 	Calls       int64
 	Gaps        int
-	Account     string // the one that was just read; "" in the beginning
+	Kept        int    // of those done, taken over and not read
+	Account     string // the one that was just read; "" in the beginning, and when nothing happened for a second
 }
 
 // Result is what a run did.
 type Result struct {
 	Accounts int // accounts in the snapshot
-	Kept     int // of them, taken over from an earlier run
+	Kept     int // of them, taken over from a run that was stopped or from an earlier snapshot
+	Resumed  bool
+	Closed   int // of them, that the collector's role could not be assumed in
 	Gaps     int
+	Groups   []Group // the gaps, those of most accounts first
 	Calls    int64
+}
+
+// Group are the gaps of one call and code, or of one kind where no call was made.
+type Group struct {
+	Kind, Call, Code string
+	Accounts, Gaps   int
+	Reason           string // of the first
 }
 
 const (
@@ -69,8 +86,15 @@ const (
 	defaultParallel = 8
 	defaultInFlight = 64
 	defaultTimeout  = 15 * time.Minute
+	defaultAnswer   = time.Minute
 	// defaultAttempts is far above the SDK's three: with a third of the calls throttled, three lose one account in forty, ten none in a hundred thousand.
 	defaultAttempts = 10
+	// attemptsOfOthers is for what is not throttling: a service that is out of order is asked again, and for some seconds only.
+	attemptsOfOthers = 4
+	// maxBackoff is the longest wait before another try.
+	maxBackoff = 20 * time.Second
+	// maxAnswer is the longest answer that is read: the longest of AWS's are some megabytes.
+	maxAnswer = 64 << 20
 	// accountTasks is how many rows and regions of one account are read at once.
 	accountTasks = 8
 )
@@ -84,6 +108,7 @@ type run struct {
 	part    string
 	slots   chan struct{} // calls in flight
 	started time.Time
+	gaps    tally
 }
 
 // Run reads the organisation and writes the snapshot. A run that was stopped, by the context or because its own credentials are not taken any more, leaves what it has beside Out and returns an error; the next one
@@ -97,36 +122,64 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	r.Config = r.instrument(r.Config)
 	identity, err := sts.NewFromConfig(r.Config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
+		if stop := stopped(ctx); stop != nil {
+			return Result{}, stop
+		}
 		return Result{}, fmt.Errorf("asking AWS who is calling: %w", err)
 	}
 	r.caller = aws.ToString(identity.Account)
 	r.part = partition(aws.ToString(identity.Arn))
 
-	w, err := r.open()
+	w, resumed, err := r.open()
 	if err != nil {
 		return Result{}, err
 	}
 	defer w.close()
-	t := r.task(ctx, r.Config, &Row{Name: "the organisation"}, r.caller, "", &facts{})
-	tree := readOrganization(t)
+	result := Result{Resumed: resumed}
+	tree, f := r.organization(ctx)
 	if err := stopped(ctx); err != nil {
-		return Result{}, err
-	}
-	tree.Collected = r.started
-	if len(tree.Accounts) == 0 {
-		tree.Accounts = []account{{ID: r.caller, Partition: r.part}}
-	}
-	t.facts.gaps = append(t.facts.gaps, t.fold()...)
-	todo := r.choose(&tree, t.facts)
-	if err := w.root(tree, t.facts); err != nil {
-		return Result{}, err
-	}
-	result := Result{Accounts: len(todo)}
-	if err := r.accounts(ctx, w, todo, &result); err != nil {
 		return result, err
 	}
+	todo := r.choose(&tree, f)
+	w.wanted = make(map[string]bool, len(todo))
+	for _, a := range todo {
+		w.wanted[a.ID] = true
+	}
+	if err := w.root(tree, f); err != nil {
+		return result, err
+	}
+	r.gaps.add("", append(f.gaps, unread(f.resources)...))
+	result.Accounts = len(todo)
+	err = r.accounts(ctx, w, todo, &result)
 	result.Calls = r.calls.Load()
+	result.Gaps, result.Groups = r.gaps.groups()
+	if err != nil {
+		return result, err
+	}
 	return result, w.finish()
+}
+
+// organization reads what belongs to no account.
+func (r *run) organization(ctx context.Context) (organization, *facts) {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	f := &facts{}
+	row := &Row{Name: "the organisation"}
+	if central := rowOf(organizationRows, Central); central != nil {
+		row = central
+	}
+	t := r.task(ctx, r.Config, row, r.caller, "", f)
+	var tree organization
+	t.guard(func() { tree = readOrganization(t) })
+	tree.Version, tree.Collected = 1, r.started
+	// A list that broke off, or a caller who may not see it, does not hide the account that asks.
+	if !slices.ContainsFunc(tree.Accounts, func(a account) bool { return a.ID == r.caller }) {
+		tree.Accounts = append(tree.Accounts, account{ID: r.caller, Partition: r.part})
+		tree.SCPs, tree.RCPs = nil, nil // where in the tree the account is, and so which of them hold for it, is not known
+		slices.SortFunc(tree.Accounts, func(a, b account) int { return strings.Compare(a.ID, b.ID) })
+	}
+	f.add(t)
+	return tree, f
 }
 
 func (o Options) withDefaults() Options {
@@ -140,6 +193,12 @@ func (o Options) withDefaults() Options {
 	or(&o.Attempts, defaultAttempts)
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = maxBackoff
+	}
+	if o.Answer <= 0 {
+		o.Answer = defaultAnswer
 	}
 	if o.Rows == nil {
 		o.Rows = Rows()
@@ -158,14 +217,19 @@ func stopped(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil
 	}
-	if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStopped) {
 		return cause
 	}
-	return fmt.Errorf("%w: %w", errStopped, context.Cause(ctx))
+	return fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))
 }
 
 // choose says which accounts are read; the others are gaps.
 func (r *run) choose(tree *organization, f *facts) []account {
+	for _, row := range rows {
+		if row.Name != lastAccessedRow && !slices.ContainsFunc(r.Rows, func(o Row) bool { return o.Name == row.Name }) {
+			f.gaps = append(f.gaps, gap{Kind: "call", Subject: cmp.Or(row.Type, row.Name), Reason: row.Name + ": was not asked for"})
+		}
+	}
 	var todo []account
 	for _, a := range tree.Accounts {
 		skip := ""
@@ -189,39 +253,63 @@ func (r *run) choose(tree *organization, f *facts) []account {
 // accounts reads accounts, several at once, each into its own directory.
 func (r *run) accounts(ctx context.Context, w *writer, todo []account, result *Result) error {
 	var mu sync.Mutex
-	report := func(id string) {
+	done := 0
+	report := func(id string) { // with mu held
 		if r.Progress != nil {
-			r.Progress(Progress{Done: result.Kept, Total: len(todo), Calls: r.calls.Load(), Gaps: result.Gaps, Account: id})
+			r.Progress(Progress{Done: done, Total: len(todo), Kept: result.Kept, Calls: r.calls.Load(), Gaps: r.gaps.count(), Account: id})
 		}
 	}
-	done := 0
+	mu.Lock()
 	report("")
+	mu.Unlock()
+	idle, finished := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-idle:
+				return
+			case <-tick.C:
+				mu.Lock()
+				report("")
+				mu.Unlock()
+			}
+		}
+	}()
+	defer func() { close(idle); <-finished }()
+
 	var g errgroup.Group
 	g.SetLimit(r.Parallel)
 	for _, a := range todo {
 		if ctx.Err() != nil {
 			break
 		}
-		if gaps, ok := w.kept(a.ID); ok {
-			mu.Lock()
-			result.Kept++
-			result.Gaps += gaps
-			mu.Unlock()
-			continue
-		}
 		g.Go(func() error {
-			gaps, err := r.account(ctx, w, a)
+			if ctx.Err() != nil {
+				return nil
+			}
+			gaps, kept, err := w.kept(a.ID)
+			open := true
+			if err == nil && !kept {
+				gaps, open, err = r.account(ctx, w, a)
+			}
 			if err != nil {
 				r.stop(err)
 				return err
 			}
+			r.gaps.add(a.ID, gaps)
 			mu.Lock()
 			defer mu.Unlock()
 			done++
-			result.Gaps += gaps
-			if r.Progress != nil {
-				r.Progress(Progress{Done: done + result.Kept, Total: len(todo), Calls: r.calls.Load(), Gaps: result.Gaps, Account: a.ID})
+			if kept {
+				result.Kept++
 			}
+			if !open {
+				result.Closed++
+			}
+			report(a.ID)
 			return nil
 		})
 	}
@@ -231,38 +319,46 @@ func (r *run) accounts(ctx context.Context, w *writer, todo []account, result *R
 	return stopped(ctx)
 }
 
-// account reads one account into its directory and returns how many gaps it has.
-func (r *run) account(ctx context.Context, w *writer, a account) (int, error) {
+// account reads one account into its directory and returns its gaps. open is false where the role could not be assumed.
+func (r *run) account(ctx context.Context, w *writer, a account) (gaps []gap, open bool, err error) {
 	f := &facts{}
 	cfg := r.session(a)
 	out, err := w.account(a.ID)
 	if err != nil {
-		return 0, err
+		return nil, false, err
 	}
 	defer out.abandon()
-	home := r.task(ctx, cfg, &Row{Name: "the account"}, a.ID, "", f)
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		if err := stopped(ctx); err != nil {
-			return 0, err
+			return nil, false, err
 		}
-		if lost(err) {
-			err := fmt.Errorf("%w: the credentials of the run are not taken any more: %s", errStopped, explain(err))
-			return 0, err
+		if errors.Is(err, errLost) {
+			return nil, false, fmt.Errorf("%w: %w: %s", ErrStopped, errLost, explain(err))
 		}
 		call, code, message := describe(err)
 		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Call: call.String(), Code: code, Reason: "the collector's role could not be assumed: " + reason(call, code, message)})
-		return 1, out.finish(f, r.Now().UTC())
+		return f.gaps, false, out.finish(f, r.Now().UTC(), false)
 	}
-	regions := r.regions(home)
-	iam := r.task(ctx, cfg, rowOf(r.Rows, Principal), a.ID, "", f)
-	if iam.row != nil {
-		if err := readIAM(iam, out.page); err != nil {
-			return 0, err
+	// read does a task within its deadline, and adds what it says about itself.
+	read := func(row *Row, region string, do func(*task)) {
+		ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+		defer cancel()
+		t := r.task(ctx, cfg, row, a.ID, region, f)
+		t.guard(func() { do(t) })
+		f.add(t)
+	}
+	var regions []string
+	read(&Row{Name: "the account"}, "", func(t *task) { regions = r.regions(t) })
+	if iam := rowOf(r.Rows, Principal); iam != nil {
+		var failed error
+		read(iam, "", func(t *task) { failed = readIAM(t, out.page) })
+		if failed != nil {
+			return nil, false, failed
 		}
-		f.gaps = append(f.gaps, iam.fold()...)
 	}
-	f.gaps = append(f.gaps, home.fold()...)
-
+	if i := slices.IndexFunc(r.Rows, func(r Row) bool { return r.Name == lastAccessedRow }); i >= 0 && r.LastAccessed {
+		read(&r.Rows[i], "", r.Rows[i].read)
+	}
 	var g errgroup.Group
 	g.SetLimit(accountTasks)
 	for i := range r.Rows {
@@ -278,22 +374,40 @@ func (r *run) account(ctx context.Context, w *writer, a account) (int, error) {
 			if ctx.Err() != nil {
 				break
 			}
-			g.Go(func() error {
-				ctx, cancel := context.WithTimeout(ctx, r.Timeout)
-				defer cancel()
-				t := r.task(ctx, cfg, row, a.ID, region, f)
-				row.read(t)
-				f.add(t)
-				return nil
-			})
+			g.Go(func() error { read(row, region, row.read); return nil })
 		}
 	}
 	_ = g.Wait()
 	if err := stopped(ctx); err != nil {
-		return 0, err
+		return nil, false, err
 	}
 	f.sort()
-	return len(f.gaps), out.finish(f, r.Now().UTC())
+	if err := out.finish(f, r.Now().UTC(), true); err != nil {
+		return nil, false, err
+	}
+	return append(f.gaps, unread(f.resources)...), true, nil
+}
+
+// guard does what a task does. A task that runs out of time, or into a fault of our own, says so: what it had is kept.
+func (t *task) guard(do func()) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			t.fault(fault)
+		}
+		if errors.Is(t.ctx.Err(), context.DeadlineExceeded) && !errors.Is(context.Cause(t.ctx), ErrStopped) {
+			t.mu.Lock()
+			t.failures = append(t.failures, failure{code: "Timeout", message: "not finished in time; what was read until then is kept"})
+			t.mu.Unlock()
+		}
+	}()
+	do()
+}
+
+// fault notes a fault of our own.
+func (t *task) fault(fault any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failures = append(t.failures, failure{code: "InternalFault", message: fmt.Sprintf("a fault of the collector, please report it: %v", fault)})
 }
 
 // add takes over what a task says about itself.
@@ -334,30 +448,62 @@ func partition(arn string) string {
 	return "aws"
 }
 
-// session is the configuration for an account: its role, or the caller's own credentials in the caller's own account.
+// session is the configuration for an account: its role, or the caller's own credentials in the caller's own account. Its clients share their limits.
 func (r *run) session(a account) aws.Config {
 	cfg := r.Config.Copy()
+	limits := newLimits(r.Attempts, r.Backoff)
+	cfg.Retryer = func() aws.Retryer { return limits }
 	if r.Role == "" || a.ID == r.caller {
+		cfg.APIOptions = append(slices.Clone(cfg.APIOptions), r.watch(true))
 		return cfg
 	}
 	path := "/" + strings.Trim(r.RolePath, "/") + "/"
 	role := "arn:" + r.part + ":iam::" + a.ID + ":role" + strings.ReplaceAll(path, "//", "/") + r.Role
-	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(r.Config), role, func(o *stscreds.AssumeRoleOptions) {
+	provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(r.Config), role, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = r.Session
 		if r.ExternalID != "" {
 			o.ExternalID = &r.ExternalID
 		}
+	})
+	cfg.Credentials = aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		c, err := provider.Retrieve(ctx)
+		if err != nil && lost(err) {
+			err = fmt.Errorf("%w: %w", errLost, err)
+		}
+		return c, err
 	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 5 * time.Minute })
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), r.watch(false))
 	return cfg
 }
 
-// lost reports whether an error says that the caller's own credentials are not taken any more: then no account can be read, and the run can go on later with new ones.
+// errLost says that nobody takes the run's own credentials any more: no account can be read, and the run can go on later with new ones.
+var errLost = errors.New("the credentials of the run are not taken any more")
+
+// lost reports whether the caller's own credentials were refused.
 func lost(err error) bool {
+	return expired(err) || codeOf(err) == "InvalidClientTokenId" || codeOf(err) == "UnrecognizedClientException"
+}
+
+func expired(err error) bool {
 	switch codeOf(err) {
-	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "UnrecognizedClientException":
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
 		return true
 	}
 	return false
+}
+
+// watch ends the run when a call shows that its own credentials are lost, wherever it was made. own says whether the calls are signed with them; calls of a role's session show it by the session that cannot be renewed.
+// A key that a service does not know is no such sign: it may be a region that takes no sessions of others.
+func (r *run) watch(own bool) func(*middleware.Stack) error {
+	return func(s *middleware.Stack) error {
+		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("DrawbridgeWatch", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			out, meta, err := next.HandleInitialize(ctx, in)
+			if err != nil && (errors.Is(err, errLost) || own && expired(err)) {
+				r.stop(fmt.Errorf("%w: %w: %s", ErrStopped, errLost, explain(err)))
+			}
+			return out, meta, err
+		}), middleware.Before)
+	}
 }
 
 // regions are those to be read: the enabled ones, as far as they were asked for. An enabled region that is left out is a gap.
@@ -382,44 +528,3 @@ func (r *run) regions(t *task) []string {
 	slices.Sort(todo)
 	return todo
 }
-
-// instrument gives every client of the run its own adaptive retries, which are so one for each account, region and service, and bounds and counts what is in flight.
-func (r *run) instrument(cfg aws.Config) aws.Config {
-	cfg = cfg.Copy()
-	cfg.Retryer = func() aws.Retryer {
-		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
-			o.StandardOptions = append(o.StandardOptions, func(s *retry.StandardOptions) {
-				s.MaxAttempts = r.Attempts
-				s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(noSuchHost)}, s.Retryables...)
-			})
-		})
-	}
-	client := cfg.HTTPClient
-	if client == nil {
-		client = http.DefaultClient
-	}
-	cfg.HTTPClient = doer(func(q *http.Request) (*http.Response, error) {
-		select {
-		case r.slots <- struct{}{}:
-			defer func() { <-r.slots }()
-		case <-q.Context().Done():
-			return nil, q.Context().Err()
-		}
-		r.calls.Add(1)
-		return client.Do(q)
-	})
-	return cfg
-}
-
-// noSuchHost keeps a name that does not exist from being asked for again: a service that is not offered in a region has none.
-func noSuchHost(err error) aws.Ternary {
-	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound {
-		return aws.FalseTernary
-	}
-	return aws.UnknownTernary
-}
-
-type doer func(*http.Request) (*http.Response, error)
-
-func (d doer) Do(q *http.Request) (*http.Response, error) { return d(q) }

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ type facts struct {
 	shares    []share
 	usage     []map[string]any
 	gaps      []gap
+	roles     []string // ARNs, for what is asked of each role
 	absent    []string // "CodeArtifact in eu-north-1": services that are not offered there
 }
 
@@ -82,6 +84,9 @@ func (f *facts) sort() {
 	slices.SortFunc(f.shares, func(a, b share) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ARN, b.ARN)) })
 	slices.SortFunc(f.gaps, func(a, b gap) int {
 		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Call, b.Call), cmp.Compare(a.Reason, b.Reason))
+	})
+	slices.SortFunc(f.usage, func(a, b map[string]any) int {
+		return cmp.Compare(fmt.Sprint(a["accessAdvisor"]), fmt.Sprint(b["accessAdvisor"]))
 	})
 	slices.Sort(f.absent)
 }

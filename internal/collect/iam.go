@@ -22,6 +22,12 @@ var iamRows = []Row{
 		Note:  "With last use of roles, passwords and keys, and the longest session of each role.",
 	},
 	{
+		Name: lastAccessedRow, Mechanism: "use", Place: Principal,
+		Calls: calls("IAM", "iam", "GenerateServiceLastAccessedDetails", "GetServiceLastAccessedDetails"),
+		Note:  "Only with --last-accessed.",
+		read:  readLastAccessed,
+	},
+	{
 		Name: "IAM OIDC provider", Type: "AWS::IAM::OIDCProvider", Mechanism: "federation", Place: Global,
 		Calls: calls("IAM", "iam", "ListOpenIDConnectProviders", "GetOpenIDConnectProvider"),
 		read: func(t *task) {
@@ -112,6 +118,7 @@ func readIAM(t *task, write func(page int, content detailsPage) error) error {
 		}
 		for _, r := range out.RoleDetailList {
 			page.RoleDetailList = append(page.RoleDetailList, roleDetail{r, sessions[aws.ToString(r.Arn)]})
+			t.facts.roles = append(t.facts.roles, aws.ToString(r.Arn))
 		}
 		n++
 		if failed == nil {

@@ -61,7 +61,9 @@ func Rows() []Row { return slices.Clone(rows) }
 var rows []Row
 
 // Rows read through functions that look calls up in the table: Go joins them only here.
-func init() { rows = slices.Concat(organizationRows, iamRows, storageRows, keyRows, messageRows) }
+func init() {
+	rows = slices.Concat(organizationRows, iamRows, federationRows, storageRows, pointRows, keyRows, secretRows, messageRows, eventRows, computeRows, dataRows, shareRows, policyRows)
+}
 
 // Actions are the IAM actions that rows need, sorted: the policy of the collector's role.
 func Actions(rows []Row) []string {

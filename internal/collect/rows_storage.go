@@ -22,11 +22,12 @@ var storageRows = []Row{
 
 func readBuckets(t *task) {
 	home := t.cfg.Region
-	accountBlock := false
+	accountBlock, accountKnown := false, true
 	if out, o := ask(t, s3control.NewFromConfig(t.cfg).GetPublicAccessBlock, &s3control.GetPublicAccessBlockInput{AccountId: &t.account}, "NoSuchPublicAccessBlockConfiguration"); out != nil && out.PublicAccessBlockConfiguration != nil {
 		p := out.PublicAccessBlockConfiguration
 		accountBlock = aws.ToBool(p.BlockPublicAcls) && aws.ToBool(p.BlockPublicPolicy) && aws.ToBool(p.IgnorePublicAcls) && aws.ToBool(p.RestrictPublicBuckets)
 	} else if o.err != nil {
+		accountKnown = false
 		t.fail("", o.err)
 	}
 	list := listed(t, s3.NewListBucketsPaginator(t.s3(home), &s3.ListBucketsInput{MaxBuckets: aws.Int32(1000)}), func(out *s3.ListBucketsOutput) []s3types.Bucket { return out.Buckets })
@@ -46,11 +47,16 @@ func readBuckets(t *task) {
 		case o.err != nil:
 			t.fail(r.ARN, o.err)
 		case o.absent || out.PublicAccessBlockConfiguration == nil:
+			if !accountKnown {
+				break // the account's own settings may be on
+			}
 			r.Attributes["publicAccessBlock"] = "off"
 		default:
 			p := out.PublicAccessBlockConfiguration
 			on := aws.ToBool(p.BlockPublicAcls) && aws.ToBool(p.BlockPublicPolicy) && aws.ToBool(p.IgnorePublicAcls) && aws.ToBool(p.RestrictPublicBuckets)
-			r.Attributes["publicAccessBlock"] = map[bool]string{true: "on", false: "off"}[on]
+			if on || accountKnown {
+				r.Attributes["publicAccessBlock"] = map[bool]string{true: "on", false: "off"}[on]
+			}
 		}
 		if out := must(t, r.ARN, c.GetBucketOwnershipControls, &s3.GetBucketOwnershipControlsInput{Bucket: b.Name}, "OwnershipControlsNotFoundError"); out != nil && out.OwnershipControls != nil && len(out.OwnershipControls.Rules) > 0 {
 			r.Attributes["objectOwnership"] = string(out.OwnershipControls.Rules[0].ObjectOwnership)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -55,8 +57,23 @@ type pager[Out, Opt any] interface {
 	NextPage(context.Context, ...Opt) (Out, error)
 }
 
-// maxPages is where a list is given up: a service that gives the same token again and again would be asked for ever. At 50 things a page it is half a million.
+// maxPages is where a list is given up that goes on for ever with other tokens. At 50 things a page it is half a million.
 const maxPages = 10_000
+
+// errRepeated says that a list gives a token that it gave before: it would be read for ever, and what follows is not known.
+var errRepeated = errors.New("the list gave the same token twice")
+
+// tokenOf is where a paginator goes on: all of the SDK's keep it in the field nextToken. "" where it has none that is a text.
+func tokenOf(p any) string {
+	v := reflect.ValueOf(p)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return ""
+	}
+	if v = v.Elem().FieldByName("nextToken"); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.String {
+		return v.Elem().String()
+	}
+	return ""
+}
 
 // pages reads a list to its end. It reports whether the end was reached; what stopped it is a gap.
 func pages[Out, Opt any](t *task, p pager[Out, Opt], each func(Out)) bool {
@@ -65,19 +82,58 @@ func pages[Out, Opt any](t *task, p pager[Out, Opt], each func(Out)) bool {
 
 // pagesOf is pages for a list that belongs to one thing, by its ARN.
 func pagesOf[Out, Opt any](t *task, subject string, p pager[Out, Opt], each func(Out)) bool {
+	err := walk(t, p, each)
+	if err != nil {
+		t.fail(subject, err)
+	}
+	return err == nil
+}
+
+// walk reads a list to its end, or returns what stopped it.
+func walk[Out, Opt any](t *task, p pager[Out, Opt], each func(Out)) error {
+	seen := make(map[string]bool)
 	for n := 0; p.HasMorePages(); n++ {
+		token := tokenOf(p)
 		if n == maxPages {
-			t.fail(subject, fmt.Errorf("the list did not end after %d pages", maxPages))
-			return false
+			return fmt.Errorf("the list did not end after %d pages", maxPages)
 		}
+		if token != "" && seen[token] {
+			return &smithy.OperationError{ServiceID: serviceOf(p), OperationName: operationOf(p), Err: errRepeated}
+		}
+		seen[token] = true
 		out, err := p.NextPage(t.ctx)
 		if err != nil {
-			t.fail(subject, err)
-			return false
+			return err
 		}
 		each(out)
 	}
-	return true
+	return nil
+}
+
+// serviceOf and operationOf say which call a paginator makes, by its type: *kms.ListKeysPaginator.
+func operationOf(p any) string {
+	if own, ok := p.(interface{ call() (string, string) }); ok {
+		_, operation := own.call()
+		return operation
+	}
+	return strings.TrimSuffix(reflect.Indirect(reflect.ValueOf(p)).Type().Name(), "Paginator")
+}
+
+func serviceOf(p any) string {
+	if own, ok := p.(interface{ call() (string, string) }); ok {
+		service, _ := own.call()
+		return service
+	}
+	of := reflect.Indirect(reflect.ValueOf(p)).Type().PkgPath()
+	operation := operationOf(p)
+	for i := range rows {
+		for _, c := range rows[i].Calls {
+			if c.Operation == operation && strings.EqualFold(strings.ReplaceAll(c.Service, " ", ""), last(of)) {
+				return c.Service
+			}
+		}
+	}
+	return last(of)
 }
 
 // listed is pages for lists of one kind of thing.
@@ -125,7 +181,15 @@ func each[Item any](t *task, items []Item, do func(Item)) {
 		if t.ctx.Err() != nil {
 			break
 		}
-		g.Go(func() error { do(item); return nil })
+		g.Go(func() error {
+			defer func() {
+				if fault := recover(); fault != nil {
+					t.fault(fault)
+				}
+			}()
+			do(item)
+			return nil
+		})
 	}
 	_ = g.Wait()
 }
@@ -150,11 +214,11 @@ func (t *task) fail(subject string, err error) {
 
 // fatal reports whether an error ends the whole run: nobody may call anything any more, or the run was stopped.
 func (t *task) fatal(err error) bool {
-	return t.ctx.Err() != nil && errors.Is(context.Cause(t.ctx), errStopped) || errors.Is(err, errStopped)
+	return t.ctx.Err() != nil && errors.Is(context.Cause(t.ctx), ErrStopped) || errors.Is(err, ErrStopped) || errors.Is(err, errLost)
 }
 
-// errStopped is the cause of a run that was ended from outside: a signal, or the loss of its own credentials.
-var errStopped = errors.New("the collection was stopped")
+// ErrStopped is the cause of a run that was ended from outside: a signal, or the loss of its own credentials.
+var ErrStopped = errors.New("the collection was stopped")
 
 // codeOf is the service's error code, "" where no service answered.
 func codeOf(err error) string {
@@ -177,6 +241,12 @@ func describe(err error) (c Call, code, message string) {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 	case errors.Is(err, context.DeadlineExceeded):
 		code, message = "Timeout", "no answer in time"
+	case errors.Is(err, errPage), errors.Is(err, errLong), errors.Is(err, errNoXML), errors.As(err, new(*smithy.DeserializationError)):
+		code, message = "UnreadableAnswer", root(err)
+	case errors.Is(err, errEmpty), errors.Is(err, io.ErrUnexpectedEOF):
+		code, message = "TruncatedAnswer", root(err)
+	case errors.Is(err, errRepeated):
+		code, message = "RepeatedToken", root(err)
 	default:
 		code, message = "NoAnswer", err.Error()
 		if operation != nil {
@@ -184,6 +254,17 @@ func describe(err error) (c Call, code, message string) {
 		}
 	}
 	return c, code, strings.Join(strings.Fields(message), " ")
+}
+
+// root is the innermost error in words: what stands around it is the SDK's.
+func root(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
 }
 
 // reason is a failure in words.

@@ -2,89 +2,339 @@ package collect
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
 // writer writes a snapshot beside its place, account by account, and puts it there when it is whole.
+//
+// At any moment, kill -9 and power cuts included, Out is the old snapshot, the new one or not there, and the directory beside it is one that the next run goes on with: an account's directory appears by one rename after
+// its files are on the disk, and the whole snapshot by one rename or exchange.
 type writer struct {
-	out  string
-	work string // out + partialSuffix
+	out    string
+	work   string // out + partialSuffix
+	lock   *os.File
+	since  time.Time       // accounts of the snapshot at out that are at least so new are taken over; the zero time: none
+	scope  string          // what is read of an account: only accounts that were read with the same are taken over
+	wanted map[string]bool // accounts of this run
 }
 
 const (
 	partialSuffix = ".partial"
 	collectedFile = "collected.json"
+	// beginFile holds the options of the run that a directory belongs to: only a run with the same goes on with it. It is no JSON file by its name, so that no reader of a snapshot takes it for one.
+	beginFile = ".begun"
+	// replacedFile marks a snapshot that is about to be replaced: what is then found in the place of the partial one may be removed.
+	replacedFile = ".replaced"
 )
 
-// collected is accounts/<id>/collected.json: that the account was read to its end, and when. It is written last.
+// collected is accounts/<id>/collected.json: when the account was read, and whether to its end. It is written last.
 type collected struct {
-	At     time.Time `json:"at"`
-	Gaps   int       `json:"gaps"`
-	Absent []string  `json:"notOffered,omitempty"` // services that are not offered in a region
+	At       time.Time `json:"at"`
+	Complete bool      `json:"complete"` // false: its role could not be assumed; it is tried again
+	Scope    string    `json:"scope,omitempty"`
+	Gaps     int       `json:"gaps"`
+	Absent   []string  `json:"notOffered,omitempty"` // services that are not offered in a region
 }
 
-// ErrExists says that there is a snapshot already.
-var ErrExists = errors.New("there is a snapshot already")
+// ErrExists says that there is a snapshot already, ErrOptions that a run was begun with other options, ErrLocked that another run is at work.
+var (
+	ErrExists  = errors.New("there is a snapshot already: give --replace to read everything anew, or --since to read only what is old")
+	ErrOptions = errors.New("a run that was stopped began with other options: give the same ones to go on, or --restart to begin anew")
+	ErrLocked  = errors.New("another run is writing there")
+)
 
-func (r *run) open() (*writer, error) {
-	w := &writer{out: filepath.Clean(r.Out), work: filepath.Clean(r.Out) + partialSuffix}
-	if _, err := os.Stat(w.out); err == nil {
-		return nil, fmt.Errorf("%s: %w", w.out, ErrExists)
+// choices are the options that decide what a snapshot holds, by the name of their flag. What could be taken for a secret stands as its digest.
+func (r *run) choices() map[string]string {
+	sorted := func(list []string) string {
+		list = slices.Clone(list)
+		slices.Sort(list)
+		return strings.Join(list, ",")
 	}
-	if err := os.MkdirAll(filepath.Join(w.work, "accounts"), 0o700); err != nil {
-		return nil, fmt.Errorf("making the snapshot's directory: %w", err)
+	return map[string]string{
+		"credentials of account": r.caller, "role": r.Role, "role-path": r.RolePath, "external-id": digest(r.ExternalID),
+		"accounts": sorted(r.Accounts), "regions": sorted(r.Regions), "services and types": r.scope(), "last-accessed": fmt.Sprint(r.LastAccessed),
 	}
-	return w, nil
 }
 
-func (w *writer) close() {}
+// scope is what is read of an account.
+func (r *run) scope() string {
+	var names []string
+	for _, row := range r.Rows {
+		names = append(names, row.Name)
+	}
+	slices.Sort(names)
+	regions := slices.Clone(r.Regions)
+	slices.Sort(regions)
+	return digest(fmt.Sprint(names, regions, r.LastAccessed))
+}
+
+func digest(s string) string {
+	if s == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// open takes the lock and finds what an earlier run left. It reports whether this run goes on with it.
+func (r *run) open() (w *writer, resumed bool, err error) {
+	w = &writer{out: filepath.Clean(r.Out), work: filepath.Clean(r.Out) + partialSuffix, scope: r.scope()}
+	if err := os.MkdirAll(filepath.Dir(w.out), 0o700); err != nil {
+		return nil, false, fmt.Errorf("making the snapshot's directory: %w", err)
+	}
+	if w.lock, err = lock(w.work + ".lock"); err != nil {
+		return nil, false, err
+	}
+	opened := w
+	defer func() {
+		if err != nil {
+			opened.close()
+		}
+	}()
+	if err := w.recover(); err != nil {
+		return nil, false, err
+	}
+	switch info, err := os.Stat(w.out); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, false, fmt.Errorf("looking for an earlier snapshot: %w", err)
+	case !info.IsDir():
+		return nil, false, fmt.Errorf("%s is a file: the snapshot is a directory", w.out)
+	case r.Since > 0:
+		w.since = r.started.Add(-r.Since)
+	case !r.Replace:
+		return nil, false, fmt.Errorf("%s: %w", w.out, ErrExists)
+	}
+	choices := r.choices()
+	begun, err := os.ReadFile(filepath.Join(w.work, beginFile))
+	switch {
+	case err == nil && !r.Restart:
+		var before map[string]string
+		if err := json.Unmarshal(begun, &before); err != nil {
+			return nil, false, fmt.Errorf("%s is not readable: give --restart to begin anew: %w", filepath.Join(w.work, beginFile), err)
+		}
+		var other []string
+		for name, choice := range choices {
+			if before[name] != choice {
+				other = append(other, name)
+			}
+		}
+		if len(other) > 0 {
+			slices.Sort(other)
+			return nil, false, fmt.Errorf("%s: %w (other are: %s)", w.work, ErrOptions, strings.Join(other, ", "))
+		}
+		return w, true, nil
+	case err == nil:
+		if err := os.RemoveAll(w.work); err != nil {
+			return nil, false, fmt.Errorf("removing what an earlier run left: %w", err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, false, fmt.Errorf("looking for an earlier run: %w", err)
+	}
+	return w, false, w.begin(choices)
+}
+
+// begin makes the directory of the run, with its options from the first moment on.
+func (w *writer) begin(choices map[string]string) error {
+	fresh := w.work + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("making the snapshot's directory: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(fresh, "accounts"), 0o700); err != nil {
+		return fmt.Errorf("making the snapshot's directory: %w", err)
+	}
+	if err := writeJSON(filepath.Join(fresh, beginFile), choices); err != nil {
+		return err
+	}
+	return place(fresh, w.work)
+}
+
+// recover ends what a run that was killed while it put its snapshot into place had begun.
+func (w *writer) recover() error {
+	old := w.work + ".old"
+	if _, err := os.Stat(w.out); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(old); err == nil { // killed between two renames, where a file system cannot exchange
+			if err := place(old, w.out); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(w.out, beginFile)); err == nil {
+		if err := w.clean(); err != nil {
+			return err
+		}
+	}
+	switch _, err := os.Stat(filepath.Join(w.work, beginFile)); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("looking for an earlier run: %w", err)
+	}
+	if _, err := os.Stat(w.work); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s is in the way, and no run of this program left it there: move it away", w.work)
+}
+
+func (w *writer) close() {
+	if w.lock != nil {
+		_ = os.Remove(w.lock.Name())
+		_ = w.lock.Close()
+		w.lock = nil
+	}
+}
 
 // root writes what belongs to no account.
 func (w *writer) root(tree organization, f *facts) error {
 	f.sort()
-	if err := writeJSON(filepath.Join(w.work, "organization.json"), tree); err != nil {
-		return err
-	}
-	if err := writeLines(filepath.Join(w.work, "resources.jsonl"), f.resources); err != nil {
-		return err
-	}
-	if err := writeLines(filepath.Join(w.work, "shares.jsonl"), f.shares); err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(w.work, "gaps.json"), orEmpty(f.gaps))
+	return errors.Join(
+		writeJSON(filepath.Join(w.work, "organization.json"), tree),
+		writeLines(filepath.Join(w.work, "resources.jsonl"), f.resources),
+		writeLines(filepath.Join(w.work, "shares.jsonl"), f.shares),
+		writeJSON(filepath.Join(w.work, "gaps.json"), orEmpty(f.gaps)),
+	)
 }
 
-// kept reports whether an account is there already, with its gaps.
-func (w *writer) kept(id string) (gaps int, ok bool) {
-	text, err := os.ReadFile(filepath.Join(w.work, "accounts", id, collectedFile))
+// kept reports whether an account need not be read: it is there from a run that was stopped, or new enough in the snapshot that is replaced. It returns its gaps.
+func (w *writer) kept(id string) (gaps []gap, ok bool, err error) {
+	if gaps, ok := w.read(filepath.Join(w.work, "accounts", id), time.Time{}); ok {
+		return gaps, true, nil
+	}
+	if w.since.IsZero() {
+		return nil, false, nil
+	}
+	old := filepath.Join(w.out, "accounts", id)
+	gaps, ok = w.read(old, w.since)
+	if !ok {
+		return nil, false, nil
+	}
+	a, err := w.account(id)
 	if err != nil {
-		return 0, false
+		return nil, false, err
 	}
-	var c collected
-	if json.Unmarshal(text, &c) != nil {
-		return 0, false
+	defer a.abandon()
+	entries, err := os.ReadDir(old)
+	if err != nil {
+		return nil, false, fmt.Errorf("taking over account %s: %w", id, err)
 	}
-	return c.Gaps, true
+	for _, e := range entries {
+		if err := copyFile(filepath.Join(old, e.Name()), filepath.Join(a.work, e.Name())); err != nil {
+			return nil, false, fmt.Errorf("taking over account %s: %w", id, err)
+		}
+	}
+	return gaps, true, place(a.work, a.dir)
 }
 
-// finish puts the whole snapshot into its place.
-func (w *writer) finish() error {
-	if err := os.Rename(w.work, w.out); err != nil {
-		return fmt.Errorf("putting the snapshot into its place: %w", err)
+// read reports whether a directory is an account that was read to its end with the same choice of services, at the time or later.
+func (w *writer) read(dir string, since time.Time) ([]gap, bool) {
+	var c collected
+	var gaps []gap
+	if !readJSON(filepath.Join(dir, collectedFile), &c) || !c.Complete || c.Scope != w.scope || c.At.Before(since) || !readJSON(filepath.Join(dir, "gaps.json"), &gaps) {
+		return nil, false
 	}
-	return nil
+	text, err := os.ReadFile(filepath.Join(dir, "resources.jsonl"))
+	if err != nil {
+		return nil, false
+	}
+	var resources []resource
+	for dec := json.NewDecoder(bytes.NewReader(text)); dec.More(); {
+		var r resource
+		if dec.Decode(&r) != nil {
+			return nil, false
+		}
+		resources = append(resources, r)
+	}
+	return append(gaps, unread(resources)...), true
+}
+
+func readJSON(name string, v any) bool {
+	text, err := os.ReadFile(name)
+	return err == nil && json.Unmarshal(text, v) == nil
+}
+
+// finish puts the whole snapshot into its place. What of an earlier run does not belong to it any more is removed first.
+func (w *writer) finish() error {
+	entries, err := os.ReadDir(w.work)
+	if err != nil {
+		return fmt.Errorf("finishing the snapshot: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), ".") { // an account that was being read when a run was killed
+			if err := os.RemoveAll(filepath.Join(w.work, e.Name())); err != nil {
+				return fmt.Errorf("finishing the snapshot: %w", err)
+			}
+		}
+	}
+	if entries, err = os.ReadDir(filepath.Join(w.work, "accounts")); err != nil {
+		return fmt.Errorf("finishing the snapshot: %w", err)
+	}
+	for _, e := range entries {
+		if !w.wanted[e.Name()] { // it left the organisation since the run was begun
+			if err := os.RemoveAll(filepath.Join(w.work, "accounts", e.Name())); err != nil {
+				return fmt.Errorf("finishing the snapshot: %w", err)
+			}
+		}
+	}
+	if err := errors.Join(syncDir(filepath.Join(w.work, "accounts")), syncDir(w.work)); err != nil {
+		return err
+	}
+	if _, err := os.Stat(w.out); errors.Is(err, fs.ErrNotExist) {
+		if err := place(w.work, w.out); err != nil {
+			return err
+		}
+		return w.clean()
+	}
+	if err := writeBytes(filepath.Join(w.out, replacedFile), nil); err != nil {
+		return err
+	}
+	if err := exchange(w.work, w.out); err != nil {
+		return err
+	}
+	return w.clean()
+}
+
+// clean removes the snapshot that was replaced, and then the mark that says there is something to remove.
+func (w *writer) clean() error {
+	for _, old := range []string{w.work, w.work + ".old"} {
+		if _, err := os.Stat(filepath.Join(old, replacedFile)); err != nil {
+			continue
+		}
+		// The mark goes last: what is left of a removal that was cut short is still known by it.
+		entries, err := os.ReadDir(old)
+		for _, e := range entries {
+			if e.Name() != replacedFile {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(old, e.Name())))
+			}
+		}
+		if err = errors.Join(err, os.RemoveAll(old)); err != nil {
+			return fmt.Errorf("removing the replaced snapshot: %w", err)
+		}
+	}
+	if err := os.Remove(filepath.Join(w.out, beginFile)); err != nil {
+		return fmt.Errorf("finishing the snapshot: %w", err)
+	}
+	return syncDir(w.out)
 }
 
 // accountDir is the directory of one account while it is written.
-type accountDir struct{ dir, work string }
+type accountDir struct {
+	dir, work string
+	scope     string
+}
 
 func (w *writer) account(id string) (*accountDir, error) {
-	a := &accountDir{dir: filepath.Join(w.work, "accounts", id), work: filepath.Join(w.work, "."+id)}
+	a := &accountDir{dir: filepath.Join(w.work, "accounts", id), work: filepath.Join(w.work, "."+id), scope: w.scope}
 	for _, dir := range []string{a.dir, a.work} {
 		if err := os.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("clearing the account's directory: %w", err)
@@ -105,24 +355,28 @@ func (a *accountDir) page(n int, content detailsPage) error {
 	return writeJSON(filepath.Join(a.work, name), content)
 }
 
-// finish writes the facts and puts the directory into its place: from then on the account counts as read.
-func (a *accountDir) finish(f *facts, now time.Time) error {
-	err := errors.Join(
-		writeLines(filepath.Join(a.work, "resources.jsonl"), f.resources),
-		writeJSON(filepath.Join(a.work, "providers.json"), orEmpty(f.providers)),
-		writeLines(filepath.Join(a.work, "grants.jsonl"), f.grants),
-		writeLines(filepath.Join(a.work, "shares.jsonl"), f.shares),
-		writeJSON(filepath.Join(a.work, "usage.json"), orEmpty(f.usage)),
+// finish writes the facts and puts the directory into its place: from then on the account counts as read. Of an account that could not be entered nothing is written but that: an empty file would say that it has nothing.
+func (a *accountDir) finish(f *facts, now time.Time, complete bool) error {
+	var err error
+	if complete {
+		err = errors.Join(
+			writeLines(filepath.Join(a.work, "resources.jsonl"), f.resources),
+			writeJSON(filepath.Join(a.work, "providers.json"), orEmpty(f.providers)),
+			writeLines(filepath.Join(a.work, "grants.jsonl"), f.grants),
+			writeLines(filepath.Join(a.work, "shares.jsonl"), f.shares),
+		)
+		if f.usage != nil { // use is read on request alone; an empty file would say that there was none
+			err = errors.Join(err, writeJSON(filepath.Join(a.work, "usage.json"), f.usage))
+		}
+	}
+	err = errors.Join(err,
 		writeJSON(filepath.Join(a.work, "gaps.json"), orEmpty(f.gaps)),
-		writeJSON(filepath.Join(a.work, collectedFile), collected{At: now, Gaps: len(f.gaps), Absent: f.absent}),
+		writeJSON(filepath.Join(a.work, collectedFile), collected{At: now, Complete: complete, Scope: a.scope, Gaps: len(f.gaps), Absent: f.absent}),
 	)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(a.work, a.dir); err != nil {
-		return fmt.Errorf("putting the account into its place: %w", err)
-	}
-	return nil
+	return place(a.work, a.dir)
 }
 
 // abandon removes what was begun and not finished.
@@ -137,30 +391,87 @@ func orEmpty[T any](list []T) []T {
 
 func writeJSON(name string, v any) error {
 	text, err := encode(v)
-	if err == nil {
-		err = os.WriteFile(name, text, 0o600)
-	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
 	}
-	return nil
+	return writeBytes(name, text)
 }
 
-func writeLines[T any](name string, list []T) (err error) {
+func writeLines[T any](name string, list []T) error {
+	return writeFile(name, func(b *bufio.Writer) error {
+		enc := json.NewEncoder(b)
+		enc.SetEscapeHTML(false)
+		for i := range list {
+			if err := enc.Encode(list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func writeBytes(name string, text []byte) error {
+	return writeFile(name, func(b *bufio.Writer) error {
+		_, err := b.ReadFrom(bytes.NewReader(text))
+		return err
+	})
+}
+
+// toDisk waits until a file is on the disk. A test of thousands of accounts does without.
+var toDisk = (*os.File).Sync
+
+// writeFile writes a file to the disk.
+func writeFile(name string, fill func(*bufio.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
 	}
 	b := bufio.NewWriter(f)
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	for i := range list {
-		if err = enc.Encode(list[i]); err != nil {
-			break
-		}
-	}
-	if err = errors.Join(err, b.Flush(), f.Close()); err != nil {
+	if err = errors.Join(fill(b), b.Flush(), toDisk(f), f.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
 	}
 	return nil
+}
+
+// copyFile takes a file over. Files of a snapshot are never written to again, so that both may be the same.
+func copyFile(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return writeBytes(to, text)
+}
+
+// place renames a directory, so that the new name is on the disk when it returns.
+func place(from, to string) error {
+	if err := syncDir(from); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("putting %s into its place: %w", filepath.Base(to), err)
+	}
+	return syncDir(filepath.Dir(to))
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("writing %s to the disk: %w", filepath.Base(name), err)
+	}
+	defer d.Close()
+	if err := toDisk(d); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
+		return fmt.Errorf("writing %s to the disk: %w", filepath.Base(name), err)
+	}
+	return nil
+}
+
+// exchangeByTwo is exchange where the file system has no such operation: between the two renames there is no snapshot, and the next run puts the old one back if it finds that.
+func exchangeByTwo(fresh, old string) error {
+	if err := place(old, fresh+".old"); err != nil {
+		return err
+	}
+	return place(fresh, old)
 }

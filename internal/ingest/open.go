@@ -21,7 +21,7 @@ import (
 //
 //   - a directory with organization.json or accounts/: the directory form of docs/snapshot.md;
 //   - any other directory with .json files: each is one account's authorization details, or a page of them;
-//   - a file: one account's authorization details.
+//   - a file: one account's authorization details, or a Terraform state or plan in JSON, which is taken for what it states.
 //
 // It returns an error where there is nothing to work on. Whatever is wrong inside the files is a gap of the snapshot.
 func Open(name string) (*snapshot.Snapshot, error) {
@@ -30,6 +30,9 @@ func Open(name string) (*snapshot.Snapshot, error) {
 		return nil, fmt.Errorf("opening the input: %w", err)
 	}
 	if !info.IsDir() {
+		if s, ok, err := openCode(name); ok || err != nil {
+			return s, err
+		}
 		base := filepath.Base(name)
 		return only(snapshot.ReadDetails(os.DirFS(filepath.Dir(name)), []string{base}))
 	}

@@ -16,6 +16,7 @@ func (p Parameters) WithDefaults() Parameters {
 	or(&p.ChainedSessionSeconds, 3600)
 	or(&p.ExternalIDMinLength, 16)
 	or(&p.WideOrgMembers, 10)
+	or(&p.DataDays, 7)
 	if p.EnvClass == nil {
 		p.EnvClass = map[string]int{"sandbox": 0, "dev": 1, "staging": 1, "shared": 2, "prod": 2, "security": 2}
 	}

@@ -96,6 +96,7 @@ type Parameters struct {
 	BreakGlassDrillDays   int            // USE-007: longest time since the last drill
 	ChainedSessionSeconds int            // CHN-003
 	ExternalIDMinLength   int            // EXT-003
+	DataDays              int            // COV-001: age from which what was read of an account is too old
 	WideOrgMembers        int            // TRU-003: member count from which an OU is wide
 	EnvClass              map[string]int // CHN-005: order of environments
 	CriticalTagKey        string         // CHN-001

@@ -45,6 +45,7 @@ type settings struct {
 	ChainedSessionSeconds int            `json:"chainedSessionSeconds"`
 	ExternalIDMinLength   int            `json:"externalIdMinLength"`
 	WideOrgMembers        int            `json:"wideOrgMembers"`
+	DataDays              int            `json:"dataDays"`
 	EnvClass              map[string]int `json:"envClass"`
 	CriticalTag           string         `json:"criticalTag"` // key=value
 	BreakGlassDrillDays   int            `json:"breakGlassDrillDays"`

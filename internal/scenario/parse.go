@@ -501,7 +501,7 @@ func (p *parser) declared(raw json.RawMessage, base int, e *entry) (registry.Ent
 func parameters(s settings) rule.Parameters {
 	p := rule.Parameters{
 		MaxSessionSeconds: s.MaxSessionSeconds, MaxHops: s.MaxHops, ReviewDays: s.ReviewDays, StaleDays: s.StaleDays, NeverUsedDays: s.NeverUsedDays, BreakGlassDrillDays: s.BreakGlassDrillDays, ChainedSessionSeconds: s.ChainedSessionSeconds,
-		ExternalIDMinLength: s.ExternalIDMinLength, WideOrgMembers: s.WideOrgMembers, EnvClass: s.EnvClass,
+		ExternalIDMinLength: s.ExternalIDMinLength, WideOrgMembers: s.WideOrgMembers, DataDays: s.DataDays, EnvClass: s.EnvClass,
 	}
 	if key, value, ok := strings.Cut(s.CriticalTag, "="); ok {
 		p.CriticalTagKey, p.CriticalTagValue = strings.TrimSpace(key), strings.TrimSpace(value)

@@ -18,6 +18,7 @@ const (
 	noDetails    = "no authorization details: users, groups, roles and policies were not collected"
 	notComplete  = "a part of the authorization details could not be read: principals may exist that are not listed"
 	mixedFiles   = "its files carry principals of other accounts too: whether they carry all of its own cannot be told"
+	saysUnread   = "collected.json says that the account was not read to its end: principals may exist that are not listed"
 	saidPartial  = "organization.json says that the account was not completely inventoried"
 	cutShort     = "IsTruncated is true and the page that should follow is not there: principals may exist that are not listed"
 	noDocument   = "named, and its document is not in the input"
@@ -95,8 +96,9 @@ func (s *Snapshot) assembleAccounts(org *organizationFacts, parts []*part, state
 		}
 		outside := a.Kind == Vendor || a.Kind == External
 		var d details
+		unread := false
 		if p := read[a.ID]; p != nil {
-			d = p.details
+			d, a.Collected, unread = p.details, p.collected, p.unread
 		}
 		if a.Partition == "" {
 			a.Partition = "aws"
@@ -118,6 +120,9 @@ func (s *Snapshot) assembleAccounts(org *organizationFacts, parts []*part, state
 			}
 			if d.mixed {
 				gap(mixedFiles, a.Source)
+			}
+			if unread {
+				gap(saysUnread, a.Source)
 			}
 			if d.lost {
 				gap(notComplete, a.Source)

@@ -19,6 +19,9 @@ type part struct {
 	account string
 	details details
 	stated  []Gap // of gaps.json: what the one who collected could not read
+	// collected is when the account was read; unread, that it says itself it was not read to the end.
+	collected time.Time
+	unread    bool
 }
 
 // details is how completely an account's authorization details were read.

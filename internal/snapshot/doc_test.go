@@ -26,8 +26,8 @@ func docExamples(t testing.TB) map[string]string {
 	for _, m := range example.FindAllStringSubmatch(string(text), -1) {
 		files[m[1]] = m[2]
 	}
-	if len(files) != 9 {
-		t.Fatalf("docs/snapshot.md shows %d files, want 9: one for each kind", len(files))
+	if len(files) != 10 {
+		t.Fatalf("docs/snapshot.md shows %d files, want 10: one for each kind", len(files))
 	}
 	return files
 }
@@ -35,7 +35,7 @@ func docExamples(t testing.TB) map[string]string {
 // schemaNames says which schema of docs/schema describes a file, or each line of it.
 var schemaNames = map[string]string{
 	"organization.json": "organization", "iam.json": "iam", "policies.json": "policies", "resources.jsonl": "resource",
-	"providers.json": "providers", "grants.jsonl": "grant", "shares.jsonl": "share", "usage.json": "usage", "gaps.json": "gaps",
+	"providers.json": "providers", "grants.jsonl": "grant", "shares.jsonl": "share", "usage.json": "usage", "collected.json": "collected", "gaps.json": "gaps",
 }
 
 // schemaErrors validates a file with its schema.

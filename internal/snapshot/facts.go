@@ -310,6 +310,40 @@ func (p *part) readUsage(e *element) {
 	}
 }
 
+// readCollected reads when an account was read. Without it, or where it says nothing of it, the account counts as read to its end as far as its other files go.
+func (rd *reader) readCollected(p *part, file string) {
+	rd.readFile(p, file, func(t *textReader) *syntaxError {
+		text, at, err := t.value()
+		if err != nil {
+			return err
+		}
+		e := &element{cursor: newCursor(text, at), documents: rd.documents, file: file, account: p.account}
+		start := e.here()
+		e.object("collected", func(key []byte) {
+			switch string(key) {
+			case "at":
+				p.collected = e.time("at")
+			case "complete":
+				complete, ok := e.bool("complete")
+				p.unread = ok && !complete
+			case "scope":
+				_ = e.string("scope")
+			case "gaps":
+				_, _ = e.integer("gaps")
+			case "notOffered":
+				_ = e.strings("notOffered")
+			default:
+				e.unknown("collected.json", key)
+			}
+		})
+		if e.err == nil && p.collected.IsZero() && !e.told(e.source(start)) {
+			e.note(start, "expected at, the time when the account was read, found none")
+		}
+		e.finish(p, "", p.account)
+		return t.nothingMore(nil)
+	})
+}
+
 func (p *part) readGap(e *element) {
 	var g Gap
 	at := e.here()

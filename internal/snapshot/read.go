@@ -116,7 +116,9 @@ const (
 	gapsFile     = "gaps.json"
 	usageFile    = "usage.json"
 	policiesFile = "policies.json"
-	accountsDir  = "accounts"
+	// collectedFile says of one account when it was read, and how completely.
+	collectedFile = "collected.json"
+	accountsDir   = "accounts"
 )
 
 func newReader(fsys fs.FS) (*reader, error) {
@@ -192,7 +194,7 @@ func (rd *reader) listAccounts() {
 					}
 				}
 			case f.IsDir():
-			case isPage(f.Name()), isFactFile(f.Name()):
+			case isPage(f.Name()), isFactFile(f.Name()), f.Name() == collectedFile:
 				rd.accounts[id] = append(rd.accounts[id], name)
 			default:
 				rd.stray(name, id)
@@ -245,6 +247,10 @@ func (rd *reader) plan() []task {
 func (rd *reader) readAccount(p *part, files []string) {
 	var pages []string
 	for _, file := range files {
+		if path.Base(file) == collectedFile {
+			rd.readCollected(p, file)
+			continue
+		}
 		i := slices.IndexFunc(factFiles, func(f factFile) bool {
 			return file == path.Join(accountsDir, p.account, f.name)
 		})

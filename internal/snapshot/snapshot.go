@@ -82,6 +82,7 @@ type Account struct {
 	// Inventoried: the account's users and roles were read completely. Only then does a principal that is not listed not
 	// exist.
 	Inventoried bool
+	Collected   time.Time // when it was read, where its directory says so; else the zero time
 	Source      Source
 }
 

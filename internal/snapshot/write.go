@@ -25,6 +25,7 @@ func Write(s *Snapshot, sink func(name string, data []byte) error) error {
 		w.stated[g] = true
 	}
 	w.writeOrganization()
+	w.writeCollected()
 	w.writeDetails()
 	w.writeResources()
 	w.writeFacts()
@@ -515,6 +516,17 @@ func (w *writer) writeFacts() {
 	}
 	if len(usage) > 0 || !w.missing(usageFile, "") {
 		w.json(usageFile, usage)
+	}
+}
+
+// writeCollected writes when accounts were read. How completely stands in organization.json, where it is for all accounts.
+func (w *writer) writeCollected() {
+	for _, a := range w.s.Accounts {
+		if !a.Collected.IsZero() {
+			w.json(path.Join(accountsDir, a.ID, collectedFile), struct {
+				At string `json:"at"`
+			}{timeText(a.Collected)})
+		}
 	}
 }
 

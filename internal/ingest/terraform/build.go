@@ -22,6 +22,7 @@ type builder struct {
 	o        *object
 	row      *row
 	standing bool // what does not change: computed attributes count as facts, where in a step only what the code says counts
+	before   bool // it is what is there before the plan
 	parts    []change.Part
 	gaps     []snapshot.Gap
 	unknown  []change.Unknown
@@ -29,11 +30,12 @@ type builder struct {
 	unseen   string // why the resource is not judged, "" where it is
 }
 
-func (w *world) build(o *object, standing bool, step *change.Step) *builder {
+func (w *world) build(o *object, standing bool) *builder {
 	b := &builder{world: w, o: o, standing: standing}
 	if o == nil {
 		return b
 	}
+	b.before = o == o.now && o != o.then
 	b.row = byType[o.Type]
 	switch {
 	case b.row == nil:
@@ -190,7 +192,14 @@ func (b *builder) document(name, of string, path ...any) snapshot.Document {
 		doc.State = snapshot.None
 		return doc
 	}
+	if same, ok := b.read[s]; ok {
+		same.Name, same.Source = name, b.o.source
+		return same
+	}
 	doc, gaps := snapshot.NewDocument(name, []byte(s), b.o.source, false)
+	if len(gaps) == 0 {
+		b.read[s] = doc
+	}
 	for _, g := range gaps {
 		if secret {
 			g.Reason = name + ": something in the document is not understood; the code marks it as sensitive, so that it is not repeated here"
@@ -235,7 +244,7 @@ func (b *builder) targetOf(template string) string {
 			if s, known := b.o.string(name); known && s == "" {
 				return b.targetOf(strings.Replace(template, "{event_bus_name}", "default", 1))
 			}
-		case strings.HasPrefix(v, "{"+b.o.Address+"."):
+		case v == b.o.placeholder(name):
 			b.unknownAt("", computedFrom(b.o.expression(name)), name)
 		}
 	}
@@ -377,7 +386,7 @@ func (b *builder) role() {
 			keep = append(keep, name)
 			b.add(change.Inline{Owner: r.ARN, Document: b.document(name, r.ARN, "inline_policy", n, "policy")})
 		}
-		if given, _ := b.o.configured("inline_policy"); given && !b.standing {
+		if given, _ := b.o.configured("inline_policy"); given && !b.standing && !b.before {
 			b.add(change.Exclusive{Owner: r.ARN, Inline: true, Keep: keep, Complete: complete})
 		}
 	}
@@ -390,7 +399,7 @@ func (b *builder) role() {
 			b.attach(r.ARN, b.o.placeholder("managed_policy_arns"))
 			b.unknownAt(r.ARN, computedFrom(b.o.expression("managed_policy_arns")), "managed_policy_arns")
 		}
-		if given, _ := b.o.configured("managed_policy_arns"); given && !b.standing {
+		if given, _ := b.o.configured("managed_policy_arns"); given && !b.standing && !b.before {
 			b.add(change.Exclusive{Owner: r.ARN, Keep: keep, Complete: complete})
 		}
 	}
@@ -414,7 +423,10 @@ func (b *builder) names(path ...any) (out []string, complete bool) {
 			missing++
 		}
 	}
-	refs := references(b.o.expression(path...))
+	if l, ok := b.evaluatedList(b.o, path...); ok {
+		return l, true
+	}
+	refs := b.open(b.o, b.o.expression(path...))
 	if known && missing != len(refs) {
 		return out, false
 	}
@@ -422,7 +434,7 @@ func (b *builder) names(path ...any) (out []string, complete bool) {
 		return out, false
 	}
 	for _, ref := range refs {
-		s, ok := b.reference(b.o.scope, b.o.Index, false, ref)
+		s, ok := b.reference(b.o.scope, indexIn(b.o.expression(path...), b.o.Index), false, ref)
 		if !ok {
 			return out, false
 		}
@@ -479,8 +491,8 @@ func (b *builder) iam(kind, name string) string {
 func (w *world) principalNamed(kind, account, name string) string {
 	if w.principals == nil {
 		w.principals = map[string]string{}
-		for _, i := range w.instances {
-			if i.Mode != "managed" || i.Type != "aws_iam_role" && i.Type != "aws_iam_user" && i.Type != "aws_iam_group" {
+		for _, i := range slices.Concat(w.ofType["aws_iam_role"], w.ofType["aws_iam_user"], w.ofType["aws_iam_group"]) {
+			if i.Mode != "managed" {
 				continue
 			}
 			for _, o := range []*object{i.now, i.then} { // what will be there comes last and stays
@@ -536,7 +548,9 @@ func (b *builder) exclusive() {
 		argument = "policy_arns"
 	}
 	keep, complete := b.names(argument)
-	b.add(change.Exclusive{Owner: owner, Inline: argument == "policy_names", Keep: keep, Complete: complete})
+	if !b.before {
+		b.add(change.Exclusive{Owner: owner, Inline: argument == "policy_names", Keep: keep, Complete: complete})
+	}
 	if argument == "policy_arns" {
 		for _, p := range keep {
 			b.attach(owner, p) // the resource attaches what is missing
@@ -669,14 +683,7 @@ func (b *builder) kmsGrant() {
 	if s, _ := b.o.string("grant_id"); s != "" {
 		g.ID = s
 	}
-	for argument, to := range map[string]*string{"grantee_principal": &g.Grantee, "retiring_principal": &g.Retiring} {
-		s, known := b.value(b.o, argument)
-		if !known && argument == "grantee_principal" {
-			b.unknownAt(g.Key, computedFrom(b.o.expression(argument)), argument)
-			s = b.o.placeholder(argument)
-		}
-		*to = s
-	}
+	g.Grantee, g.Retiring = b.shared(g.Key, "grantee_principal"), b.shared(g.Key, "retiring_principal")
 	ops, complete := b.o.strings("operations")
 	if g.Operations = ops; !complete {
 		b.unknownAt(g.Key, computedFrom(b.o.expression("operations")), "operations")
@@ -764,7 +771,8 @@ func (b *builder) lambdaPermission() {
 		s.Principal = map[string]string{"AWS": principal}
 	}
 	source := b.argument(r.ARN, "source_arn")
-	if _, known := b.o.string("source_arn"); !known && source != "" {
+	_, known := b.o.string("source_arn")
+	if _, told := b.evaluatedText(b.o, "source_arn"); !known && !told && source != "" {
 		source += "*" // the expression may say more than what it refers to
 		b.gap(snapshot.GapElement, "source_arn %s and is taken as %s, at least as wide as it will be", computedFrom(b.o.expression("source_arn")), source)
 	}
@@ -853,8 +861,8 @@ func (b *builder) controlTarget() {
 		policy = b.arn(i.then)
 	} else if s, known := b.o.string("policy_id"); known {
 		policy = s
-		for _, i := range b.instances {
-			if o := i.then; i.Type == "aws_organizations_policy" && o != nil {
+		for _, i := range b.ofType["aws_organizations_policy"] {
+			if o := i.then; o != nil {
 				if id, _ := o.string("id"); id == s {
 					policy = b.arn(o)
 				}
@@ -899,8 +907,8 @@ func (b *builder) ramShare() {
 func (b *builder) ramTo() snapshot.Share {
 	s := snapshot.Share{Kind: "RAM", ARN: b.target(), AllowExternal: true}
 	s.Owner = arn.Account(s.ARN)
-	for _, i := range b.instances {
-		if i.Type == "aws_ram_resource_share" && i.then != nil && b.arn(i.then) == s.ARN {
+	for _, i := range b.ofType["aws_ram_resource_share"] {
+		if i.then != nil && b.arn(i.then) == s.ARN {
 			external, _ := i.then.string("allow_external_principals")
 			s.AllowExternal = external != "false"
 		}
@@ -976,13 +984,12 @@ func (b *builder) allowedPrincipals(r snapshot.Resource, own *object) {
 			b.unknownAt(r.ARN, computedFrom(own.expression("allowed_principals")), "allowed_principals")
 		}
 	}
-	before := b.o == b.o.now && b.o != b.o.then
-	for _, i := range b.instances {
+	for _, i := range b.ofType["aws_vpc_endpoint_service_allowed_principal"] {
 		o := i.then
-		if before {
+		if b.before {
 			o = i.now
 		}
-		if i.Type != "aws_vpc_endpoint_service_allowed_principal" || o == nil {
+		if o == nil {
 			continue
 		}
 		service, _ := b.value(o, "vpc_endpoint_service_id")
@@ -1009,8 +1016,8 @@ func (b *builder) endpointPrincipal() {
 	r := b.base(b.target())
 	b.argument(r.ARN, "principal_arn")
 	var service *object
-	for _, i := range b.instances {
-		if i.Type == "aws_vpc_endpoint_service" && i.then != nil && b.arn(i.then) == r.ARN {
+	for _, i := range b.ofType["aws_vpc_endpoint_service"] {
+		if i.then != nil && b.arn(i.then) == r.ARN {
 			service = i.then
 		}
 	}

@@ -22,6 +22,9 @@ type missing struct{ attribute, why string }
 // policyText is the text of a policy that is computed when the plan is applied. It is known where the argument is the json of
 // a data source aws_iam_policy_document whose statements are known, or become known by the ARNs of what the plan makes.
 func (w *world) policyText(o *object, path ...any) resolved {
+	if s, ok := w.evaluatedText(o, path...); ok {
+		return resolved{text: s}
+	}
 	expression := o.expression(path...)
 	lost := func(why string) resolved {
 		return resolved{unknown: []missing{{pathText(path), why}}}
@@ -41,12 +44,10 @@ func (w *world) policyText(o *object, path ...any) resolved {
 		if end[0] != "json" && end[0] != "minified_json" {
 			return lost(computedFrom(expression))
 		}
-		return w.policyDocument(i)
-	}
-	if i.then != nil && i.then != o {
-		if s, known := i.then.string(end...); known {
-			return resolved{text: s, secret: marked(i.then.sensitive, true, end...)}
+		if _, known := w.told(o.scope, indexIn(expression, o.Index), refs[0]); known {
+			return lost(computedFrom(expression)) // it is not that document, or it would be known
 		}
+		return w.policyDocument(i)
 	}
 	return lost(computedFrom(expression))
 }
@@ -235,7 +236,8 @@ func (w *world) statementBlock(o *object, n int, r *resolved, lose func(string, 
 	}
 	put("Resource", list(resources, "resources"))
 	put("NotResource", list(exactly, "not_resources"))
-	for from, to := range map[string]string{"principals": "Principal", "not_principals": "NotPrincipal"} {
+	for _, e := range [][2]string{{"principals", "Principal"}, {"not_principals", "NotPrincipal"}} {
+		from, to := e[0], e[1]
 		blocks, known := o.list("statement", n, from)
 		if !known {
 			if given := o.expression("statement", n)[from] != nil; given || o.conf == nil {
@@ -303,7 +305,12 @@ const (
 // elements is a list of a statement. What is computed later is concluded from the references, one for each missing element.
 func (w *world) elements(o *object, kind listKind, r *resolved, lose func(string, ...any), path ...any) []string {
 	expression := o.expression(path...)
-	refs := references(expression)
+	refs := w.open(o, expression)
+	if marked(o.unknown, true, path...) {
+		if l, ok := w.evaluatedList(o, path...); ok {
+			return l
+		}
+	}
 	list, known := o.list(path...)
 	if !known {
 		if given := expression != nil; given || o.conf == nil {

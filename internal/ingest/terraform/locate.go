@@ -24,12 +24,34 @@ import (
 //
 // The error tells what could not be read; everything else is located all the same.
 func Locate(fsys fs.FS, dir string, plan *change.Plan) error {
-	c := &code{fsys: fsys, root: path.Clean(dir), modules: map[string]*folder{}}
-	c.manifest()
-	root := c.folder(c.root)
-	if root != nil && root.files == 0 && len(c.problems) == 0 {
-		return fmt.Errorf("there are no .tf files in %s", dir)
+	c, err := ReadCode(fsys, dir)
+	if err != nil {
+		return err
 	}
+	return c.Locate(plan)
+}
+
+// Code is the .tf files of a root module and of the modules it calls, which are read when they are needed.
+type Code struct {
+	fsys     fs.FS
+	root     string
+	modules  map[string]*folder
+	fetched  map[string]string // folder of a module by the chain of calls, a.b, as terraform init notes it
+	problems []error
+}
+
+// ReadCode reads the root module in a folder of fsys. Problems in single files are told by Locate.
+func ReadCode(fsys fs.FS, dir string) (*Code, error) {
+	c := &Code{fsys: fsys, root: path.Clean(dir), modules: map[string]*folder{}}
+	c.manifest()
+	if f := c.folder(c.root); f == nil || f.files == 0 {
+		return nil, errors.Join(append(c.problems, fmt.Errorf("there are no .tf files in %s", dir))...)
+	}
+	return c, nil
+}
+
+// Locate is the function Locate for code that was read already.
+func (c *Code) Locate(plan *change.Plan) error {
 	moved := map[snapshot.Source]snapshot.Source{}
 	for n := range plan.Steps {
 		s := &plan.Steps[n]
@@ -41,9 +63,8 @@ func Locate(fsys fs.FS, dir string, plan *change.Plan) error {
 		at, document := source(b.DefRange), source(b.DefRange)
 		if r := byType[s.Type]; r != nil && r.Policy != "" {
 			argument, _, _ := strings.Cut(r.Policy, ".")
-			content, _, _ := b.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: argument}}})
-			if content != nil && content.Attributes[argument] != nil {
-				document = source(content.Attributes[argument].Range)
+			if a := argumentOf(b.Body, argument); a != nil {
+				document = source(a.Range)
 			}
 		}
 		moved[s.Source] = at
@@ -116,34 +137,31 @@ func relocate(p change.Part, at, document snapshot.Source) change.Part {
 	return p // the others have no place of their own
 }
 
-// code is the .tf files of a root module and of the modules it calls.
-type code struct {
-	fsys     fs.FS
-	root     string
-	modules  map[string]*folder
-	fetched  map[string]string // folder of a module by the chain of calls, a.b, as terraform init notes it
-	problems []error
-}
-
 // folder is one module.
 type folder struct {
 	dir    string
 	files  int
 	blocks map[string]*hcl.Block // by type.name and data.type.name
 	calls  map[string]string     // source of each module call
+	// What expressions refer to: the blocks of module calls, and the expressions of locals, outputs and defaults of variables.
+	used                       map[string]*hcl.Block
+	locals, outputs, variables map[string]hcl.Expression
 }
 
 var moduleSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "resource", LabelNames: []string{"type", "name"}},
 	{Type: "data", LabelNames: []string{"type", "name"}},
 	{Type: "module", LabelNames: []string{"name"}},
+	{Type: "output", LabelNames: []string{"name"}},
+	{Type: "variable", LabelNames: []string{"name"}},
+	{Type: "locals"},
 }}
 
 // maxFile is the largest .tf file that is read; nobody writes larger ones.
 const maxFile = 16 << 20
 
 // manifest reads where terraform init has put modules that are no folders of the code.
-func (c *code) manifest() {
+func (c *Code) manifest() {
 	text, err := fs.ReadFile(c.fsys, path.Join(c.root, ".terraform/modules/modules.json"))
 	if err != nil {
 		return // no module was fetched, or not here
@@ -159,7 +177,7 @@ func (c *code) manifest() {
 }
 
 // folder reads the module in a folder, once.
-func (c *code) folder(dir string) *folder {
+func (c *Code) folder(dir string) *folder {
 	if f, ok := c.modules[dir]; ok {
 		return f
 	}
@@ -172,7 +190,8 @@ func (c *code) folder(dir string) *folder {
 		c.problems = append(c.problems, fmt.Errorf("reading a module: %w", err))
 		return nil
 	}
-	f := &folder{dir: dir, blocks: map[string]*hcl.Block{}, calls: map[string]string{}}
+	f := &folder{dir: dir, blocks: map[string]*hcl.Block{}, calls: map[string]string{}, used: map[string]*hcl.Block{},
+		locals: map[string]hcl.Expression{}, outputs: map[string]hcl.Expression{}, variables: map[string]hcl.Expression{}}
 	c.modules[dir] = f
 	for _, e := range entries {
 		isJSON := strings.HasSuffix(e.Name(), ".tf.json") || strings.HasSuffix(e.Name(), ".tofu.json")
@@ -211,12 +230,24 @@ func (c *code) folder(dir string) *folder {
 				f.keep(strings.Join(b.Labels, "."), b)
 			case "data":
 				f.keep("data."+strings.Join(b.Labels, "."), b)
+			case "locals":
+				attributes, _ := b.Body.JustAttributes()
+				for name, a := range attributes {
+					f.locals[name] = a.Expr
+				}
+			case "output":
+				if e := attribute(b.Body, "value"); e != nil {
+					f.outputs[b.Labels[0]] = e
+				}
+			case "variable":
+				f.variables[b.Labels[0]] = attribute(b.Body, "default")
 			case "module":
-				attributes, _, _ := b.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "source"}}})
-				if attributes == nil || attributes.Attributes["source"] == nil {
+				f.used[b.Labels[0]] = b
+				e := attribute(b.Body, "source")
+				if e == nil {
 					continue
 				}
-				if v, d := attributes.Attributes["source"].Expr.Value(nil); !d.HasErrors() && !v.IsNull() && v.IsKnown() && v.Type().FriendlyName() == "string" {
+				if v, d := e.Value(nil); !d.HasErrors() && !v.IsNull() && v.IsKnown() && v.Type().FriendlyName() == "string" {
 					f.calls[b.Labels[0]] = v.AsString()
 				}
 			}
@@ -231,15 +262,43 @@ func (f *folder) keep(name string, b *hcl.Block) {
 	}
 }
 
+// argumentOf is an argument of a block, nil where it is not given.
+func argumentOf(body hcl.Body, name string) *hcl.Attribute {
+	content, _, _ := body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: name}}})
+	if content == nil {
+		return nil
+	}
+	return content.Attributes[name]
+}
+
+func attribute(body hcl.Body, name string) hcl.Expression {
+	if a := argumentOf(body, name); a != nil {
+		return a.Expr
+	}
+	return nil
+}
+
 // find is the block of a resource's address.
-func (c *code) find(address string) *hcl.Block {
-	parts := slices.DeleteFunc(tokens(address), func(t string) bool { return t[0] == '[' })
+func (c *Code) find(address string) *hcl.Block {
+	module := moduleOf(address)
+	f := c.module(module)
+	if f == nil {
+		return nil
+	}
+	parts := slices.DeleteFunc(tokens(strings.TrimPrefix(address, module)), isIndex)
+	return f.blocks[strings.Join(parts, ".")]
+}
+
+func isIndex(token string) bool { return token[0] == '[' }
+
+// module is the folder of a module's address.
+func (c *Code) module(address string) *folder {
+	parts := slices.DeleteFunc(tokens(address), isIndex)
 	f := c.folder(c.root)
 	var chain []string
-	for f != nil && len(parts) > 2 && parts[0] == "module" {
+	for ; f != nil && len(parts) > 1; parts = parts[2:] {
 		chain = append(chain, parts[1])
 		from := f.calls[parts[1]]
-		parts = parts[2:]
 		switch fetched := c.fetched[strings.Join(chain, ".")]; {
 		case strings.HasPrefix(from, "./") || strings.HasPrefix(from, "../"):
 			f = c.folder(path.Join(f.dir, from))
@@ -249,8 +308,5 @@ func (c *code) find(address string) *hcl.Block {
 			f = nil
 		}
 	}
-	if f == nil {
-		return nil
-	}
-	return f.blocks[strings.Join(parts, ".")]
+	return f
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Account, Region string // where the default provider works; "" for what the file tells
 	// Accounts are the account ids of other provider configurations, by the key that the plan gives them: aws.prod.
 	Accounts map[string]string
+	// Code is the code that was planned; nil where it is not at hand. With it, expressions are evaluated of which the plan knows
+	// only what they refer to.
+	Code *Code
 }
 
 // ReadPlan reads a plan in JSON. The error wraps ErrNotPlan where the input is something else, and begins with line and column
@@ -63,7 +66,7 @@ func ReadPlan(r io.Reader, o Options) (*change.Plan, error) {
 		g.Subject, g.Source = r.Address, r.source
 		p.Gaps = append(p.Gaps, g)
 	}
-	if doc.seen["resource_changes"] && len(doc.changes) == 0 && len(doc.planned) > 0 && !doc.seen["prior_state"] {
+	if len(doc.changes) == 0 && len(doc.prior) == 0 && len(doc.planned) > 0 {
 		p.Gaps = append(p.Gaps, w.gap(snapshot.GapFile, "the plan lists no changes and no prior state: its resources are taken as they are planned"))
 	}
 	return p, nil
@@ -130,7 +133,7 @@ func (w *world) plan() *change.Plan {
 			if o == nil || stays {
 				o = i.now
 			}
-			b := w.build(o, true, &step)
+			b := w.build(o, true)
 			p.Standing = append(p.Standing, b.parts...)
 			p.Gaps = append(p.Gaps, b.gaps...)
 			if b.unseen != "" {
@@ -143,19 +146,17 @@ func (w *world) plan() *change.Plan {
 			continue
 		}
 		if i.now != nil && act != change.Create {
-			b := w.build(i.now, false, &step)
+			b := w.build(i.now, false)
 			step.Before = b.parts
-			if act == change.Update || act == change.Replace {
-				w.besides(i.now, act, &step, p)
-			}
+			w.besides(i.now, act, &step, p)
 			if act == change.Delete && b.unseen != "" {
 				p.Gaps = append(p.Gaps, b.unseenGap())
 			}
 		} else if i.now != nil && stays {
-			p.Standing = append(p.Standing, w.build(i.now, true, &step).parts...)
+			p.Standing = append(p.Standing, w.build(i.now, true).parts...)
 		}
 		if i.then != nil && act != change.Delete {
-			b := w.build(i.then, false, &step)
+			b := w.build(i.then, false)
 			step.After, step.Unknown, step.Sensitive = b.parts, b.unknown, step.Sensitive || b.secret
 			p.Gaps = append(p.Gaps, b.gaps...)
 			if b.unseen != "" {
@@ -184,13 +185,13 @@ func (w *world) plan() *change.Plan {
 
 // besides adds what a resource has beside what the code says about it: inline policies and attachments that are resources of their own,
 // or were made by hand; a policy of a resource. The state lists them with the resource. They stand while it is updated, and go
-// with it where it is replaced.
+// with it where it is replaced or deleted.
 func (w *world) besides(o *object, act change.Action, step *change.Step, p *change.Plan) {
 	said := map[string]bool{}
 	for _, part := range step.Before {
 		said[partKey(part)] = true
 	}
-	for _, part := range w.build(o, true, step).parts {
+	for _, part := range w.build(o, true).parts {
 		if r, ok := part.(change.Resource); ok && r.Policy.State == snapshot.Read {
 			if own, ok := first(step.Before).(change.Resource); ok && own.Policy.State != snapshot.Read {
 				r.Tags, r.Attributes = nil, snapshot.Attributes{}
@@ -201,7 +202,7 @@ func (w *world) besides(o *object, act change.Action, step *change.Step, p *chan
 		if k == "" || said[k] {
 			continue
 		}
-		if act == change.Replace {
+		if act == change.Replace || act == change.Delete {
 			step.Before = append(step.Before, part)
 		} else {
 			p.Standing = append(p.Standing, part)

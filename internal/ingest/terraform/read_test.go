@@ -69,11 +69,17 @@ func TestCorpora(t *testing.T) {
 					want = i
 				}
 			}
+			o := Options{File: "plan.json"}
+			if _, err := fs.Stat(files, "code"); err == nil {
+				if o.Code, err = ReadCode(files, "code"); err != nil {
+					t.Fatal(err)
+				}
+			}
 			var p *change.Plan
 			if f, ok := files["plan.json"]; ok {
-				p, err = ReadPlan(strings.NewReader(string(f.Data)), Options{File: "plan.json"})
+				p, err = ReadPlan(bytes.NewReader(f.Data), o)
 			} else {
-				p, err = ReadState(strings.NewReader(string(files["state.json"].Data)), Options{File: "state.json"})
+				p, err = ReadState(bytes.NewReader(files["state.json"].Data), Options{File: "state.json"})
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -199,7 +205,11 @@ func TestSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := ReadPlan(f, Options{File: name, Account: "111111111111"})
+		code, err := ReadCode(os.DirFS(filepath.Dir(name)), ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := ReadPlan(f, Options{File: name, Account: "111111111111", Code: code})
 		f.Close()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -213,11 +223,11 @@ func TestSamples(t *testing.T) {
 				t.Errorf("%s: %s: unknown %v", name, s.Address, s.Unknown)
 			}
 		}
-		if err := Locate(os.DirFS(filepath.Dir(name)), ".", p); err != nil {
+		if err := code.Locate(p); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		for _, s := range p.Steps {
-			if s.Source.File == name && strings.Contains(name, "iam_policy/") {
+			if s.Source.File == name {
 				t.Errorf("%s: %s was not found in the code", name, s.Address)
 			}
 		}
@@ -293,15 +303,19 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
+		var code []byte
 		for _, file := range archive.Files {
-			if file.Name != "want" {
-				f.Add(file.Data)
+			if file.Name == "code/main.tf" {
+				code = file.Data
 			}
 		}
+		f.Add(archive.Files[0].Data, code)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(t *testing.T, data, code []byte) {
 		for _, read := range []func(io.Reader, Options) (*change.Plan, error){ReadPlan, ReadState} {
-			p, err := read(bytes.NewReader(data), Options{File: "f"})
+			o := Options{File: "f"}
+			o.Code, _ = ReadCode(fstest.MapFS{"main.tf": {Data: code}}, ".")
+			p, err := read(bytes.NewReader(data), o)
 			if err != nil {
 				continue
 			}
@@ -313,7 +327,7 @@ func FuzzRead(f *testing.F) {
 				}
 			}
 			describePlan(p)
-			_ = Locate(fstest.MapFS{"main.tf": {Data: data}}, ".", p)
+			_ = Locate(fstest.MapFS{"main.tf": {Data: code}}, ".", p)
 		}
 	})
 }

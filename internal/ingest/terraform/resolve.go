@@ -3,12 +3,14 @@ package terraform
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"drawbridge/iam/arn"
+	"drawbridge/internal/snapshot"
 )
 
 // scope is a module as it is used: module.ci["a"] and module.ci["b"] are two scopes of one configuration.
@@ -46,13 +48,18 @@ type world struct {
 	scopes    map[string]*scope
 	instances []*instance
 	// byName are the instances of a resource block: scope address, blank, type.name or data.type.name.
-	byName map[string][]*instance
+	byName  map[string][]*instance
+	byIndex map[string]*instance // one of them, with its index in brackets
+	ofType  map[string][]*instance
+	read    map[string]snapshot.Document // policies that were read without a gap, by text: most of a large plan are copies
 	// accounts and regions by the key of the provider's configuration.
 	accounts, regions map[string]string
 	account, region   string // where a provider's are not known
 	partition         string
-	resolving         map[string]bool   // what is being followed, against circles
-	principals        map[string]string // ARNs by kind, account and name
+	resolving         map[string]bool      // what is being followed, against circles
+	principals        map[string]string    // ARNs by kind, account and name
+	blocks            map[string]cty.Value // resource blocks as expressions see them
+	evaluations       int                  // expressions of the code evaluated so far
 }
 
 // tokens cuts a reference or an address at its points and brackets: module.m["a.b"].aws_x.y[0].id gives
@@ -146,8 +153,9 @@ func (w *world) scopeAt(address string) *scope {
 
 // link makes the world of a document.
 func link(doc *document, o Options) *world {
-	w := &world{options: o, doc: doc, scopes: map[string]*scope{}, byName: map[string][]*instance{}, accounts: map[string]string{}, regions: map[string]string{},
-		resolving: map[string]bool{}}
+	w := &world{options: o, doc: doc, scopes: map[string]*scope{}, byName: map[string][]*instance{}, byIndex: map[string]*instance{}, ofType: map[string][]*instance{}, read: map[string]snapshot.Document{},
+		accounts: map[string]string{}, regions: map[string]string{},
+		resolving: map[string]bool{}, blocks: map[string]cty.Value{}}
 	w.root = &scope{conf: doc.config.Root}
 	w.scopes[""] = w.root
 	blocks := map[*moduleJSON]map[string]*configResource{}
@@ -169,9 +177,11 @@ func link(doc *document, o Options) *world {
 		i := &instance{read: r, scope: w.scopeAt(r.Module)}
 		i.conf = block(i.scope.conf, i.block())
 		w.instances = append(w.instances, i)
+		w.ofType[r.Type] = append(w.ofType[r.Type], i)
 		if r.Deposed == "" {
 			k := i.scope.address + " " + i.block()
 			w.byName[k] = append(w.byName[k], i)
+			w.byIndex[k+bracket(r.Index)] = i
 		}
 		return i
 	}
@@ -188,7 +198,7 @@ func link(doc *document, o Options) *world {
 		}
 		known[r.Address+" "+r.Deposed] = true
 	}
-	for _, list := range [][]read{doc.prior, doc.planned} {
+	for l, list := range [][]read{doc.prior, doc.planned} {
 		for n := range list {
 			r := &list[n]
 			if known[r.Address+" "+r.Deposed] {
@@ -198,10 +208,33 @@ func link(doc *document, o Options) *world {
 			i := add(r)
 			i.now = &object{instance: i, values: r.Change.After, sensitive: r.Change.AfterSensitive}
 			i.then = i.now
+			if l == 1 {
+				i.now.unknown = notPlanned(i)
+			}
 		}
 	}
 	w.place()
 	return w
+}
+
+// notPlanned are the arguments that planned values leave out because they are not known: those of the code, and policies.
+func notPlanned(i *instance) any {
+	unknown := map[string]any{}
+	lost := func(name string) {
+		if _, there := i.now.values[name]; !there && name != "" {
+			unknown[name] = true
+		}
+	}
+	if i.conf != nil {
+		for name := range i.conf.Expressions {
+			lost(name)
+		}
+	}
+	if r := byType[i.Type]; r != nil {
+		policy, _, _ := strings.Cut(r.Policy, ".")
+		lost(policy)
+	}
+	return unknown
 }
 
 // block is the name of the resource's block within its module.
@@ -328,7 +361,39 @@ func (o *object) expression(path ...any) map[string]any {
 	if o.conf == nil {
 		return nil
 	}
+	// A plan keeps the blocks of a set in an order of its own, so that a block is found by what it says.
+	path = slices.Clone(path)
+	for n := 1; n < len(path); n++ {
+		name, _ := path[n-1].(string)
+		if _, isIndex := path[n].(int); !isIndex || !slices.Contains([]string{"principals", "not_principals", "condition", "inline_policy"}, name) {
+			continue
+		}
+		if blocks, ok := at(expressionAt(o.conf.Expressions, path[:n-1]...), name).([]any); ok && len(blocks) > 1 {
+			if path[n] = sameBlock(blocks, at(o.values, path[:n+1]...)); path[n] == -1 {
+				return nil
+			}
+		}
+	}
 	return expressionAt(o.conf.Expressions, path...)
+}
+
+// sameBlock is the number of the one block of the configuration whose constants are those of the value, -1 where there is no such one.
+func sameBlock(blocks []any, value any) int {
+	found := -1
+	for n, b := range blocks {
+		same := true
+		for argument, e := range asObject(b) {
+			c := text(constant(e))
+			same = same && (c == "" || c == text(asObject(value)[argument]))
+		}
+		if same && found >= 0 {
+			return -1
+		}
+		if same {
+			found = n
+		}
+	}
+	return found
 }
 
 func expressionAt(v any, path ...any) map[string]any {
@@ -346,8 +411,8 @@ func expressionAt(v any, path ...any) map[string]any {
 		case int:
 			switch l := v.(type) {
 			case []any:
-				if p >= len(l) {
-					if len(l) != 1 {
+				if p < 0 || p >= len(l) {
+					if p < 0 || len(l) != 1 {
 						return nil
 					}
 					p = 0
@@ -407,6 +472,14 @@ func indexIn(expression map[string]any, index any) any {
 	return index
 }
 
+// open are the references of an expression that the plan does not tell by itself: one of them makes it unknown.
+func (w *world) open(o *object, expression map[string]any) []string {
+	return slices.DeleteFunc(references(expression), func(ref string) bool {
+		_, known := w.told(o.scope, indexIn(expression, o.Index), ref)
+		return known
+	})
+}
+
 // computedFrom says in words what an expression refers to.
 func computedFrom(expression map[string]any) string {
 	switch refs := references(expression); {
@@ -425,29 +498,46 @@ func (w *world) value(o *object, path ...any) (string, bool) {
 	if s, known := o.string(path...); known {
 		return s, true
 	}
-	if len(path) == 1 {
-		if s, ok := w.derived(o, path[0].(string)); ok {
+	if name, isName := path[0].(string); isName && len(path) == 1 {
+		if s, ok := w.derived(o, name); ok {
 			return s, true
 		}
+	}
+	if s, ok := w.evaluatedText(o, path...); ok {
+		return s, true
 	}
 	return w.follow(o, o.expression(path...))
 }
 
 // follow is the value of the one reference of an expression in the place of o.
 func (w *world) follow(o *object, expression map[string]any) (string, bool) {
-	refs := references(expression)
+	refs := w.open(o, expression)
 	if len(refs) != 1 {
 		return "", false
 	}
 	return w.reference(o.scope, indexIn(expression, o.Index), o == o.now && o.then != o, refs[0])
 }
 
-// reference is the text to which a reference comes in a scope. index is that of the resource in which it stands, which
-// chooses among several instances of the other; before asks for the values that are there now.
-func (w *world) reference(s *scope, index any, before bool, ref string) (string, bool) {
+// told is what a reference comes to where the plan tells it by itself.
+func (w *world) told(s *scope, index any, ref string) (string, bool) {
 	i, path, constant := w.ends(s, index, ref, 0)
 	if i == nil {
 		return constant, constant != ""
+	}
+	if i.then == nil || len(path) == 0 {
+		return "", false
+	}
+	v, known := i.then.string(path...)
+	return v, known && v != ""
+}
+
+// reference is the text to which a reference of an expression comes that is not known itself. index is that of the resource in which it
+// stands, which chooses among several instances of the other; before asks for the values that are there now. What
+// the plan tells by itself is no answer: the expression would be known if it were that.
+func (w *world) reference(s *scope, index any, before bool, ref string) (string, bool) {
+	i, path, _ := w.ends(s, index, ref, 0)
+	if i == nil {
+		return "", false
 	}
 	if len(path) == 0 { // x[each.key].arn is told as x alone: only what can be nothing else is taken
 		if i.Mode == "data" || i.Type != "aws_iam_policy" {
@@ -459,8 +549,14 @@ func (w *world) reference(s *scope, index any, before bool, ref string) (string,
 	if before || o == nil {
 		o = i.now
 	}
+	if o == nil {
+		return "", false
+	}
+	if _, known := o.string(path...); known && !before {
+		return "", false
+	}
 	mark := i.Address + "." + pathText(path)
-	if o == nil || w.resolving[mark] {
+	if w.resolving[mark] {
 		return "", false
 	}
 	w.resolving[mark] = true
@@ -521,7 +617,7 @@ func (b *builder) targetInstance(argument string) (*instance, []any) {
 
 // in is the resource at the time of the builder's object.
 func (b *builder) in(i *instance) *object {
-	if i.then == nil || b.o == b.o.now && b.o.then != b.o && i.now != nil {
+	if i.then == nil || b.before && i.now != nil {
 		return i.now
 	}
 	return i.then
@@ -558,12 +654,10 @@ func (w *world) find(s *scope, index any, parts []string) (*instance, []any) {
 	if len(candidates) == 1 {
 		return candidates[0], path
 	}
-	for _, c := range candidates {
-		if index != nil && fmt.Sprint(c.Index) == fmt.Sprint(index) {
-			return c, path
-		}
+	if index == nil {
+		return nil, nil
 	}
-	return nil, nil
+	return w.byIndex[s.address+" "+strings.Join(parts[:n], ".")+bracket(index)], path
 }
 
 func bracket(index any) string {
@@ -575,7 +669,12 @@ func bracket(index any) string {
 
 // placeholder stands for a name that AWS or Terraform makes up when the plan is applied. It is the same wherever the plan
 // refers to it, so that what belongs together stays together.
-func (o *object) placeholder(attribute string) string { return "{" + o.Address + "." + attribute + "}" }
+func (o *object) placeholder(attribute string) string {
+	return "{" + inName.Replace(o.Address) + "." + attribute + "}"
+}
+
+// inName takes out of an address what would mean something within a policy: quotes, wildcards, variables.
+var inName = strings.NewReplacer(`"`, "'", `\`, "_", "*", "_", "?", "_", "{", "(", "}", ")")
 
 // expand fills a template: {partition}, {region}, {account}, {dns} and attributes of o. exact is false where a part is not known.
 func (w *world) expand(o *object, template string) (s string, exact bool) {
@@ -625,6 +724,9 @@ func (w *world) named(o *object, attribute string) (s string, exact bool) {
 		return s, true
 	}
 	if given, sure := o.configured(attribute); given || !sure {
+		if s, ok := w.evaluatedText(o, attribute); ok && s != "" {
+			return s, !strings.Contains(s, "{")
+		}
 		if s, ok := w.follow(o, o.expression(attribute)); ok && isReference(o.Type, attribute) {
 			return s, !strings.Contains(s, "{")
 		}
@@ -700,14 +802,14 @@ func (w *world) place() {
 		if v := text(constant(p.Expressions["region"])); v != "" {
 			w.regions[k] = v
 		} else if refs := references(expressionAt(p.Expressions, "region")); len(refs) == 1 {
-			if v, ok := w.reference(w.scopeAt(p.Module), nil, false, refs[0]); ok {
+			if v, ok := w.told(w.scopeAt(p.Module), nil, refs[0]); ok {
 				w.regions[k] = v
 			}
 		}
 		role := expressionAt(p.Expressions, "assume_role", 0, "role_arn")
 		name := text(constant(role))
 		if refs := references(role); name == "" && len(refs) == 1 {
-			name, _ = w.reference(w.scopeAt(p.Module), nil, false, refs[0])
+			name, _ = w.told(w.scopeAt(p.Module), nil, refs[0])
 		}
 		if a := arn.Account(name); arn.IsAccountID(a) {
 			w.accounts[k] = a
@@ -802,7 +904,7 @@ func (i *instance) providerKey() string {
 	if i.conf == nil {
 		return "aws"
 	}
-	return i.conf.ProviderKey
+	return cmp.Or(i.conf.ProviderKey, "aws")
 }
 
 // accountOf is the account in which a resource lives, "" where nothing tells. The account of another provider than the default is

@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/iam/arn"
+	"drawbridge/iam/ref"
+	planned "drawbridge/internal/change"
+	"drawbridge/internal/finding"
+	"drawbridge/internal/gate"
+	"drawbridge/internal/ingest"
+	"drawbridge/internal/ingest/terraform"
+	"drawbridge/internal/registry"
+	"drawbridge/internal/report"
+	"drawbridge/internal/snapshot"
+)
+
+// gateOptions are the flags of gate.
+type gateOptions struct {
+	base, source, account, region, format, out string
+	registries                                 []string
+	any, allowUnknown                          bool
+	now                                        nowFlag
+}
+
+// gateForms are the forms of a judgement.
+var gateForms = map[string]func(io.Writer, *report.Gate) error{
+	"text": report.WriteGateText, "json": report.WriteGateJSON, "markdown": report.WriteGateMarkdown, "junit": report.WriteGateJUnit,
+	"sarif": func(w io.Writer, r *report.Gate) error { return report.WriteGateSARIF(w, r, "") },
+}
+
+func newGate(e *Env) *cobra.Command {
+	var o gateOptions
+	c := &cobra.Command{
+		Use:   "gate PLAN",
+		Short: "Say what a planned change lets anyone do that they could not do before",
+		Long: `Gate judges a change before it exists. PLAN is what 'terraform show -json' prints of a plan ("-" is standard input). With --base it is judged over the whole organisation: a change
+in one account may complete a way in another. With --registry a trust that an entry declares passes, and one that no entry declares, or that is wider than its entry, is refused.
+
+What stays inside one account passes and is told; with --any it is refused too. What is computed when the change is applied cannot be judged, and does not pass unless --allow-unknown says so.
+The exit status is 0 where the change passes, and 1 where it does not. docs/gate.md tells how it is used in a pull request.`,
+		Example: `  terraform plan -out plan.bin && terraform show -json plan.bin > plan.json
+  drawbridge gate plan.json --base snapshot --registry registry --source .
+  drawbridge gate plan.json --format markdown --out comment.md`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return runGate(e, &o, args[0]) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.base, "base", "", "the organisation as it is: a `PATH` as scan takes it")
+	f.StringSliceVar(&o.registries, "registry", nil, "the registry: a `FILE` or folder; may be given several times")
+	f.StringVar(&o.source, "source", "", "the code that was planned, a `DIR`: places in it, and values that the plan does not have")
+	f.StringVar(&o.account, "account", "", "account `ID` of the default provider, where the plan does not say")
+	f.StringVar(&o.region, "region", "", "`REGION` of the default provider, where the plan does not say")
+	f.BoolVar(&o.any, "any", false, "refuse also what stays inside one account")
+	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "let pass what cannot be judged")
+	f.StringVar(&o.format, "format", "text", "form of the answer: `FORMAT` is text, json, markdown, sarif or junit")
+	f.StringVarP(&o.out, "out", "o", "", "write to a `FILE` instead of standard output")
+	o.now.register(c)
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "markdown", "sarif", "junit"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func runGate(e *Env, o *gateOptions, plan string) error {
+	write, ok := gateForms[o.format]
+	if !ok {
+		return usagef("--format %q is not known: use text, json, markdown, sarif or junit", o.format)
+	}
+	if o.account != "" && !arn.IsAccountID(o.account) {
+		return usagef("--account %q is no account id: expected 12 digits", o.account)
+	}
+	at, _, err := o.now.value(e)
+	if err != nil {
+		return err
+	}
+	p, err := readPlan(e, o, plan)
+	if err != nil {
+		return err
+	}
+	var base *snapshot.Snapshot
+	if o.base != "" {
+		done := e.progress("reading " + o.base)
+		base, err = ingest.Open(o.base)
+		done()
+		if err != nil {
+			return err
+		}
+	}
+	var declared *registry.Registry
+	if len(o.registries) > 0 {
+		var problems []registry.Problem
+		if declared, problems, err = ingest.OpenRegistry(o.registries...); err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			return fmt.Errorf("%w: the first of %d: %s", ingest.ErrRegistry, len(problems), problems[0])
+		}
+	}
+	done := e.progress("judging")
+	result := gate.Judge(base, p, gate.Options{Now: at, Engine: ref.Engine(), Registry: declared, Any: o.any, AllowUnknown: o.allowUnknown})
+	done()
+	answer, err := gateReport(result, filepath.ToSlash(plan), filepath.ToSlash(o.base))
+	if err != nil {
+		return err
+	}
+	out := e.Stdout
+	if o.out != "" {
+		f, err := os.Create(o.out)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errOutput, err)
+		}
+		err = errors.Join(write(f, answer), f.Close())
+		if err != nil {
+			return fmt.Errorf("%w: %w", errOutput, err)
+		}
+	} else if err := write(out, answer); err != nil {
+		return fmt.Errorf("%w: %w", errOutput, err)
+	}
+	if !answer.Passes {
+		return errUnwanted
+	}
+	return nil
+}
+
+// readPlan reads a Terraform plan, with its code where that is at hand.
+func readPlan(e *Env, o *gateOptions, name string) (*planned.Plan, error) {
+	var code *terraform.Code
+	var err error
+	if o.source != "" {
+		if code, err = terraform.ReadCode(os.DirFS(o.source), "."); err != nil {
+			return nil, fmt.Errorf("reading the code: %w", err)
+		}
+	}
+	in := e.Stdin
+	file := "standard input"
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("opening the plan: %w", err)
+		}
+		defer f.Close()
+		in, file = f, filepath.ToSlash(name)
+	}
+	p, err := terraform.ReadPlan(in, terraform.Options{File: file, Account: o.account, Region: o.region, Code: code})
+	if err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	if code != nil {
+		if err := code.Locate(p); err != nil {
+			return nil, fmt.Errorf("finding the plan's resources in the code: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// gateReport is a judgement in the form that is written.
+func gateReport(r *gate.Result, plan, base string) (*report.Gate, error) {
+	out := &report.Gate{Schema: report.GateSchema, Tool: report.Tool{Name: "drawbridge", Version: programVersion()}, Plan: plan, Base: base, Status: r.Status(), Passes: r.Passes(), Changes: r.Changed, Narrowed: r.Lost, Gains: []report.GateGain{}, Unjudged: []report.GateUnjudged{}}
+	for i := range r.Gains {
+		g := &r.Gains[i]
+		a := report.GateGain{Rule: "IAC-001", Severity: "high", Kind: string(g.Kind), Refused: r.Refuses(g), Within: g.Within, Who: append([]string{}, g.Who...), Target: g.What, Actions: append([]string{}, g.Actions...), How: g.How, Steps: g.Steps, Reach: g.Reach,
+			Entry: g.Registered, Registry: g.Registry, File: g.Source.File, Line: int(g.Source.Line), Column: int(g.Source.Column)}
+		if !a.Refused {
+			a.Severity = "info"
+		}
+		if g.Conditions != "always" {
+			a.Conditions = g.Conditions
+		}
+		if s := g.Step; s != nil {
+			a.Address, a.Action = s.Address, s.Action.String()
+			a.File, a.Line, a.Column = s.Source.File, int(s.Source.Line), int(s.Source.Column)
+		}
+		if w := g.Witness; w != nil && (g.Step == nil || !g.Step.Sensitive) {
+			q := requestOf(w, w.Allowing, plan)
+			text, err := json.Marshal(q)
+			if err != nil {
+				return nil, fmt.Errorf("writing the request that shows a gain: %w", err)
+			}
+			a.Request, a.RequestText = text, q.Action+" by "+q.Principal+" on "+q.Resource
+			if len(w.Context) > 0 {
+				a.RequestText += " with " + contextText(w.Context)
+			}
+		}
+		a.Fingerprint = finding.Fingerprint(a.Rule, a.Kind, strings.Join(a.Who, ","), a.Target, strings.Join(a.Actions, ","), a.Conditions)
+		out.Gains = append(out.Gains, a)
+	}
+	for i := range r.Unjudged {
+		u := &r.Unjudged[i]
+		a := report.GateUnjudged{Rule: "IAC-002", Severity: "medium", What: u.What, Why: u.Why, File: u.Source.File, Line: int(u.Source.Line), Column: int(u.Source.Column), Fingerprint: finding.Fingerprint("IAC-002", u.What, u.Why)}
+		if u.Step != nil {
+			a.Address = u.Step.Address
+			a.File, a.Line, a.Column = u.Step.Source.File, int(u.Step.Source.Line), int(u.Step.Source.Column)
+		}
+		out.Unjudged = append(out.Unjudged, a)
+	}
+	return out, nil
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package collect
+
+func exchange(fresh, old string) error { return exchangeByTwo(fresh, old) }

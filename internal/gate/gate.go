@@ -1,0 +1,769 @@
+// Package gate judges a planned change: what does it let anyone do that they could not do before? The answer comes from the engine, asked about the organisation as it is and as it becomes, and never from a list of
+// suspicious words in the code.
+//
+// Three results are different things: it is proven that nothing is gained; something is gained, and each gain is shown by a request; or it cannot be judged, because a value is computed when the change is applied, or a
+// policy is not understood. What cannot be judged never passes as nothing.
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge/iam/compare"
+	"drawbridge/iam/cond"
+	"drawbridge/iam/eval"
+	"drawbridge/iam/policy"
+	"drawbridge/internal/access"
+	"drawbridge/internal/change"
+	"drawbridge/internal/org"
+	"drawbridge/internal/registry"
+	"drawbridge/internal/snapshot"
+)
+
+// Kind is what sort of gain it is.
+type Kind string
+
+const (
+	Trust  Kind = "trust"  // somebody of another account, or from outside, reaches a role or resource
+	Rights Kind = "rights" // a principal may do more
+	Path   Kind = "path"   // a way over several roles is completed
+	Guard  Kind = "guard"  // something that only takes away is taken away: a boundary, an SCP, an RCP
+)
+
+// Gain is one thing that somebody can do after the change and could not before.
+type Gain struct {
+	Kind Kind
+	Who  []string // who gains, as policies name them
+	What string   // on what: ARN
+	// Actions are what may be done; How says the mechanism or way in words.
+	Actions []string
+	How     string
+	// Conditions are what a request must fulfil, "always" where nothing.
+	Conditions string
+	// Witness shows it: a request that is allowed after the change and denied before; nil where the way is shown by its steps.
+	Witness *compare.Witness
+	// Steps are those of a path, in words.
+	Steps []string
+	// Reach are the sources of other accounts that can come to use gained rights.
+	Reach []string
+	// Registered is the entry that declares it, "" where none does. Registry says how it stands to the registry where one was given.
+	Registered string
+	Registry   string
+	// Within: it stays inside one account, as far as the organisation is known: nobody of another account, and nobody from outside, gains.
+	Within bool
+	Step   *change.Step // that gives it, nil where several do or none by itself
+	Source snapshot.Source
+}
+
+// Unjudged is something that could not be judged.
+type Unjudged struct {
+	What   string // ARN, or the address in the code
+	Why    string
+	Step   *change.Step
+	Source snapshot.Source
+}
+
+// Result is the judgement.
+type Result struct {
+	Gains    []Gain
+	Unjudged []Unjudged
+	// Lost counts documents that allow less than before, Same those that were changed and allow the same.
+	Lost, Same int
+	// Changed is how many steps change something.
+	Changed           int
+	any, allowUnknown bool
+	// Based: an organisation was given as the base; without one paths elsewhere cannot be seen.
+	Based bool
+}
+
+// Refuses reports whether a gain needs somebody's yes that it has not: no entry of the registry declares it, and it does not stay inside one account.
+func (r *Result) Refuses(g *Gain) bool { return g.Registered == "" && (r.any || !g.Within) }
+
+// Status is the whole judgement in words.
+func (r *Result) Status() string {
+	some := func(is func(*Gain) bool) bool {
+		return slices.ContainsFunc(r.Gains, func(g Gain) bool { return is(&g) })
+	}
+	switch {
+	case some(r.Refuses):
+		return "refused"
+	case len(r.Unjudged) > 0:
+		return "cannot be judged"
+	case some(func(g *Gain) bool { return g.Registered != "" }):
+		return "registered"
+	case len(r.Gains) > 0:
+		return "nothing new across accounts"
+	}
+	return "nothing new"
+}
+
+// Passes reports whether nothing is refused, and nothing could not be judged.
+func (r *Result) Passes() bool {
+	return !slices.ContainsFunc(r.Gains, func(g Gain) bool { return r.Refuses(&g) }) && (len(r.Unjudged) == 0 || r.allowUnknown)
+}
+
+// Options of a judgement.
+type Options struct {
+	Now    time.Time
+	Engine eval.Evaluator
+	// Registry holds declared trusts; nil: none was given, and no gain is registered.
+	Registry *registry.Registry
+	// Any refuses also what stays inside one account; AllowUnknown lets pass what could not be judged.
+	Any, AllowUnknown bool
+}
+
+// Judge judges a plan over an organisation, nil where only the plan is known.
+func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
+	before, after := change.Apply(base, p)
+	j := &judge{o: o, p: p, r: &Result{Based: base != nil, any: o.Any, allowUnknown: o.AllowUnknown}}
+	j.old = access.Build(org.Build(before), access.Options{Now: o.Now, Engine: o.Engine})
+	j.new = access.Build(org.Build(after), access.Options{Now: o.Now, Engine: o.Engine})
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Action != change.NoOp && s.Action != change.Read {
+			j.r.Changed++
+		}
+		for _, u := range s.Unknown {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: cmp.Or(u.Of, s.Address), Why: u.Attribute + ": " + u.Why, Step: s, Source: s.Source})
+		}
+	}
+	for _, g := range p.Gaps {
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: g.Subject, Why: g.Reason, Source: g.Source})
+	}
+	j.documents()
+	j.trusts()
+	j.guards()
+	j.paths()
+	j.within()
+	j.registered()
+	slices.SortStableFunc(j.r.Gains, func(a, b Gain) int {
+		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.What, b.What), slices.Compare(a.Who, b.Who), slices.Compare(a.Actions, b.Actions))
+	})
+	return j.r
+}
+
+// within marks the gains that stay inside one account.
+func (j *judge) within() {
+	for i := range j.r.Gains {
+		g := &j.r.Gains[i]
+		switch g.Kind {
+		case Rights:
+			g.Within = !slices.ContainsFunc(g.Reach, notService)
+		case Guard:
+			// A boundary that goes matters where somebody else comes to the principal; an SCP or RCP binds whole accounts.
+			if _, ok := j.new.Org.Principal(g.What); ok {
+				g.Within = !slices.ContainsFunc(g.Reach, notService)
+			}
+		case Trust:
+			if w := g.Witness; w != nil && w.Caller != nil {
+				home := accountOf(j.new, g.What)
+				g.Within = w.Caller.Kind == eval.Service && len(g.Who) == 1 || w.Caller.Account != "" && w.Caller.Account == home && len(g.Who) == 1
+			} else if len(g.Who) == 1 {
+				g.Within = !notService(g.Who[0])
+			}
+		}
+	}
+}
+
+// notService reports whether a name is none of a service of AWS.
+func notService(name string) bool {
+	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
+}
+
+// accountOf is the account that owns a role or resource.
+func accountOf(g *access.Graph, name string) string {
+	if r, ok := g.Org.Resource(name); ok {
+		return r.Account
+	}
+	return access.AccountOf(name)
+}
+
+func rank(k Kind) int { return slices.Index([]Kind{Trust, Path, Rights, Guard}, k) }
+
+type judge struct {
+	o        Options
+	p        *change.Plan
+	old, new *access.Graph
+	r        *Result
+	shown    map[string]bool // targets whose gains a comparison of documents has shown
+}
+
+// stepOf is the step that changes what an ARN may or lets in; nil where none does. Of several it is the one with a policy, and of those the first.
+func (j *judge) stepOf(name string) *change.Step {
+	var found *change.Step
+	best := 0
+	for i := range j.p.Steps {
+		s := &j.p.Steps[i]
+		for _, part := range slices.Concat(s.Before, s.After) {
+			if aboutOf(part) != name {
+				continue
+			}
+			weight := 1
+			switch part.(type) {
+			case change.ResourcePolicy, change.ResourceStatement, change.Inline, change.Attached, change.Exclusive, change.ControlTarget, change.KMSGrant, change.Share:
+				weight = 2
+			}
+			if weight > best {
+				found, best = s, weight
+			}
+		}
+	}
+	return found
+}
+
+// aboutOf is the ARN that a part is about.
+func aboutOf(p change.Part) string {
+	switch p := p.(type) {
+	case change.User:
+		return p.ARN
+	case change.Group:
+		return p.ARN
+	case change.Role:
+		return p.ARN
+	case change.Inline:
+		return p.Owner
+	case change.Attached:
+		return p.Owner
+	case change.Exclusive:
+		return p.Owner
+	case change.Membership:
+		return p.User
+	case change.ManagedPolicy:
+		return p.ARN
+	case change.Resource:
+		return p.ARN
+	case change.ResourcePolicy:
+		return p.ARN
+	case change.ResourceStatement:
+		return p.ARN
+	case change.Provider:
+		return p.ARN
+	case change.KMSGrant:
+		return p.Key
+	case change.Share:
+		return p.ARN
+	case change.ControlPolicy:
+		return cmp.Or(p.ARN, p.Name)
+	case change.ControlTarget:
+		return p.Policy
+	}
+	return ""
+}
+
+const trustPolicy = "trust policy"
+
+// gained adds what a comparison of one document, or of all documents of one principal, shows.
+func (j *judge) gained(kind Kind, what, how string, r compare.Result, source snapshot.Source) {
+	switch {
+	case r.Relation == compare.Narrower:
+		j.r.Lost++
+	case r.Relation == compare.Equal:
+		j.r.Same++
+	}
+	s := j.stepOf(what)
+	for i := range r.Gained {
+		d := &r.Gained[i]
+		if how == trustPolicy {
+			d.Witness.Resource = what // a trust policy names no resource: the comparison made one up
+		}
+		j.r.Gains = append(j.r.Gains, Gain{Kind: kind, Who: d.Who, What: cmp.Or(onWhat(kind, what, d.Resource), what), Actions: d.Actions, How: how, Conditions: d.Conditions.String(), Witness: &d.Witness, Step: s, Source: source})
+	}
+	if !r.NothingNew && len(r.Gained) == 0 {
+		why := "whether it gives anything new could not be decided"
+		if len(r.Undecided) > 0 {
+			why = r.Undecided[0]
+		}
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: what, Why: how + ": " + why, Step: s, Source: source})
+	}
+}
+
+// onWhat names the target of a gain: a role or resource itself, or of a principal's rights what they are on.
+func onWhat(kind Kind, what, resource string) string {
+	if kind == Rights {
+		return what
+	}
+	return cmp.Or(what, resource)
+}
+
+// documents compares the trust and resource policies, and the rights of each principal, that the change touches.
+func (j *judge) documents() {
+	j.shown = make(map[string]bool)
+	for _, n := range j.new.Org.Principals {
+		o, existed := j.old.Org.Principal(n.ARN)
+		if n.Role != nil {
+			var old snapshot.Document
+			old.State = snapshot.None
+			if existed && o.Role != nil {
+				old = o.Role.Trust
+			}
+			j.document(Trust, policy.Trust, n.ARN, n.Account, trustPolicy, old, n.Role.Trust)
+		}
+		j.rights(o, n)
+	}
+	for _, n := range j.new.Org.Resources {
+		var old snapshot.Document
+		old.State = snapshot.None
+		if o, ok := j.old.Org.Resource(n.ARN); ok {
+			old = o.Resource.Policy
+		}
+		j.document(Trust, policy.Resource, n.ARN, n.Account, "resource policy", old, n.Resource.Policy)
+	}
+}
+
+// document compares one document before and after.
+func (j *judge) document(kind Kind, as policy.Kind, what, account, how string, old, new snapshot.Document) {
+	if same(old, new) {
+		return
+	}
+	if new.State == snapshot.Unresolved || old.State == snapshot.Unresolved && new.State != snapshot.None {
+		d := new
+		if new.State != snapshot.Unresolved {
+			d = old
+		}
+		if !slices.ContainsFunc(j.r.Unjudged, func(u Unjudged) bool { return u.What == what }) {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: what, Why: how + ": " + cmp.Or(d.Problem, "it is not known"), Step: j.stepOf(what), Source: d.Source})
+		}
+		return
+	}
+	j.shown[what] = true
+	result := compare.Policies(as, policies(old), policies(new), compare.Options{Engine: j.o.Engine, Account: account})
+	// What only the own account gains is its own matter in a trust: it could let itself in before.
+	result.Gained = slices.DeleteFunc(result.Gained, func(d compare.Difference) bool {
+		return d.Witness.Caller != nil && d.Witness.Caller.Account != "" && d.Witness.Caller.Account == account && as == policy.Resource
+	})
+	j.gained(kind, what, how, result, new.Source)
+}
+
+func policies(d snapshot.Document) []*policy.Policy {
+	if d.State != snapshot.Read {
+		return nil
+	}
+	return []*policy.Policy{d.Policy}
+}
+
+func same(a, b snapshot.Document) bool {
+	if a.State != b.State {
+		return false
+	}
+	if a.State != snapshot.Read {
+		return a.Problem == b.Problem
+	}
+	return a.Policy == b.Policy || a.Policy.Document.Key() == b.Policy.Document.Key()
+}
+
+// rights compares what a principal's own policies, within its boundary, allow.
+func (j *judge) rights(o, n *org.Principal) {
+	var old []*policy.Policy
+	var oldUnread, oldBoundary []string
+	if o != nil {
+		old, oldUnread = o.Identity.Policies, o.Identity.Unresolved
+		oldBoundary = boundaryKeys(o)
+	} else {
+		oldBoundary = boundaryKeys(n)
+	}
+	changed := !slices.Equal(keys(old), keys(n.Identity.Policies)) || !slices.Equal(oldUnread, n.Identity.Unresolved)
+	weaker := !slices.Equal(oldBoundary, boundaryKeys(n))
+	if !changed && !weaker {
+		return
+	}
+	for _, why := range n.Identity.Unresolved {
+		if !slices.Contains(oldUnread, why) {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: why, Step: j.stepOf(n.ARN), Source: n.Source})
+		}
+	}
+	source := n.Source
+	if len(n.Documents) > 0 {
+		source = n.Documents[len(n.Documents)-1].Source
+	}
+	if weaker {
+		j.boundary(o, n)
+		return
+	}
+	result := compare.Policies(policy.Identity, old, n.Identity.Policies, compare.Options{Engine: j.o.Engine, Account: n.Account})
+	begin := len(j.r.Gains)
+	j.gained(Rights, n.ARN, "identity policies", result, source)
+	reach := j.reachedFrom(n)
+	for i := begin; i < len(j.r.Gains); i++ {
+		j.r.Gains[i].Who, j.r.Gains[i].Reach = []string{n.ARN}, reach
+		j.r.Gains[i].What = j.r.Gains[i].Witness.Resource
+	}
+}
+
+func keys(list []*policy.Policy) []string {
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = p.Document.Key()
+	}
+	slices.Sort(out)
+	return out
+}
+
+func boundaryKeys(p *org.Principal) []string {
+	if p.Boundary == nil {
+		return nil
+	}
+	return append([]string{"boundary"}, append(keys(p.Boundary.Policies), p.Boundary.Unresolved...)...)
+}
+
+// boundary says that a principal's boundary is another one, or gone, and which actions that gives.
+func (j *judge) boundary(o, n *org.Principal) {
+	before, _ := access.Granted(orEmpty(o, n))
+	after, unread := access.Granted(n)
+	more := slices.DeleteFunc(slices.Clone(after), func(a string) bool { _, ok := slices.BinarySearch(before, a); return ok })
+	s := j.stepOf(n.ARN)
+	how := "its permissions boundary is another one"
+	if n.Boundary == nil {
+		how = "its permissions boundary is taken away"
+	}
+	if len(more) > 0 || n.Boundary == nil && o != nil && o.Boundary != nil {
+		j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{n.ARN}, What: n.ARN, Actions: more, How: how, Conditions: "always", Reach: j.reachedFrom(n), Step: s, Source: n.Source})
+	}
+	if len(unread) > 0 {
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + ": " + unread[0], Step: s, Source: n.Source})
+	}
+}
+
+func orEmpty(o, n *org.Principal) *org.Principal {
+	if o != nil {
+		return o
+	}
+	v := *n
+	v.Identity = eval.Set{}
+	return &v
+}
+
+// reachedFrom are the callers of other accounts that can or may come to hold a principal after the change.
+func (j *judge) reachedFrom(p *org.Principal) []string {
+	seen := map[*org.Principal]bool{p: true}
+	queue := []*org.Principal{p}
+	var out []string
+	add := func(name string) {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for len(queue) > 0 && len(seen) < 1000 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, e := range j.new.In(at) {
+			if e.Verdict == eval.Deny {
+				continue
+			}
+			from := e.Grantee.Principal
+			if from == nil {
+				continue
+			}
+			if from.Account != p.Account {
+				add(from.ARN)
+			}
+			if !seen[from] {
+				seen[from] = true
+				queue = append(queue, from)
+			}
+		}
+		for _, e := range j.new.EdgesTo(at.ARN) {
+			if e.CrossAccount && e.Verdict != eval.Deny && e.Grantee.Principal == nil {
+				add(e.Grantee.ID)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// trusts finds the trusts that the organisation gains beside those that a changed document showed: by an SCP that goes, a share, a KMS grant, a caller that can now come.
+func (j *judge) trusts() {
+	for _, c := range access.DiffTrusts(termsOf(j.old), termsOf(j.new)) {
+		if c.Change == access.Removed || c.Change == access.Narrower || c.New == nil {
+			continue
+		}
+		if j.shown[c.New.Target] || j.dark(c.New.Target) || c.New.Condition.Equal(cond.Never()) {
+			continue
+		}
+		j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{c.New.Grantee}, What: c.New.Target, Actions: c.New.Actions, How: c.New.Mechanism + ", " + c.Change.String() + strings.Join(append([]string{""}, c.What...), "; "),
+			Conditions: c.New.Condition.String(), Step: j.stepOf(c.New.Target)})
+	}
+	// Crossings of principals that are known: a trust that was there is one that somebody can use now.
+	for _, n := range j.new.Org.Principals {
+		o, _ := j.old.Org.Principal(n.ARN)
+		for _, e := range j.new.Out(n) {
+			if e.Verdict == eval.Deny || e.Target.Role == nil || e.Target.Role.Account == n.Account {
+				continue
+			}
+			if o != nil && slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
+				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
+			}) {
+				continue
+			}
+			// What a document gained has been shown, and who comes by it is no second gain; what cannot be judged was told.
+			if j.gains(e.Target.ARN) || j.dark(e.Target.ARN) {
+				continue
+			}
+			j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{n.ARN}, What: e.Target.ARN, Actions: e.Actions, How: string(e.Mechanism) + ": both sides allow it now", Conditions: conditions(e), Step: j.stepOf(n.ARN)})
+		}
+	}
+}
+
+// gains reports whether a comparison of its document showed that a target lets in more.
+func (j *judge) gains(what string) bool {
+	return j.shown[what] && slices.ContainsFunc(j.r.Gains, func(g Gain) bool { return g.Kind == Trust && g.What == what && g.Witness != nil })
+}
+
+// dark reports whether it could not be judged what a target lets in.
+func (j *judge) dark(what string) bool {
+	return slices.ContainsFunc(j.r.Unjudged, func(u Unjudged) bool { return u.What == what })
+}
+
+// weaker reports whether a crossing was at least as wide as another is.
+func weaker(old, new *access.Edge) bool {
+	if old.Verdict == eval.Allow {
+		return true
+	}
+	if new.Verdict == eval.Allow {
+		return false
+	}
+	implied, known := new.LeftOver.Implies(old.LeftOver)
+	return implied && known
+}
+
+func conditions(e *access.Edge) string {
+	if e.Verdict == eval.Allow {
+		return cond.Always().String()
+	}
+	return e.LeftOver.String()
+}
+
+// termsOf are a graph's trusts as they are compared.
+func termsOf(g *access.Graph) []access.Terms {
+	var out []access.Terms
+	for _, e := range g.Edges {
+		if !e.CrossAccount || e.Target.ARN == "" {
+			continue
+		}
+		t := access.Terms{GranteeKind: string(e.Grantee.Kind), Grantee: e.Grantee.ID, Mechanism: string(e.Mechanism), Target: e.Target.ARN, Actions: e.Actions, MaxSession: e.MaxSession, Condition: cond.Always()}
+		switch e.Verdict {
+		case eval.Deny:
+			t.Condition = cond.Never()
+		case eval.Unknown:
+			t.Condition = e.LeftOver
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// guards finds SCPs and RCPs that are weaker for an account than they were.
+func (j *judge) guards() {
+	for _, n := range j.new.Org.Accounts {
+		o, ok := j.old.Org.Account(n.ID)
+		if !ok {
+			continue
+		}
+		for _, kind := range []struct {
+			name     string
+			old, new [][]snapshot.Document
+		}{{"SCP", o.SCPDocuments, n.SCPDocuments}, {"RCP", o.RCPDocuments, n.RCPDocuments}} {
+			for level := range max(len(kind.old), len(kind.new)) {
+				a, b := levelOf(kind.old, level), levelOf(kind.new, level)
+				for _, d := range a {
+					if d.State != snapshot.Read || !denies(d) || slices.ContainsFunc(b, func(e snapshot.Document) bool { return same(d, e) }) {
+						continue
+					}
+					j.guardGain(kind.name, n.ID, d, b)
+				}
+			}
+		}
+	}
+}
+
+func levelOf(levels [][]snapshot.Document, i int) []snapshot.Document {
+	if i < len(levels) {
+		return levels[i]
+	}
+	return nil
+}
+
+func denies(d snapshot.Document) bool {
+	return slices.ContainsFunc(d.Policy.Document.Statements, func(s policy.Statement) bool { return s.Effect == policy.Deny })
+}
+
+// guardGain tells that a control policy does not bind an account any more, once for all accounts that it bound.
+func (j *judge) guardGain(kind, account string, d snapshot.Document, now []snapshot.Document) {
+	how := fmt.Sprintf("the %s %s does not bind the account any more", kind, strings.TrimPrefix(d.Name, kind+" "))
+	for _, n := range now {
+		if n.Name == d.Name {
+			how = fmt.Sprintf("the %s %s says something else", kind, strings.TrimPrefix(d.Name, kind+" "))
+		}
+	}
+	for i := range j.r.Gains {
+		g := &j.r.Gains[i]
+		if g.Kind == Guard && g.How == how {
+			if !slices.Contains(g.Who, account) {
+				g.Who = append(g.Who, account)
+			}
+			return
+		}
+	}
+	j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{account}, What: d.Name, How: how, Conditions: "always", Step: j.stepOf(d.Name), Source: d.Source})
+}
+
+// paths finds ways over several roles that the change completes: who can now come to hold, or act on, what was out of reach, because a step in the middle is new.
+func (j *judge) paths() {
+	type pair struct{ from, to string }
+	told := make(map[pair]bool)
+	for i := range j.r.Gains {
+		for _, w := range j.r.Gains[i].Who {
+			told[pair{w, j.r.Gains[i].What}] = true
+		}
+	}
+	type way struct {
+		from string
+		path access.Path
+	}
+	ways := make(map[string][]way) // by target: who comes there is one gain
+	for _, source := range j.sources() {
+		if !notService(source) {
+			continue
+		}
+		now, err := j.new.Blast(source, access.PathOptions{})
+		if err != nil {
+			continue
+		}
+		reached := make(map[string]bool)
+		if was, err := j.old.Blast(source, access.PathOptions{}); err == nil {
+			for _, p := range slices.Concat(was.Roles, was.Resources) {
+				reached[p.To] = true
+			}
+		}
+		for _, p := range slices.Concat(now.Roles, now.Resources) {
+			if reached[p.To] || len(p.Steps) < 2 || told[pair{source, p.To}] || p.Verdict == eval.Deny || access.AccountOf(p.To) == access.AccountOf(source) && access.AccountOf(p.To) != "" {
+				continue
+			}
+			if slices.ContainsFunc(p.Steps, func(e *access.Edge) bool { return j.dark(e.Target.ARN) }) {
+				continue
+			}
+			told[pair{source, p.To}] = true
+			ways[p.To] = append(ways[p.To], way{source, p})
+		}
+	}
+	for _, to := range slices.Sorted(maps.Keys(ways)) {
+		list := ways[to]
+		slices.SortStableFunc(list, func(a, b way) int {
+			return cmp.Or(cmp.Compare(len(a.path.Steps), len(b.path.Steps)), cmp.Compare(a.from, b.from))
+		})
+		shortest := &list[0].path
+		g := Gain{Kind: Path, What: to, How: fmt.Sprintf("a way of %d steps", len(shortest.Steps)), Conditions: "always"}
+		for _, w := range list {
+			g.Who = append(g.Who, w.from)
+		}
+		if shortest.Verdict != eval.Allow {
+			g.Conditions = "what each step demands holds"
+		}
+		for _, e := range shortest.Steps {
+			g.Steps = append(g.Steps, e.Step()+" "+e.Target.ARN)
+			if s := j.stepOf(e.Target.ARN); s != nil && g.Step == nil {
+				g.Step = s
+			}
+		}
+		j.r.Gains = append(j.r.Gains, g)
+	}
+}
+
+// maxSources bounds the search for completed paths; beyond it the result says so.
+const maxSources = 300
+
+// sources are where a completed path can begin: everybody for whom a step is new, and whoever can come to them.
+func (j *judge) sources() []string {
+	var out []string
+	add := func(name string) {
+		if name == "" || slices.Contains(out, name) {
+			return
+		}
+		if len(out) == maxSources {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: "paths", Why: fmt.Sprintf("the change opens ways for more than %d principals; the ways that it completes were looked for from those alone", maxSources)})
+		}
+		if len(out) <= maxSources {
+			out = append(out, name)
+		}
+	}
+	begin := func(p *org.Principal) {
+		add(p.ARN)
+		for _, from := range j.reachedFrom(p) {
+			add(from)
+		}
+	}
+	for _, n := range j.new.Org.Principals {
+		o, _ := j.old.Org.Principal(n.ARN)
+		fresh := slices.ContainsFunc(j.new.Out(n), func(e *access.Edge) bool {
+			return e.Verdict != eval.Deny && (o == nil || !slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
+				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
+			}))
+		})
+		if fresh {
+			begin(n)
+		}
+	}
+	for i := range j.r.Gains {
+		if g := &j.r.Gains[i]; g.Kind == Rights {
+			for _, w := range g.Who {
+				if p, ok := j.new.Org.Principal(w); ok {
+					begin(p)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// registered holds the gains against the registry: a trust that an entry declares, and no wider, passes.
+func (j *judge) registered() {
+	if j.o.Registry == nil {
+		return
+	}
+	items := registry.Reconcile(j.new, j.o.Registry, registry.Options{Now: j.o.Now, Engine: j.o.Engine})
+	for i := range j.r.Gains {
+		g := &j.r.Gains[i]
+		if g.Kind != Trust {
+			continue
+		}
+		var worst, other *registry.Item
+		for k := range items {
+			it := &items[k]
+			if it.Target != g.What || it.State == registry.Gone || it.State == registry.Narrower || it.State == registry.Unused {
+				continue
+			}
+			at := &other
+			if concerns(it, g) {
+				at = &worst
+			}
+			if *at == nil || it.State != registry.Registered {
+				*at = it
+			}
+		}
+		if worst == nil {
+			worst = other
+		}
+		switch {
+		case worst == nil:
+			g.Registry = "no entry declares it"
+		case worst.State == registry.Registered:
+			g.Registered, g.Registry = worst.Entry.Name, "entry "+worst.Entry.Name+" declares it"
+		default:
+			g.Registry = cmp.Or(worst.Reason, string(worst.State))
+		}
+	}
+}
+
+// concerns reports whether an item of the registry is about those who gain.
+func concerns(it *registry.Item, g *Gain) bool {
+	names := slices.Clone(g.Who)
+	if w := g.Witness; w != nil && w.Caller != nil {
+		names = append(names, w.Caller.ARN, w.Caller.Account)
+	}
+	return slices.ContainsFunc(it.Edges, func(e *access.Edge) bool { return slices.Contains(names, e.Grantee.ID) }) || it.Source != "" && slices.Contains(names, it.Source)
+}

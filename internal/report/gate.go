@@ -1,0 +1,410 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// GateSchema names the form of a judgement in JSON.
+const GateSchema = "drawbridge/gate/v1"
+
+// Gate is the judgement of a planned change, as every form tells it.
+type Gate struct {
+	Schema string `json:"schema"`
+	Tool   Tool   `json:"tool"`
+	Plan   string `json:"plan"`
+	Base   string `json:"base,omitempty"` // the organisation that the change was judged over; "" where only the plan is known
+	// Status is refused, cannot be judged, registered, nothing new across accounts, or nothing new. Passes: nothing of it needs anybody's yes.
+	Status   string         `json:"status"`
+	Passes   bool           `json:"passes"`
+	Changes  int            `json:"changes"`  // steps that change something
+	Narrowed int            `json:"narrowed"` // policies that allow less than before
+	Gains    []GateGain     `json:"gains"`
+	Unjudged []GateUnjudged `json:"unjudged"`
+}
+
+// GateGain is one thing that somebody can do after the change and could not before.
+type GateGain struct {
+	Rule        string          `json:"rule"` // IAC-001
+	Severity    string          `json:"severity"`
+	Kind        string          `json:"kind"` // trust, path, rights or guard
+	Refused     bool            `json:"refused"`
+	Within      bool            `json:"withinAccount"`
+	Who         []string        `json:"who"`
+	Target      string          `json:"target"`
+	Actions     []string        `json:"actions"`
+	How         string          `json:"how"`
+	Conditions  string          `json:"conditions,omitempty"` // "" where none
+	Steps       []string        `json:"steps,omitempty"`
+	Reach       []string        `json:"reachedFrom,omitempty"` // who of other accounts can come to use it
+	Entry       string          `json:"entry,omitempty"`       // of the registry, that declares it
+	Registry    string          `json:"registry,omitempty"`    // how it stands to the registry
+	Address     string          `json:"address,omitempty"`     // of the resource in the code
+	Action      string          `json:"action,omitempty"`      // create, update, replace, delete
+	File        string          `json:"file,omitempty"`
+	Line        int             `json:"line,omitempty"`
+	Column      int             `json:"column,omitempty"`
+	Request     json.RawMessage `json:"request,omitempty"` // that is allowed after the change, for 'drawbridge eval'
+	RequestText string          `json:"requestText,omitempty"`
+	Fingerprint string          `json:"fingerprint"`
+}
+
+// GateUnjudged is something that could not be judged.
+type GateUnjudged struct {
+	Rule        string `json:"rule"` // IAC-002
+	Severity    string `json:"severity"`
+	What        string `json:"what"`
+	Why         string `json:"why"`
+	Address     string `json:"address,omitempty"`
+	File        string `json:"file,omitempty"`
+	Line        int    `json:"line,omitempty"`
+	Column      int    `json:"column,omitempty"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// gateActions is how many actions are written out for people.
+const gateActions = 4
+
+func (g *GateGain) actions() string {
+	switch n := len(g.Actions); {
+	case n == 0:
+		return "more"
+	case n > gateActions:
+		return fmt.Sprintf("%s and %d more actions", strings.Join(g.Actions[:gateActions-1], ", "), n-gateActions+1)
+	}
+	return strings.Join(g.Actions, ", ")
+}
+
+// who says who gains, shortly.
+func (g *GateGain) who() string {
+	names := make([]string, len(g.Who))
+	for i, name := range g.Who {
+		names[i] = name
+		if name == "*" {
+			names[i] = "anyone"
+		}
+	}
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:2], ", "), len(names)-2)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Sentence says a gain in one sentence.
+func (g *GateGain) Sentence() string {
+	var s string
+	switch g.Kind {
+	case "path":
+		s = fmt.Sprintf("%s can come to %s, in %d steps", g.who(), g.Target, len(g.Steps))
+	case "guard":
+		s = fmt.Sprintf("%s: %s", g.who(), g.How)
+		if len(g.Actions) > 0 {
+			s += ", which frees " + g.actions()
+		}
+	default:
+		s = fmt.Sprintf("%s may %s on %s", g.who(), g.actions(), g.Target)
+	}
+	if g.Conditions != "" {
+		s += ", if " + g.Conditions
+	}
+	return s
+}
+
+func (g *GateGain) place() string { return place(g.File, g.Line) }
+
+// WriteGateText writes a judgement for a terminal.
+func WriteGateText(w io.Writer, r *Gate) error {
+	out := bufio.NewWriter(w)
+	printf := func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
+	printf("%s\n", r.headline())
+	section := func(title string, refused, within bool) {
+		first := true
+		for i := range r.Gains {
+			g := &r.Gains[i]
+			if g.Refused != refused || g.Within != within {
+				continue
+			}
+			if first {
+				printf("\n%s\n", title)
+				first = false
+			}
+			printf("  %-6s %s\n", g.Kind, g.Sentence())
+			for n, step := range g.Steps {
+				printf("         %d. %s\n", n+1, step)
+			}
+			if len(g.Reach) > 0 {
+				printf("         reached by %s\n", strings.Join(g.Reach[:min(len(g.Reach), 5)], ", "))
+			}
+			if g.Address != "" {
+				printf("         by     %s, %s", g.Address, g.Action)
+				if p := g.place(); p != "" {
+					printf("  %s", p)
+				}
+				printf("\n")
+			}
+			if g.RequestText != "" {
+				printf("         shown  %s\n", g.RequestText)
+			}
+			if g.Registry != "" {
+				printf("         entry  %s\n", g.Registry)
+			}
+		}
+	}
+	section("Refused: nobody agreed to this", true, false)
+	section("Registered", false, false)
+	section("Inside one account", false, true)
+	if len(r.Unjudged) > 0 {
+		printf("\nCannot be judged\n")
+		for i := range r.Unjudged {
+			u := &r.Unjudged[i]
+			printf("  %s\n         %s\n", u.What, u.Why)
+			if u.Address != "" && u.Address != u.What {
+				printf("         by     %s", u.Address)
+				if p := place(u.File, u.Line); p != "" {
+					printf("  %s", p)
+				}
+				printf("\n")
+			}
+		}
+	}
+	if next := r.next(); next != "" {
+		printf("\n%s\n", next)
+	}
+	return out.Flush()
+}
+
+// headline says the judgement in one line.
+func (r *Gate) headline() string {
+	refused, registered, within := r.count()
+	var s string
+	switch r.Status {
+	case "refused":
+		s = fmt.Sprintf("Refused: the change gives %s across accounts that nobody agreed to", plural(refused, "thing"))
+	case "cannot be judged":
+		s = "Cannot be judged: " + pluralVerb(len(r.Unjudged), "thing that decides about access is", "things that decide about access are") + " not known or not understood"
+	case "registered":
+		s = fmt.Sprintf("Passes: the change gives %s, and the registry declares all of it", plural(registered, "thing"))
+	case "nothing new across accounts":
+		s = fmt.Sprintf("Passes: the change gives nothing new across accounts, and %s inside one", plural(within, "thing"))
+	default:
+		s = "Passes: the change gives nobody anything new"
+	}
+	if r.Narrowed > 0 {
+		s += fmt.Sprintf("; %s less than before", pluralVerb(r.Narrowed, "policy allows", "policies allow"))
+	}
+	return s + "."
+}
+
+func pluralVerb(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func (r *Gate) count() (refused, registered, within int) {
+	for i := range r.Gains {
+		switch g := &r.Gains[i]; {
+		case g.Refused:
+			refused++
+		case g.Within:
+			within++
+		default:
+			registered++
+		}
+	}
+	return refused, registered, within
+}
+
+// next says what to do.
+func (r *Gate) next() string {
+	var parts []string
+	if r.Status == "refused" {
+		parts = append(parts, "Next: narrow the change, or register what it gives: 'drawbridge registry init' drafts an entry once it is there, docs/registry.md says what is in one.")
+	}
+	if len(r.Unjudged) > 0 {
+		parts = append(parts, "What is computed when the change is applied can be judged after it, or before it where the code gives its value.")
+	}
+	if r.Base == "" {
+		parts = append(parts, "Only the plan was judged: give a snapshot with --base, and ways over other accounts are seen too.")
+	}
+	return strings.Join(parts, "\n")
+}
+
+// gateRows is how many gains a comment shows: it has a largest size.
+const gateRows = 50
+
+// WriteGateMarkdown writes a comment for a pull request: who gains what, in a few sentences, and the details folded.
+func WriteGateMarkdown(w io.Writer, r *Gate) error {
+	out := bufio.NewWriter(w)
+	printf := func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
+	printf("<!-- drawbridge-gate -->\n## Drawbridge: %s\n\n", inline(r.headline()))
+	told := 0
+	for i := range r.Gains {
+		if g := &r.Gains[i]; g.Refused && told < 3 {
+			told++
+			printf("- %s.\n", inline(g.Sentence()))
+		}
+	}
+	if refused, _, _ := r.count(); refused > told {
+		printf("- … and %d more.\n", refused-told)
+	}
+	for i := range r.Unjudged {
+		if i == 3 {
+			printf("- … and %d more cannot be judged.\n", len(r.Unjudged)-i)
+			break
+		}
+		printf("- %s cannot be judged: %s.\n", code(r.Unjudged[i].What), inline(strings.TrimSuffix(r.Unjudged[i].Why, ".")))
+	}
+	for _, next := range strings.Split(r.next(), "\n") {
+		if next != "" {
+			printf("\n%s\n", inline(next))
+		}
+	}
+	if len(r.Gains) > 0 {
+		printf("\n<details><summary>Who gains what</summary>\n\n| | who | may | on | if | by |\n|---|---|---|---|---|---|\n")
+		for i := range r.Gains {
+			if i == gateRows {
+				printf("\n… and %d more.\n", len(r.Gains)-i)
+				break
+			}
+			g := &r.Gains[i]
+			mark := "registered"
+			switch {
+			case g.Refused:
+				mark = "**refused**"
+			case g.Within:
+				mark = "inside"
+			}
+			by := g.Address
+			if p := g.place(); p != "" {
+				by += " (" + p + ")"
+			}
+			may := g.actions()
+			if g.Kind == "path" || g.Kind == "guard" {
+				may = g.How
+			}
+			printf("| %s | %s | %s | %s | %s | %s |\n", mark, gateCell(g.who()), gateCell(may), gateCell(g.Target), gateCell(g.Conditions), gateCell(by))
+		}
+		printf("\n</details>\n")
+	}
+	return out.Flush()
+}
+
+// gateCell is text in a cell of a table.
+func gateCell(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ReplaceAll(code(text), "|", "\\|")
+}
+
+// WriteGateJSON writes a judgement as JSON, by docs/schema/gate.schema.json.
+func WriteGateJSON(w io.Writer, r *Gate) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// gateRules are the rules of a judgement, as SARIF tells them.
+var gateRules = []Rule{
+	{ID: "IAC-001", Title: "Planned change widens access", Severity: "high", Detects: "The change grants somebody something that they could not do before, and no entry of the registry declares it.",
+		Why: "A trust that nobody agreed to is cheapest to refuse before it exists.", Remedy: "Narrow the change, or register the trust with an owner, a reason and an end."},
+	{ID: "IAC-002", Title: "Plan hides the policy", Severity: "medium", Detects: "A value that decides about access is computed when the change is applied.",
+		Why: "What is not known is not known to be safe.", Remedy: "Give the value in the code, or judge the change after it was applied."},
+}
+
+// WriteGateSARIF writes SARIF 2.1.0, with the line of the code where it is known.
+func WriteGateSARIF(w io.Writer, r *Gate, base string) error {
+	s := sarifWriter{base: base, index: map[string]int{}}
+	driver := sarifDriver{Name: "Drawbridge", Version: r.Tool.Version, Rules: []sarifRule{}}
+	for i := range gateRules {
+		s.index[gateRules[i].ID] = i
+		driver.Rules = append(driver.Rules, s.rule(&gateRules[i]))
+	}
+	run := sarifRun{Tool: sarifTool{driver}, ColumnKind: "utf16CodeUnits", Invocations: []sarifInvocation{{ExecutionSuccessful: true}}, Results: []sarifResult{}}
+	add := func(rule, severity, subject, text, fingerprint, file string, line, column int, passes bool) {
+		i := s.index[rule]
+		result := sarifResult{RuleID: rule, RuleIndex: &i, Kind: "fail", Level: sarifLevels[severity], Message: sarifText{Text: text}, PartialFingerprints: map[string]string{fingerprintName: fingerprint},
+			Properties: &sarifResultProps{Severity: severity, Status: "confirmed"}, Locations: []sarifLocation{{Physical: s.physical(file, line, column), Logical: []sarifLogicalLocation{{FullyQualifiedName: subject, Kind: "resource"}}}}}
+		if passes {
+			result.Level = "note"
+		}
+		run.Results = append(run.Results, result)
+	}
+	for i := range r.Gains {
+		g := &r.Gains[i]
+		add(g.Rule, g.Severity, g.Target, g.Sentence()+".", g.Fingerprint, g.File, g.Line, g.Column, !g.Refused)
+	}
+	for i := range r.Unjudged {
+		u := &r.Unjudged[i]
+		add(u.Rule, u.Severity, u.What, u.What+" cannot be judged: "+u.Why, u.Fingerprint, u.File, u.Line, u.Column, false)
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+}
+
+// The part of JUnit's XML that continuous integration reads.
+type (
+	junitSuite struct {
+		XMLName  xml.Name    `xml:"testsuite"`
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Errors   int         `xml:"errors,attr"`
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Name    string        `xml:"name,attr"`
+		Class   string        `xml:"classname,attr"`
+		File    string        `xml:"file,attr,omitempty"`
+		Line    int           `xml:"line,attr,omitempty"`
+		Failure *junitMessage `xml:"failure,omitempty"`
+		Error   *junitMessage `xml:"error,omitempty"`
+	}
+	junitMessage struct {
+		Message string `xml:"message,attr"`
+		Type    string `xml:"type,attr"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+// WriteGateJUnit writes a judgement as a suite of tests: each gain is one, which fails where it is refused; what cannot be judged is an error.
+func WriteGateJUnit(w io.Writer, r *Gate) error {
+	suite := junitSuite{Name: "drawbridge gate " + r.Plan, Cases: []junitCase{}}
+	for i := range r.Gains {
+		g := &r.Gains[i]
+		c := junitCase{Name: g.Sentence(), Class: or(g.Address, g.Target), File: g.File, Line: g.Line}
+		if g.Refused {
+			suite.Failures++
+			c.Failure = &junitMessage{Message: g.Sentence(), Type: g.Rule, Text: g.RequestText}
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	for i := range r.Unjudged {
+		u := &r.Unjudged[i]
+		suite.Errors++
+		suite.Cases = append(suite.Cases, junitCase{Name: u.What + " can be judged", Class: or(u.Address, u.What), File: u.File, Line: u.Line, Error: &junitMessage{Message: u.Why, Type: u.Rule}})
+	}
+	if len(suite.Cases) == 0 {
+		suite.Cases = append(suite.Cases, junitCase{Name: "the change gives nobody anything new", Class: r.Plan})
+	}
+	suite.Tests = len(suite.Cases)
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(suite); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
