@@ -5,7 +5,7 @@
 // AWS. A store writes all of them in one transaction or none; only then is AWS called. So the order is always: check, intent and record committed, AWS called, outcome and record committed, answer given; and for
 // taking back: the fence committed first, then the effects.
 //
-// What may follow what is one table, Transitions. Invariants cited as (n) are those of docs/reference/broker-invariants.md.
+// What may follow what is one table, Transitions. Invariants are cited by number, (n).
 package broker
 
 import (

@@ -19,7 +19,7 @@ import (
 	"drawbridge/internal/broker"
 )
 
-// Config is the configuration file. docs/configuration.md describes each key; a key that is not here is an error. The zero value is the local setup.
+// Config is the configuration file. docs/daemon.md describes each key; a key that is not here is an error. The zero value is the local setup.
 type Config struct {
 	// Listen is where the daemon answers: host:port. Without TLS only on loopback.
 	Listen string `yaml:"listen"`

@@ -234,6 +234,9 @@ func (c *checker) people(e *Entry, bad, hint func(string, ...any)) {
 	if e.RequestedBy != "" && e.RequestedBy == e.ApprovedBy {
 		bad("spec.approval: %s approved their own request", e.RequestedBy)
 	}
+	if e.Approval.Automatic && e.Approval.Required > 0 {
+		bad("spec.approval.automatic: %d must approve, so that nothing is automatic", e.Approval.Required)
+	}
 	if e.Approval.Required > 0 && len(e.Approval.Approvers) == 0 {
 		bad("spec.approval.approvers is missing: %d are required", e.Approval.Required)
 	}

@@ -68,6 +68,9 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 	if before.Boundary != "" && after.Boundary != before.Boundary {
 		say("its boundary is not %s any more", before.Boundary)
 	}
+	if after.Approval.Automatic && !before.Approval.Automatic {
+		say("it approves by itself, and somebody had to")
+	}
 	if after.Approval.Required < before.Approval.Required {
 		say("%d must approve, and it was %d", after.Approval.Required, before.Approval.Required)
 	}

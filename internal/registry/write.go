@@ -215,6 +215,9 @@ func entryNode(e *Entry) *yaml.Node {
 		if e.Approval.Required > 0 {
 			c.plain("required", fmt.Sprint(e.Approval.Required), "!!int")
 		}
+		if e.Approval.Automatic {
+			c.plain("automatic", "true", "!!bool")
+		}
 		c.texts("approvers", e.Approval.Approvers)
 		c.text("within", FormatSpan(e.Approval.Within))
 		c.text("requestedBy", e.RequestedBy)
