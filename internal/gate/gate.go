@@ -154,9 +154,11 @@ func (j *judge) within() {
 		case Rights:
 			g.Within = !slices.ContainsFunc(g.Reach, notService)
 		case Guard:
-			// A boundary that goes matters where somebody else comes to the principal; an SCP or RCP binds whole accounts.
+			// A boundary that goes matters where somebody else comes to the principal; an SCP or RCP binds whole accounts. What an endpoint lets pass must be allowed elsewhere too.
 			if _, ok := j.new.Org.Principal(g.What); ok {
 				g.Within = !slices.ContainsFunc(g.Reach, notService)
+			} else if _, ok := j.new.Org.Resource(g.What); ok {
+				g.Within = true
 			}
 		case Trust:
 			if w := g.Witness; w != nil && w.Caller != nil {
@@ -309,6 +311,11 @@ func (j *judge) documents() {
 		old.State = snapshot.None
 		if o, ok := j.old.Org.Resource(n.ARN); ok {
 			old = o.Resource.Policy
+		}
+		if n.Policy == nil && n.Resource.Policy.State == snapshot.Read {
+			// A policy that lets nobody in by itself, such as an endpoint's: less of it is less of a guard.
+			j.document(Guard, policy.Resource, n.ARN, n.Account, "policy of "+n.Type, old, n.Resource.Policy)
+			continue
 		}
 		j.document(Trust, policy.Resource, n.ARN, n.Account, "resource policy", old, n.Resource.Policy)
 	}

@@ -370,6 +370,9 @@ func (b *builder) linkGroup(p *Principal, name string) {
 	b.addDocuments(p, g.Inline, g.Attached)
 }
 
+// letsNobodyIn are the types whose policy is no resource policy: what passes an endpoint is limited by its policy and allowed by others (rules 103, 104), and a policy of IoT Core is what a device's certificate holds.
+var letsNobodyIn = map[string]bool{"AWS::EC2::VPCEndpoint": true, "AWS::IoT::Policy": true}
+
 func (b *builder) linkResources() {
 	for i := range b.Snapshot.Resources {
 		facts := &b.Snapshot.Resources[i]
@@ -378,11 +381,12 @@ func (b *builder) linkResources() {
 			continue
 		}
 		r := &Resource{Resource: facts, Home: b.home(facts.Account)}
-		switch facts.Policy.State {
-		case snapshot.Read:
+		switch {
+		case letsNobodyIn[facts.Type]:
+		case facts.Policy.State == snapshot.Read:
 			r.Policy = &eval.Set{}
 			r.Policy.Policies = append(r.Policy.Policies, facts.Policy.Policy)
-		case snapshot.Unresolved:
+		case facts.Policy.State == snapshot.Unresolved:
 			r.Policy = &eval.Set{Unresolved: []string{"the policy of " + facts.ARN + ": " + reasonOf(facts.Policy)}}
 		}
 		b.Resources = append(b.Resources, r)

@@ -75,7 +75,7 @@ type Principal struct {
 type Resource struct {
 	*snapshot.Resource
 	Home   *Account
-	Policy *eval.Set // nil where it has none
+	Policy *eval.Set // nil where it has none, or one that lets nobody in by itself (a VPC endpoint's)
 }
 
 // Account finds an account by id; ok is false where nothing is known of it, not even that it exists.
