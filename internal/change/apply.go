@@ -212,10 +212,7 @@ func (a *assembly) put(p Part) {
 		v := p.ControlPolicy
 		list := a.controls(p.RCP)
 		if old := list[controlKey(&v)]; old != nil {
-			for i, t := range v.Targets {
-				v.Targets[i] = a.place(t)
-			}
-			v.Targets = union(old.Targets, v.Targets)
+			v.Targets = union(old.Targets, a.places(v.Targets))
 		}
 		list[controlKey(&v)] = &v
 	case ControlTarget:
@@ -260,10 +257,27 @@ func (a *assembly) remove(p Part, after []Part) {
 			delete(a.policies, p.ARN)
 		}
 	case Resource:
-		if !stays(func(o Part) bool { q, ok := o.(Resource); return ok && q.ARN == p.ARN }) {
+		r := a.resources[p.ARN]
+		if p.Part {
+			if r == nil {
+				return
+			}
+			v := *r
+			if p.Attributes.PublicAccessBlock != "" {
+				v.Attributes.PublicAccessBlock = "off"
+			}
+			if p.Attributes.SSEKMSKey != "" {
+				v.Attributes.SSEKMSKey = ""
+			}
+			v.Attributes.Other = maps.Clone(v.Attributes.Other)
+			for name := range p.Attributes.Other {
+				delete(v.Attributes.Other, name)
+			}
+			a.resources[p.ARN] = &v
+		} else if !stays(func(o Part) bool { q, ok := o.(Resource); return ok && q.ARN == p.ARN }) {
 			delete(a.resources, p.ARN)
 			delete(a.statements, p.ARN)
-		} else if r := a.resources[p.ARN]; r != nil && p.Policy.State == snapshot.Read {
+		} else if r != nil && p.Policy.State == snapshot.Read {
 			// Its own policy may be gone; a Resource part after it says so by saying nothing.
 			r.Policy = snapshot.Document{Name: r.Policy.Name, State: snapshot.None}
 		}
@@ -298,6 +312,10 @@ func (a *assembly) remove(p Part, after []Part) {
 			return ok && controlKey(&q.ControlPolicy) == controlKey(&p.ControlPolicy)
 		}) {
 			delete(a.controls(p.RCP), controlKey(&p.ControlPolicy))
+		} else if c := a.controls(p.RCP)[controlKey(&p.ControlPolicy)]; c != nil {
+			v := *c
+			v.Targets = minus(c.Targets, a.places(p.Targets))
+			a.controls(p.RCP)[controlKey(&p.ControlPolicy)] = &v
 		}
 	case ControlTarget:
 		if c := a.control(p.Policy); c != nil {
@@ -437,6 +455,14 @@ func (a *assembly) control(name string) *snapshot.ControlPolicy {
 		}
 	}
 	return nil
+}
+
+func (a *assembly) places(targets []string) []string {
+	out := make([]string, len(targets))
+	for i, t := range targets {
+		out[i] = a.place(t)
+	}
+	return out
 }
 
 // place is the target of a control policy as the snapshot names it: code gives the id of a unit, the snapshot its path.

@@ -102,7 +102,11 @@ type (
 
 	// Resource is a resource with what is its own. Its Policy counts where its State is Read, or Unresolved with a Problem;
 	// elsewhere the policy is left to a ResourcePolicy part, or to what the base says.
-	Resource struct{ snapshot.Resource }
+	Resource struct {
+		snapshot.Resource
+		// Part: it states attributes of a resource that is another step's, such as a bucket's public access block. Without it the resource is still there, and the attributes are not.
+		Part bool
+	}
 	// ResourcePolicy is the whole policy of a resource. Resource carries ARN, Type, Account and Region to make it known
 	// where nothing else does.
 	ResourcePolicy struct{ snapshot.Resource }

@@ -137,6 +137,7 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	j.documents()
 	j.trusts()
 	j.guards()
+	j.providers()
 	j.paths()
 	j.within()
 	j.registered()
@@ -171,9 +172,12 @@ func (j *judge) within() {
 	}
 }
 
+// federating are hosts of AWS that vouch for anybody: they are issuers, and no services that act in an account's name.
+var federating = []string{"cognito-identity.amazonaws.com"}
+
 // notService reports whether a name is none of a service of AWS.
 func notService(name string) bool {
-	return !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
+	return slices.Contains(federating, name) || !strings.HasSuffix(name, ".amazonaws.com") && !strings.HasSuffix(name, ".amazonaws.com.cn")
 }
 
 // accountOf is the account that owns a role or resource.
@@ -191,6 +195,7 @@ type judge struct {
 	p        *change.Plan
 	old, new *access.Graph
 	r        *Result
+	unread   map[string]bool // targets whose document is not known, on one side at least
 	shown    map[string]bool // targets whose gains a comparison of documents has shown
 }
 
@@ -293,7 +298,7 @@ func onWhat(kind Kind, what, resource string) string {
 
 // documents compares the trust and resource policies, and the rights of each principal, that the change touches.
 func (j *judge) documents() {
-	j.shown = make(map[string]bool)
+	j.shown, j.unread = make(map[string]bool), make(map[string]bool)
 	for _, n := range j.new.Org.Principals {
 		o, existed := j.old.Org.Principal(n.ARN)
 		if n.Role != nil {
@@ -331,6 +336,7 @@ func (j *judge) document(kind Kind, as policy.Kind, what, account, how string, o
 		if new.State != snapshot.Unresolved {
 			d = old
 		}
+		j.unread[what] = true
 		if !slices.ContainsFunc(j.r.Unjudged, func(u Unjudged) bool { return u.What == what }) {
 			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: what, Why: how + ": " + cmp.Or(d.Problem, "it is not known"), Step: j.stepOf(what), Source: d.Source})
 		}
@@ -388,6 +394,8 @@ func (j *judge) rights(o, n *org.Principal) {
 	}
 	if weaker {
 		j.boundary(o, n)
+	}
+	if !changed {
 		return
 	}
 	result := compare.Policies(policy.Identity, old, n.Identity.Policies, compare.Options{Engine: j.o.Engine, Account: n.Account})
@@ -416,31 +424,33 @@ func boundaryKeys(p *org.Principal) []string {
 	return append([]string{"boundary"}, append(keys(p.Boundary.Policies), p.Boundary.Unresolved...)...)
 }
 
-// boundary says that a principal's boundary is another one, or gone, and which actions that gives.
+// boundary says what a principal's boundary lets through that it did not: all of it where it is gone, else what a comparison of the documents shows.
 func (j *judge) boundary(o, n *org.Principal) {
-	before, _ := access.Granted(orEmpty(o, n))
-	after, unread := access.Granted(n)
-	more := slices.DeleteFunc(slices.Clone(after), func(a string) bool { _, ok := slices.BinarySearch(before, a); return ok })
-	s := j.stepOf(n.ARN)
-	how := "its permissions boundary is another one"
+	if o == nil || o.Boundary == nil {
+		return // it has one more than it had
+	}
+	step := j.stepOf(n.ARN)
 	if n.Boundary == nil {
-		how = "its permissions boundary is taken away"
+		before, _ := access.Granted(o)
+		after, unread := access.Granted(n)
+		more := slices.DeleteFunc(slices.Clone(after), func(a string) bool { _, ok := slices.BinarySearch(before, a); return ok })
+		const how = "its permissions boundary is taken away"
+		j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{n.ARN}, What: n.ARN, Actions: more, How: how, Conditions: "always", Reach: j.reachedFrom(n), Step: step, Source: n.Source})
+		if len(unread) > 0 {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + ": " + unread[0], Step: step, Source: n.Source})
+		}
+		return
 	}
-	if len(more) > 0 || n.Boundary == nil && o != nil && o.Boundary != nil {
-		j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{n.ARN}, What: n.ARN, Actions: more, How: how, Conditions: "always", Reach: j.reachedFrom(n), Step: s, Source: n.Source})
+	const how = "its permissions boundary lets through more"
+	for _, why := range slices.Concat(o.Boundary.Unresolved, n.Boundary.Unresolved) {
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: "its permissions boundary: " + why, Step: step, Source: n.Source})
 	}
-	if len(unread) > 0 {
-		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + ": " + unread[0], Step: s, Source: n.Source})
+	begin := len(j.r.Gains)
+	j.gained(Guard, n.ARN, how, compare.Policies(policy.Identity, o.Boundary.Policies, n.Boundary.Policies, compare.Options{Engine: j.o.Engine, Account: n.Account}), n.Source)
+	reach := j.reachedFrom(n)
+	for i := begin; i < len(j.r.Gains); i++ {
+		j.r.Gains[i].Who, j.r.Gains[i].Reach = []string{n.ARN}, reach
 	}
-}
-
-func orEmpty(o, n *org.Principal) *org.Principal {
-	if o != nil {
-		return o
-	}
-	v := *n
-	v.Identity = eval.Set{}
-	return &v
 }
 
 // reachedFrom are the callers of other accounts that can or may come to hold a principal after the change.
@@ -453,7 +463,7 @@ func (j *judge) reachedFrom(p *org.Principal) []string {
 			out = append(out, name)
 		}
 	}
-	for len(queue) > 0 && len(seen) < 1000 {
+	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
 		for _, e := range j.new.In(at) {
@@ -520,10 +530,8 @@ func (j *judge) gains(what string) bool {
 	return j.shown[what] && slices.ContainsFunc(j.r.Gains, func(g Gain) bool { return g.Kind == Trust && g.What == what && g.Witness != nil })
 }
 
-// dark reports whether it could not be judged what a target lets in.
-func (j *judge) dark(what string) bool {
-	return slices.ContainsFunc(j.r.Unjudged, func(u Unjudged) bool { return u.What == what })
-}
+// dark reports whether the document that says what a target lets in is not known.
+func (j *judge) dark(what string) bool { return j.unread[what] }
 
 // weaker reports whether a crossing was at least as wide as another is.
 func weaker(old, new *access.Edge) bool {
@@ -563,26 +571,43 @@ func termsOf(g *access.Graph) []access.Terms {
 	return out
 }
 
-// guards finds SCPs and RCPs that are weaker for an account than they were.
+// guards finds SCPs and RCPs that let through more for an account than they did, level by level: what a level's policies allow together is compared, so that one that denies more is no gain, and one that allows more
+// is.
 func (j *judge) guards() {
+	type pair struct{ kind, old, new string }
+	told := make(map[pair]*Gain)
+	var order []pair
 	for _, n := range j.new.Org.Accounts {
 		o, ok := j.old.Org.Account(n.ID)
 		if !ok {
 			continue
 		}
-		for _, kind := range []struct {
-			name     string
+		for _, side := range []struct {
+			kind     string
+			as       policy.Kind
 			old, new [][]snapshot.Document
-		}{{"SCP", o.SCPDocuments, n.SCPDocuments}, {"RCP", o.RCPDocuments, n.RCPDocuments}} {
-			for level := range max(len(kind.old), len(kind.new)) {
-				a, b := levelOf(kind.old, level), levelOf(kind.new, level)
-				for _, d := range a {
-					if d.State != snapshot.Read || !denies(d) || slices.ContainsFunc(b, func(e snapshot.Document) bool { return same(d, e) }) {
-						continue
-					}
-					j.guardGain(kind.name, n.ID, d, b)
+		}{{"SCP", policy.Identity, o.SCPDocuments, n.SCPDocuments}, {"RCP", policy.Resource, o.RCPDocuments, n.RCPDocuments}} {
+			for level := range max(len(side.old), len(side.new)) {
+				a, b := levelOf(side.old, level), levelOf(side.new, level)
+				key := pair{side.kind, saying(a), saying(b)}
+				if key.old == key.new {
+					continue
 				}
+				if g, ok := told[key]; ok {
+					if g != nil {
+						g.Who = append(g.Who, n.ID)
+					}
+					continue
+				}
+				told[key] = j.guard(side.kind, side.as, n.ID, a, b)
+				order = append(order, key)
 			}
+		}
+	}
+	for _, key := range order {
+		if g := told[key]; g != nil {
+			slices.Sort(g.Who)
+			j.r.Gains = append(j.r.Gains, *g)
 		}
 	}
 }
@@ -594,28 +619,110 @@ func levelOf(levels [][]snapshot.Document, i int) []snapshot.Document {
 	return nil
 }
 
-func denies(d snapshot.Document) bool {
-	return slices.ContainsFunc(d.Policy.Document.Statements, func(s policy.Statement) bool { return s.Effect == policy.Deny })
+// saying is the same for levels that say the same.
+func saying(level []snapshot.Document) string {
+	out := make([]string, len(level))
+	for i, d := range level {
+		out[i] = d.Problem
+		if d.State == snapshot.Read {
+			out[i] = d.Policy.Document.Key()
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\x00")
 }
 
-// guardGain tells that a control policy does not bind an account any more, once for all accounts that it bound.
-func (j *judge) guardGain(kind, account string, d snapshot.Document, now []snapshot.Document) {
-	how := fmt.Sprintf("the %s %s does not bind the account any more", kind, strings.TrimPrefix(d.Name, kind+" "))
-	for _, n := range now {
-		if n.Name == d.Name {
-			how = fmt.Sprintf("the %s %s says something else", kind, strings.TrimPrefix(d.Name, kind+" "))
-		}
+// everything is a level that binds nobody.
+var everything = map[policy.Kind]string{
+	policy.Identity: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
+	policy.Resource: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`,
+}
+
+// guard compares one level of one account; nil where it lets through nothing new.
+func (j *judge) guard(kind string, as policy.Kind, account string, old, new []snapshot.Document) *Gain {
+	name := differing(old, new)
+	step := j.stepOf(name)
+	unjudged := func(why string) *Gain {
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: name, Why: "what the " + kind + " lets through: " + why, Step: step})
+		return nil
 	}
-	for i := range j.r.Gains {
-		g := &j.r.Gains[i]
-		if g.Kind == Guard && g.How == how {
-			if !slices.Contains(g.Who, account) {
-				g.Who = append(g.Who, account)
+	read := func(level []snapshot.Document) (out []*policy.Policy, why string) {
+		for _, d := range level {
+			if d.State != snapshot.Read {
+				why = cmp.Or(d.Problem, "it is not known")
+				continue
 			}
-			return
+			out = append(out, d.Policy)
+		}
+		if len(level) == 0 {
+			d, _ := snapshot.NewDocument("", []byte(everything[as]), snapshot.Source{}, false)
+			out = append(out, d.Policy)
+		}
+		return out, why
+	}
+	a, whyOld := read(old)
+	b, whyNew := read(new)
+	if why := cmp.Or(whyNew, whyOld); why != "" {
+		return unjudged(why)
+	}
+	result := compare.Policies(as, a, b, compare.Options{Engine: j.o.Engine})
+	switch {
+	case len(result.Gained) > 0:
+		var actions []string
+		for i := range result.Gained {
+			actions = append(actions, result.Gained[i].Actions...)
+		}
+		slices.Sort(actions)
+		how := fmt.Sprintf("the %s %s lets through more", kind, name)
+		if !slices.ContainsFunc(new, func(d snapshot.Document) bool { return bare(d.Name) == name }) {
+			how = fmt.Sprintf("the %s %s does not bind the account any more", kind, name)
+		}
+		return &Gain{Kind: Guard, Who: []string{account}, What: name, Actions: slices.Compact(actions), How: how, Conditions: "always", Step: step}
+	case !result.NothingNew:
+		why := "whether it is more could not be decided"
+		if len(result.Undecided) > 0 {
+			why = result.Undecided[0]
+		}
+		return unjudged(why)
+	}
+	j.r.Lost++
+	return nil
+}
+
+// differing is the name of the first policy of a level that is not on the other side as it was.
+func differing(old, new []snapshot.Document) string {
+	for _, side := range [][2][]snapshot.Document{{old, new}, {new, old}} {
+		for _, d := range side[0] {
+			if !slices.ContainsFunc(side[1], func(e snapshot.Document) bool { return same(d, e) }) {
+				return bare(d.Name)
+			}
 		}
 	}
-	j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{account}, What: d.Name, How: how, Conditions: "always", Step: j.stepOf(d.Name), Source: d.Source})
+	return "policies"
+}
+
+// bare is a control policy's own name: documents name its kind too.
+func bare(name string) string { return strings.TrimPrefix(strings.TrimPrefix(name, "SCP "), "RCP ") }
+
+// providers finds identity providers that let in more. What that gives depends on each trust that names the provider, and is not worked out.
+func (j *judge) providers() {
+	for _, n := range j.new.Org.Providers {
+		o, ok := j.old.Org.Provider(n.ARN)
+		if !ok {
+			continue // a new provider lets in nobody before a trust names it
+		}
+		add := func(why string) {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: why, Step: j.stepOf(n.ARN), Source: n.Source})
+		}
+		for _, audience := range n.Audiences {
+			if !slices.Contains(o.Audiences, audience) {
+				add("it takes tokens of the audience " + audience + " too: roles that trust it and demand no audience let in more")
+			}
+		}
+		if o.URL != n.URL {
+			add("it vouches for another issuer than before")
+		}
+	}
 }
 
 // paths finds ways over several roles that the change completes: who can now come to hold, or act on, what was out of reach, because a step in the middle is new.

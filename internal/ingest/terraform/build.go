@@ -657,7 +657,7 @@ func (b *builder) publicAccessBlock() {
 			r.Attributes.PublicAccessBlock = "off"
 		}
 	}
-	b.add(change.Resource{Resource: r})
+	b.add(change.Resource{Resource: r, Part: true})
 }
 
 func (b *builder) bucketEncryption() {
@@ -675,7 +675,7 @@ func (b *builder) bucketEncryption() {
 		key = "arn:" + b.partition + ":kms:" + b.regionOf(b.o) + ":" + b.accountOf(b.o.instance) + ":key/" + key
 	}
 	r.Attributes.SSEKMSKey = key
-	b.add(change.Resource{Resource: r})
+	b.add(change.Resource{Resource: r, Part: true})
 }
 
 func (b *builder) kmsGrant() {
@@ -1003,7 +1003,7 @@ func (b *builder) allowedPrincipals(r snapshot.Resource, own *object) {
 	}
 	r.Policy = snapshot.Document{Name: "resource policy", Source: b.o.source}
 	r.Attributes.Other = map[string]any{"allowedPrincipals": list}
-	b.add(change.Resource{Resource: r})
+	b.add(change.Resource{Resource: r, Part: true})
 }
 
 func (b *builder) endpointService() {

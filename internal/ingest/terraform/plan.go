@@ -195,7 +195,7 @@ func (w *world) besides(o *object, act change.Action, step *change.Step, p *chan
 		if r, ok := part.(change.Resource); ok && r.Policy.State == snapshot.Read {
 			if own, ok := first(step.Before).(change.Resource); ok && own.Policy.State != snapshot.Read {
 				r.Tags, r.Attributes = nil, snapshot.Attributes{}
-				part = change.ResourcePolicy(r)
+				part = change.ResourcePolicy{Resource: r.Resource}
 			}
 		}
 		k := partKey(part)
