@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 )
@@ -38,18 +39,21 @@ func (p *turns[Out]) NextPage(ctx context.Context, _ ...struct{}) (Out, error) {
 
 func (p *turns[Out]) call() (service, operation string) { return p.service, p.operation }
 
-// documentOf is a document of the SDK as JSON, nil where there is none.
+// documentOf is a document of the SDK as JSON, nil where there is none. One that has no JSON is an error: what it says is not known.
 func documentOf(d interface {
 	MarshalSmithyDocument() ([]byte, error)
-}) any {
+}) (json.RawMessage, error) {
 	if d == nil {
-		return nil
+		return nil, nil
 	}
 	text, err := d.MarshalSmithyDocument()
-	if err != nil || !json.Valid(text) {
-		return nil
+	if err == nil && !json.Valid(text) {
+		err = errors.New("a document in the answer is not JSON")
 	}
-	return json.RawMessage(text)
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 // merged is the one policy that several policies of one resource make together: all their statements.

@@ -80,8 +80,15 @@ func Actions(rows []Row) []string {
 // ownActions are those of the calls that belong to no row: which regions are enabled, and who is asking. (GetCallerIdentity needs none.)
 var ownActions = []string{"ec2:DescribeRegions"}
 
-// callOf is the table's record of an operation, for its actions.
-func callOf(service, operation string) (Call, bool) {
+// callOf is the table's record of an operation, for its actions: that of row where it has one, because the same operation can take other rights elsewhere (s3 and s3express). row may be nil.
+func callOf(row *Row, service, operation string) (Call, bool) {
+	if row != nil {
+		for _, c := range row.Calls {
+			if c.Service == service && c.Operation == operation {
+				return c, true
+			}
+		}
+	}
 	for i := range rows {
 		for _, c := range rows[i].Calls {
 			if c.Service == service && c.Operation == operation {

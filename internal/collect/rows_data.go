@@ -152,7 +152,12 @@ var dataRows = []Row{
 				r := resource{ARN: t.arn("aoss", "access-policy/data/"+aws.ToString(p.Name)), Attributes: map[string]any{}}
 				out := must(t, r.ARN, c.GetAccessPolicy, &opensearchserverless.GetAccessPolicyInput{Name: p.Name, Type: serverlesstypes.AccessPolicyTypeData}, "ResourceNotFoundException")
 				if out != nil && out.AccessPolicyDetail != nil && out.AccessPolicyDetail.Policy != nil {
-					r.Attributes["dataAccessPolicy"] = documentOf(out.AccessPolicyDetail.Policy)
+					text, err := documentOf(out.AccessPolicyDetail.Policy)
+					if err != nil {
+						t.fail(r.ARN, unreadable("OpenSearchServerless", "GetAccessPolicy", err))
+					} else {
+						r.Attributes["dataAccessPolicy"] = text
+					}
 				}
 				t.resource(r)
 			})

@@ -1,7 +1,9 @@
 package collect
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -48,16 +50,20 @@ var federationRows = []Row{
 				each(t, list, func(a ssotypes.Application) {
 					r := resource{ARN: aws.ToString(a.ApplicationArn), Attributes: map[string]any{"name": aws.ToString(a.Name), "account": aws.ToString(a.ApplicationAccount)}}
 					var texts []*string
+					var broken error
 					err := walk(t, ssoadmin.NewListApplicationAuthenticationMethodsPaginator(c, &ssoadmin.ListApplicationAuthenticationMethodsInput{ApplicationArn: a.ApplicationArn}), func(out *ssoadmin.ListApplicationAuthenticationMethodsOutput) {
 						for _, m := range out.AuthenticationMethods {
 							if way, ok := m.AuthenticationMethod.(*ssotypes.AuthenticationMethodMemberIam); ok && way.Value.ActorPolicy != nil {
-								if text, ok := documentOf(way.Value.ActorPolicy).(json.RawMessage); ok {
-									texts = append(texts, aws.String(string(text)))
+								text, fault := documentOf(way.Value.ActorPolicy)
+								if fault != nil {
+									broken = unreadable("SSO Admin", "ListApplicationAuthenticationMethods", fault)
+									continue
 								}
+								texts = append(texts, aws.String(string(text)))
 							}
 						}
 					})
-					r.Policy, r.Error = merged(texts, outcome{err: err})
+					r.Policy, r.Error = merged(texts, outcome{err: cmp.Or(err, broken)})
 					t.resource(r)
 				})
 			}
@@ -225,6 +231,9 @@ func readPermissionSets(t *task) {
 			}
 			if out := must(t, arn, c.GetInlinePolicyForPermissionSet, &ssoadmin.GetInlinePolicyForPermissionSetInput{InstanceArn: instance, PermissionSetArn: &arn}); out != nil && aws.ToString(out.InlinePolicy) != "" {
 				r.Attributes["inlinePolicy"], _ = policy(out.InlinePolicy, outcome{})
+				if !json.Valid([]byte(*out.InlinePolicy)) { // attributes are not read as policies: nobody else would notice
+					t.fail(arn, unreadable("SSO Admin", "GetInlinePolicyForPermissionSet", errors.New("the inline policy is not JSON")))
+				}
 			}
 			var managed, customer []string
 			pagesOf(t, arn, ssoadmin.NewListManagedPoliciesInPermissionSetPaginator(c, &ssoadmin.ListManagedPoliciesInPermissionSetInput{InstanceArn: instance, PermissionSetArn: &arn}), func(out *ssoadmin.ListManagedPoliciesInPermissionSetOutput) {

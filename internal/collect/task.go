@@ -98,12 +98,12 @@ func walk[Out, Opt any](t *task, p pager[Out, Opt], each func(Out)) error {
 			return fmt.Errorf("the list did not end after %d pages", maxPages)
 		}
 		if token != "" && seen[token] {
-			return &smithy.OperationError{ServiceID: serviceOf(p), OperationName: operationOf(p), Err: errRepeated}
+			return &rowError{&smithy.OperationError{ServiceID: serviceOf(p), OperationName: operationOf(p), Err: errRepeated}, t.row}
 		}
 		seen[token] = true
 		out, err := p.NextPage(t.ctx)
 		if err != nil {
-			return err
+			return &rowError{err, t.row}
 		}
 		each(out)
 	}
@@ -158,7 +158,20 @@ func ask[In, Out, Opt any](t *task, call func(context.Context, *In, ...Opt) (*Ou
 	case slices.Contains(codes, codeOf(err)):
 		return nil, outcome{absent: true}
 	}
-	return nil, outcome{err: err}
+	return nil, outcome{err: &rowError{err, t.row}}
+}
+
+// rowError is an error with the row that it came up in.
+type rowError struct {
+	error
+	row *Row
+}
+
+func (e *rowError) Unwrap() error { return e.error }
+
+// unreadable is the error of an answer that came and has something in it that cannot be read.
+func unreadable(service, operation string, err error) error {
+	return &smithy.OperationError{ServiceID: service, OperationName: operation, Err: &smithy.DeserializationError{Err: err}}
 }
 
 // must makes one call about subject, an ARN, or "" where it is about the account. What goes wrong is a gap. It returns nil where there is no answer, or none there.
@@ -206,7 +219,7 @@ func (t *task) fail(subject string, err error) {
 		t.mu.Unlock()
 		return
 	}
-	c, code, message := describe(err)
+	c, code, message := describe(&rowError{err, t.row})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failures = append(t.failures, failure{c, code, message, subject})
@@ -233,7 +246,12 @@ func codeOf(err error) string {
 func describe(err error) (c Call, code, message string) {
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) {
-		c, _ = callOf(operation.ServiceID, operation.OperationName)
+		var in *rowError
+		var row *Row
+		if errors.As(err, &in) {
+			row = in.row
+		}
+		c, _ = callOf(row, operation.ServiceID, operation.OperationName)
 	}
 	var api smithy.APIError
 	switch {
