@@ -59,14 +59,24 @@ var policyRows = []Row{
 	},
 	{
 		Name: "CloudWatch OAM sink", Type: "AWS::Oam::Sink", Mechanism: "policy", Place: Regional,
-		Calls: calls("OAM", "oam", "ListSinks", "GetSinkPolicy"),
-		Note:  "The links of a sink are not read.",
+		Calls: calls("OAM", "oam", "ListSinks", "GetSinkPolicy", "ListAttachedLinks"),
+		Note:  "The links of the accounts that send to a sink are attributes.links, by their ARN: those accounts let the sink's account read.",
 		read: func(t *task) {
 			c := oam.NewFromConfig(t.cfg)
 			list := listed(t, oam.NewListSinksPaginator(c, &oam.ListSinksInput{}), func(out *oam.ListSinksOutput) []oamtypes.ListSinksItem { return out.Items })
 			each(t, list, func(s oamtypes.ListSinksItem) {
-				out, o := ask(t, c.GetSinkPolicy, &oam.GetSinkPolicyInput{SinkIdentifier: s.Arn}, "ResourceNotFoundException")
-				t.governed("", s.Arn, o, func() *string { return out.Policy })
+				r := resource{ARN: aws.ToString(s.Arn)}
+				r.Policy, r.Error = policyBy(t, c.GetSinkPolicy, &oam.GetSinkPolicyInput{SinkIdentifier: s.Arn}, func(out *oam.GetSinkPolicyOutput) *string { return out.Policy }, "ResourceNotFoundException")
+				var links []string
+				pagesOf(t, r.ARN, oam.NewListAttachedLinksPaginator(c, &oam.ListAttachedLinksInput{SinkIdentifier: s.Arn}), func(out *oam.ListAttachedLinksOutput) {
+					for _, l := range out.Items {
+						links = append(links, aws.ToString(l.LinkArn))
+					}
+				})
+				if len(links) > 0 {
+					r.Attributes = map[string]any{"links": links}
+				}
+				t.resource(r)
 			})
 		},
 	},
@@ -86,9 +96,9 @@ var policyRows = []Row{
 		},
 	},
 	{
-		Name: "VPC Lattice service, service network", Type: "AWS::VpcLattice::Service", Others: []string{"AWS::VpcLattice::ServiceNetwork"}, Mechanism: "auth policy", Place: Regional,
-		Calls: calls("VPC Lattice", "vpc-lattice", "ListServices", "ListServiceNetworks", "GetAuthPolicy"),
-		Note:  "What is shared by RAM is in the row of RAM. Resource configurations are not read.",
+		Name: "VPC Lattice service, service network, resource configuration", Type: "AWS::VpcLattice::Service", Others: []string{"AWS::VpcLattice::ServiceNetwork", "AWS::VpcLattice::ResourceConfiguration"}, Mechanism: "auth policy, resource policy by RAM", Place: Regional,
+		Calls: calls("VPC Lattice", "vpc-lattice", "ListServices", "ListServiceNetworks", "ListResourceConfigurations", "GetAuthPolicy", "GetResourcePolicy"),
+		Note:  "The policy of a service and a network is its auth policy; who may attach it is attributes.resourcePolicy, which is not evaluated. What is shared by RAM is in the row of RAM, too.",
 		read:  readLattice,
 	},
 }
@@ -142,21 +152,34 @@ func readTrailPolicies(t *task) {
 
 func readLattice(t *task) {
 	c := vpclattice.NewFromConfig(t.cfg)
-	one := func(kind string, arn *string) {
-		out, o := ask(t, c.GetAuthPolicy, &vpclattice.GetAuthPolicyInput{ResourceIdentifier: arn}, "ResourceNotFoundException")
-		t.governed(kind, arn, o, func() *string { return out.Policy })
-	}
 	own := func(arn *string) bool { return accountOf(aws.ToString(arn)) == t.account } // lists have what others share, too
-	services := listed(t, vpclattice.NewListServicesPaginator(c, &vpclattice.ListServicesInput{}), func(out *vpclattice.ListServicesOutput) []latticetypes.ServiceSummary { return out.Items })
-	each(t, services, func(s latticetypes.ServiceSummary) {
-		if own(s.Arn) {
-			one("", s.Arn)
+	one := func(kind string, arn *string) {
+		if !own(arn) {
+			return
 		}
-	})
+		r := resource{ARN: aws.ToString(arn), Type: kind}
+		r.Policy, r.Error = policyBy(t, c.GetAuthPolicy, &vpclattice.GetAuthPolicyInput{ResourceIdentifier: arn}, func(out *vpclattice.GetAuthPolicyOutput) *string { return out.Policy }, "ResourceNotFoundException")
+		out, o := ask(t, c.GetResourcePolicy, &vpclattice.GetResourcePolicyInput{ResourceArn: arn}, "ResourceNotFoundException")
+		if o.err != nil {
+			t.fail(r.ARN, o.err)
+		} else if out != nil && aws.ToString(out.Policy) != "" {
+			text, _ := policy(out.Policy, o)
+			r.Attributes = map[string]any{"resourcePolicy": text}
+		}
+		t.resource(r)
+	}
+	services := listed(t, vpclattice.NewListServicesPaginator(c, &vpclattice.ListServicesInput{}), func(out *vpclattice.ListServicesOutput) []latticetypes.ServiceSummary { return out.Items })
+	each(t, services, func(s latticetypes.ServiceSummary) { one("", s.Arn) })
 	networks := listed(t, vpclattice.NewListServiceNetworksPaginator(c, &vpclattice.ListServiceNetworksInput{}), func(out *vpclattice.ListServiceNetworksOutput) []latticetypes.ServiceNetworkSummary { return out.Items })
-	each(t, networks, func(n latticetypes.ServiceNetworkSummary) {
-		if own(n.Arn) {
-			one("AWS::VpcLattice::ServiceNetwork", n.Arn)
+	each(t, networks, func(n latticetypes.ServiceNetworkSummary) { one("AWS::VpcLattice::ServiceNetwork", n.Arn) })
+	configurations := listed(t, vpclattice.NewListResourceConfigurationsPaginator(c, &vpclattice.ListResourceConfigurationsInput{}), func(out *vpclattice.ListResourceConfigurationsOutput) []latticetypes.ResourceConfigurationSummary {
+		return out.Items
+	})
+	each(t, configurations, func(r latticetypes.ResourceConfigurationSummary) {
+		if own(r.Arn) {
+			of := resource{ARN: aws.ToString(r.Arn), Type: "AWS::VpcLattice::ResourceConfiguration"}
+			of.Policy, of.Error = policyBy(t, c.GetResourcePolicy, &vpclattice.GetResourcePolicyInput{ResourceArn: r.Arn}, func(out *vpclattice.GetResourcePolicyOutput) *string { return out.Policy }, "ResourceNotFoundException")
+			t.resource(of)
 		}
 	})
 }
