@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"drawbridge/internal/finding"
 	"drawbridge/internal/gate"
 	"drawbridge/internal/ingest"
+	"drawbridge/internal/ingest/cloudformation"
 	"drawbridge/internal/ingest/terraform"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/report"
@@ -26,6 +28,8 @@ import (
 // gateOptions are the flags of gate.
 type gateOptions struct {
 	base, source, account, region, format, out string
+	template, oldTemplate                      string
+	parameters                                 map[string]string
 	registries                                 []string
 	any, allowUnknown                          bool
 	now                                        nowFlag
@@ -42,7 +46,8 @@ func newGate(e *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gate PLAN",
 		Short: "Say what a planned change lets anyone do that they could not do before",
-		Long: `Gate judges a change before it exists. PLAN is what 'terraform show -json' prints of a plan ("-" is standard input). With --base it is judged over the whole organisation: a change
+		Long: `Gate judges a change before it exists. PLAN is what 'terraform show -json' prints of a plan, what
+'aws cloudformation describe-change-set' prints, or a CloudFormation template ("-" is standard input). With --base it is judged over the whole organisation: a change
 in one account may complete a way in another. With --registry a trust that an entry declares passes, and one that no entry declares, or that is wider than its entry, is refused.
 
 What stays inside one account passes and is told; with --any it is refused too. What is computed when the change is applied cannot be judged, and does not pass unless --allow-unknown says so.
@@ -59,6 +64,9 @@ The exit status is 0 where the change passes, and 1 where it does not. docs/gate
 	f.StringVar(&o.source, "source", "", "the code that was planned, a `DIR`: places in it, and values that the plan does not have")
 	f.StringVar(&o.account, "account", "", "account `ID` of the default provider, where the plan does not say")
 	f.StringVar(&o.region, "region", "", "`REGION` of the default provider, where the plan does not say")
+	f.StringVar(&o.oldTemplate, "old-template", "", "the CloudFormation template as it is: a `FILE`; PLAN is then the new one, or a change set")
+	f.StringVar(&o.template, "template", "", "the new CloudFormation template of a change set: a `FILE`")
+	f.StringToStringVar(&o.parameters, "parameter", nil, "a parameter of the CloudFormation template: `NAME=VALUE`; may be given several times")
 	f.BoolVar(&o.any, "any", false, "refuse also what stays inside one account")
 	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "let pass what cannot be judged")
 	f.StringVar(&o.format, "format", "text", "form of the answer: `FORMAT` is text, json, markdown, sarif or junit")
@@ -138,17 +146,18 @@ func readPlan(e *Env, o *gateOptions, name string) (*planned.Plan, error) {
 			return nil, fmt.Errorf("reading the code: %w", err)
 		}
 	}
-	in := e.Stdin
-	file := "standard input"
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, fmt.Errorf("opening the plan: %w", err)
-		}
-		defer f.Close()
-		in, file = f, filepath.ToSlash(name)
+	data, err := e.readFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the plan: %w", err)
 	}
-	p, err := terraform.ReadPlan(in, terraform.Options{File: file, Account: o.account, Region: o.region, Code: code})
+	file := filepath.ToSlash(name)
+	if name == "-" {
+		file = "standard input"
+	}
+	p, err := terraform.ReadPlan(bytes.NewReader(data), terraform.Options{File: file, Account: o.account, Region: o.region, Code: code})
+	if errors.Is(err, terraform.ErrNotPlan) {
+		return o.stack(e, cloudformation.File{Name: file, Data: data}, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
@@ -156,6 +165,37 @@ func readPlan(e *Env, o *gateOptions, name string) (*planned.Plan, error) {
 		if err := code.Locate(p); err != nil {
 			return nil, fmt.Errorf("finding the plan's resources in the code: %w", err)
 		}
+	}
+	return p, nil
+}
+
+// stack reads a CloudFormation change set, or a template: beside the old one as a change, alone as what is made anew. notPlan is why it is no Terraform plan.
+func (o *gateOptions) stack(e *Env, file cloudformation.File, notPlan error) (*planned.Plan, error) {
+	templates := make([]*cloudformation.File, 2)
+	for i, name := range []string{o.oldTemplate, o.template} {
+		if name == "" {
+			continue
+		}
+		data, err := e.readFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("opening the template: %w", err)
+		}
+		templates[i] = &cloudformation.File{Name: filepath.ToSlash(name), Data: data}
+	}
+	options := cloudformation.Options{Account: o.account, Region: o.region, Parameters: o.parameters}
+	p, err := cloudformation.ReadChange(templates[0], templates[1], &file, options)
+	if errors.Is(err, cloudformation.ErrNotChangeSet) {
+		if templates[0] != nil {
+			p, err = cloudformation.ReadChange(templates[0], &file, nil, options)
+		} else {
+			p, err = cloudformation.Read(file.Name, file.Data, options)
+		}
+	}
+	if errors.Is(err, cloudformation.ErrNotTemplate) {
+		return nil, fmt.Errorf("reading the plan: %w; nor is it a CloudFormation change set or template", notPlan)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
 	return p, nil
 }
