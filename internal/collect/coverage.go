@@ -81,7 +81,7 @@ var kinds = []struct{ name, typ, mechanism string }{
 	{"Network Firewall", "AWS::NetworkFirewall::FirewallPolicy", "policy"},
 	{"RAM resource share", "AWS::RAM::ResourceShare", "share"},
 	{"Service Catalog portfolio", "AWS::ServiceCatalog::Portfolio", "share"},
-	{"Serverless Application Repository", "", "policy"},
+	{"Serverless Application Repository", "AWS::ServerlessRepo::Application", "policy"},
 	{"ACM Private CA", "AWS::ACMPCA::CertificateAuthority", "policy, permission"},
 	{"Payment Cryptography key, CloudHSM backup", "AWS::PaymentCryptography::Key", "policy"},
 	{"Signer profile", "AWS::Signer::SigningProfile", "permission"},
