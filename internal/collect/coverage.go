@@ -3,6 +3,7 @@ package collect
 //go:generate go run ./gen
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,19 +82,24 @@ var kinds = []struct{ name, typ, mechanism string }{
 	{"Network Firewall", "AWS::NetworkFirewall::FirewallPolicy", "policy"},
 	{"RAM resource share", "AWS::RAM::ResourceShare", "share"},
 	{"Service Catalog portfolio", "AWS::ServiceCatalog::Portfolio", "share"},
-	{"Serverless Application Repository", "", "policy"},
+	{"Serverless Application Repository", "AWS::ServerlessRepo::Application", "policy"},
 	{"ACM Private CA", "AWS::ACMPCA::CertificateAuthority", "policy, permission"},
 	{"Payment Cryptography key, CloudHSM backup", "AWS::PaymentCryptography::Key", "policy"},
 	{"Signer profile", "AWS::Signer::SigningProfile", "permission"},
 	{"MediaStore, MediaPackage, MediaTailor", "AWS::MediaStore::Container", "policy"},
 	{"Image Builder component, recipe, image", "AWS::ImageBuilder::Component", "policy"},
 	{"Config aggregator authorization", "AWS::Config::AggregationAuthorization", "authorization"},
-	{"Security services administration (GuardDuty, Security Hub, Detective, Macie, Inspector)", "AWS::GuardDuty::Master", "member/administrator relation"},
+	{"Security services administration (GuardDuty, Security Hub, Detective, Macie, Inspector)", "AWS::GuardDuty::Detector", "member/administrator relation"},
 	{"Directory Service share", "AWS::DirectoryService::MicrosoftAD", "share"},
 	{"StackSets, CloudFormation service roles", "AWS::CloudFormation::StackSet", "administration and execution roles"},
 	{"License Manager grant, Marketplace entity, Audit Manager share", "AWS::LicenseManager::Grant", "grant"},
 	{"CloudFront trusted signers, origin access", "AWS::CloudFront::Distribution", "trusted signer accounts (legacy)"},
 	{"Transfer, DataSync, DMS, Firehose, Replication roles", "", "role passed to a service that writes abroad"},
+}
+
+// unread says of kinds without a row why they have none.
+var unread = map[string]string{
+	"Transfer, DataSync, DMS, Firehose, Replication roles": "what such a service may do is in its role's policies, which are read; where it writes to is in the configuration of each service, which is not",
 }
 
 // Coverage is the page of the docs on what is read, from the table.
@@ -121,10 +127,10 @@ func Coverage() string {
 		line("note", r.Note)
 		b.WriteString("\n")
 	}
-	b.WriteString("## Not read\n\nThese kinds can let another account in, and no row of the table reads them yet: the snapshot does not say that there are none, it knows of none. They can be put into `resources.jsonl` and `shares.jsonl` by other means ([snapshot](../snapshot.md)).\n\n| what | type | lets others in by |\n|---|---|---|\n")
+	b.WriteString("## Not read\n\nThese kinds can let another account in, and no row of the table reads them yet: the snapshot does not say that there are none, it knows of none. They can be put into `resources.jsonl` and `shares.jsonl` by other means ([snapshot](../snapshot.md)).\n\n| what | type | lets others in by | why not |\n|---|---|---|---|\n")
 	for _, k := range kinds {
 		if k.typ == "" || !slices.ContainsFunc(rows, func(r Row) bool { return r.Type == k.typ || slices.Contains(r.Others, k.typ) }) {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", k.name, k.typ, k.mechanism)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.name, k.typ, k.mechanism, cmp.Or(unread[k.name], "not built yet"))
 		}
 	}
 	return b.String()

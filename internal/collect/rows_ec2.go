@@ -44,8 +44,8 @@ var shareRows = []Row{
 	},
 	{
 		Name: "RAM resource share", Type: "AWS::RAM::ResourceShare", Mechanism: "share", Place: Regional,
-		Calls: calls("RAM", "ram", "GetResourceShares", "GetResourceShareAssociations"),
-		Note:  "Shares that the account owns. Invitations from others and the permissions of a share are not read.",
+		Calls: calls("RAM", "ram", "GetResourceShares", "GetResourceShareAssociations", "ListResourceSharePermissions"),
+		Note:  "Shares that the account owns, with the ARNs of their permissions as attributes.permissions. Invitations from others are not read: they let this account in elsewhere, and are in the share of the account that sent them.",
 		read:  readResourceShares,
 	},
 }
@@ -195,8 +195,20 @@ func readResourceShares(t *task) {
 	principals, resources := of(ramtypes.ResourceShareAssociationTypePrincipal), of(ramtypes.ResourceShareAssociationTypeResource)
 	for _, s := range list {
 		arn := aws.ToString(s.ResourceShareArn)
-		if with := principals[arn]; len(with) > 0 {
-			t.share(share{Kind: "RAM", ARN: arn, Owner: aws.ToString(s.OwningAccountId), With: with, AllowExternal: aws.ToBool(s.AllowExternalPrincipals), Resources: resources[arn]})
+		with := principals[arn]
+		if len(with) == 0 {
+			continue
 		}
+		var permissions []string
+		pagesOf(t, arn, ram.NewListResourceSharePermissionsPaginator(c, &ram.ListResourceSharePermissionsInput{ResourceShareArn: s.ResourceShareArn}), func(out *ram.ListResourceSharePermissionsOutput) {
+			for _, p := range out.Permissions {
+				permissions = append(permissions, aws.ToString(p.Arn))
+			}
+		})
+		one := share{Kind: "RAM", ARN: arn, Owner: aws.ToString(s.OwningAccountId), With: with, AllowExternal: aws.ToBool(s.AllowExternalPrincipals), Resources: resources[arn]}
+		if permissions = unique(permissions); len(permissions) > 0 {
+			one.Attributes = map[string]any{"permissions": permissions}
+		}
+		t.share(one)
 	}
 }

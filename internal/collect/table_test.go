@@ -128,7 +128,7 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		switch {
-		case slices.Contains(tokens, name) && depth <= 2:
+		case slices.Contains(tokens, name) && depth <= 2, name == "NextMarker": // CloudFront's is inside its list
 			if a.repeat {
 				again := "again"
 				if v.Type().Elem().Kind() == reflect.String {
