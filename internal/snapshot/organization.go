@@ -28,9 +28,7 @@ type organizationFacts struct {
 func (rd *reader) readOrganization() *organizationFacts {
 	o := new(organizationFacts)
 	if !rd.has(organizationFile) {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganization})
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: noSCPs})
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: noRCPs})
+		o.facts.unknownOrganization()
 		return o
 	}
 	rd.readFile(&o.part, organizationFile, func(t *textReader) *syntaxError {
@@ -51,17 +49,9 @@ func (rd *reader) readOrganization() *organizationFacts {
 		return t.nothingMore(nil)
 	})
 	// A file that broke off before a part has not said that there is none.
-	if o.organization == nil {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganization})
-	} else if o.organization.ID == "" {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectOrganization, Reason: noOrganizationID})
-	}
-	if o.organization == nil || o.organization.SCPs == nil {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectSCPs, Reason: noSCPs})
-	}
-	if o.organization == nil || o.organization.RCPs == nil {
-		o.gap(Gap{Kind: GapOrganization, Subject: SubjectRCPs, Reason: noRCPs})
-	}
+	o.facts.Organization = o.organization
+	o.facts.unknownOrganization()
+	o.facts.Organization = nil
 	return o
 }
 
