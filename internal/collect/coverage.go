@@ -97,8 +97,8 @@ var kinds = []struct{ name, typ, mechanism string }{
 	{"Transfer, DataSync, DMS, Firehose, Replication roles", "", "role passed to a service that writes abroad"},
 }
 
-// unread says of kinds without a row why they have none.
-var unread = map[string]string{
+// whyNot says of kinds without a row why they have none.
+var whyNot = map[string]string{
 	"Transfer, DataSync, DMS, Firehose, Replication roles": "what such a service may do is in its role's policies, which are read; where it writes to is in the configuration of each service, which is not",
 }
 
@@ -130,7 +130,7 @@ func Coverage() string {
 	b.WriteString("## Not read\n\nThese kinds can let another account in, and no row of the table reads them yet: the snapshot does not say that there are none, it knows of none. They can be put into `resources.jsonl` and `shares.jsonl` by other means ([snapshot](../snapshot.md)).\n\n| what | type | lets others in by | why not |\n|---|---|---|---|\n")
 	for _, k := range kinds {
 		if k.typ == "" || !slices.ContainsFunc(rows, func(r Row) bool { return r.Type == k.typ || slices.Contains(r.Others, k.typ) }) {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.name, k.typ, k.mechanism, cmp.Or(unread[k.name], "not built yet"))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.name, k.typ, k.mechanism, cmp.Or(whyNot[k.name], "not built yet"))
 		}
 	}
 	return b.String()
