@@ -173,8 +173,8 @@ func (b *builder) value(of, path string) string {
 	if n == nil {
 		return ""
 	}
-	if hidden := n.hidden(); len(hidden) > 0 {
-		b.unknownAt(of, path, hidden[0].why)
+	if open := n.hidden(); len(open) > 0 {
+		b.unknownAt(of, path, open[0].why)
 	}
 	if n.octal {
 		b.octals(n, of)
@@ -186,9 +186,9 @@ func (b *builder) value(of, path string) string {
 func (b *builder) values(of, path string) (out []string, complete bool) {
 	complete = true
 	for i, n := range b.prop(path).list() {
-		if hidden := n.hidden(); len(hidden) > 0 {
+		if open := n.hidden(); len(open) > 0 {
 			complete = false
-			b.unknownAt(of, fmt.Sprintf("%s[%d]", path, i), hidden[0].why)
+			b.unknownAt(of, fmt.Sprintf("%s[%d]", path, i), open[0].why)
 		}
 		if n.kind == text && n.text != "" {
 			out = append(out, n.text)
@@ -386,10 +386,10 @@ func (b *builder) principal(property string, boundary bool) snapshot.Principal {
 	if boundary {
 		if n := b.prop("PermissionsBoundary"); n != nil && n.kind != null {
 			p.Boundary = &snapshot.Attachment{ARN: n.text, Name: policyName(n.text)}
-			if hidden := n.hidden(); len(hidden) > 0 {
+			if open := n.hidden(); len(open) > 0 {
 				// A boundary that is not known is a boundary whose document is not known: it never becomes none.
 				p.Boundary = &snapshot.Attachment{ARN: r.mark("PermissionsBoundary")}
-				b.unknownAt(p.ARN, "PermissionsBoundary", hidden[0].why)
+				b.unknownAt(p.ARN, "PermissionsBoundary", open[0].why)
 			}
 		}
 	}
@@ -403,9 +403,9 @@ func (b *builder) policies(owner string) {
 	b.read["Policies"] = true
 	for i, n := range b.prop("Policies").list() {
 		path := fmt.Sprintf("Policies[%d]", i)
-		if hidden := n.hidden(); len(hidden) > 0 && n.kind == text {
-			b.unknownAt(owner, path, hidden[0].why)
-			b.add(change.Inline{Owner: owner, Document: snapshot.Document{Name: b.r.mark(path), Problem: path + " is not known before the change is applied: it " + hidden[0].why, Source: b.r.s.source(n.pos)}})
+		if open := n.hidden(); len(open) > 0 && n.kind == text {
+			b.unknownAt(owner, path, open[0].why)
+			b.add(change.Inline{Owner: owner, Document: snapshot.Document{Name: b.r.mark(path), Problem: path + " is not known before the change is applied: it " + open[0].why, Source: b.r.s.source(n.pos)}})
 			continue
 		}
 		name := cmp.Or(n.get("PolicyName").string(), b.r.mark(path))
@@ -420,11 +420,11 @@ func (b *builder) policies(owner string) {
 func (b *builder) attachments(owner, property string) {
 	for i, n := range b.prop(property).list() {
 		name := n.text
-		if hidden := n.hidden(); n.kind != text || len(hidden) > 0 {
+		if open := n.hidden(); n.kind != text || len(open) > 0 {
 			path := fmt.Sprintf("%s[%d]", property, i)
 			why := "is no text"
-			if len(hidden) > 0 {
-				why = hidden[0].why
+			if len(open) > 0 {
+				why = open[0].why
 			}
 			b.unknownAt(owner, path, why)
 			name = b.r.mark(path)
@@ -637,10 +637,14 @@ func (b *builder) bucket() {
 
 func (b *builder) key() {
 	r := b.ownResource()
-	if account := b.r.s.o.Account; r.Policy.State == snapshot.Unresolved && r.Policy.Problem == "" && account != "" {
+	if r.Policy.State == snapshot.Unresolved && r.Policy.Problem == "" && b.r.physical == "" {
 		// AWS gives a key without policy its default policy (KMS developer guide, "Default key policy").
-		r.Policy, _ = snapshot.NewDocument("resource policy", []byte(`{"Version":"2012-10-17","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"`+
-			arn.AccountRoot(b.r.s.o.partition(), account)+`"},"Action":"kms:*","Resource":"*"}]}`), b.source(), false)
+		if account := b.r.s.o.Account; account == "" {
+			r.Policy.Problem = "AWS gives the key a policy that lets in its account, which is not known"
+		} else {
+			r.Policy, _ = snapshot.NewDocument("resource policy", []byte(`{"Version":"2012-10-17","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"`+
+				arn.AccountRoot(b.r.s.o.partition(), account)+`"},"Action":"kms:*","Resource":"*"}]}`), b.source(), false)
+		}
 	}
 	b.add(change.Resource{Resource: r})
 }
@@ -807,8 +811,8 @@ func (b *builder) share(s snapshot.Share) {
 func (b *builder) shared(of, property string) (out []string) {
 	for i, n := range b.prop(property).list() {
 		path := fmt.Sprintf("%s[%d]", property, i)
-		if hidden := n.hidden(); len(hidden) > 0 {
-			b.unknownAt(of, path, hidden[0].why)
+		if open := n.hidden(); len(open) > 0 {
+			b.unknownAt(of, path, open[0].why)
 			out = append(out, b.r.mark(path))
 		} else if n.string() != "" {
 			out = append(out, n.text)

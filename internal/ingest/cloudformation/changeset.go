@@ -37,8 +37,9 @@ func ReadChange(before, after, set *File, o Options) (*change.Plan, error) {
 	}
 	if d.set != nil {
 		later.Parameters, later.resolved = d.parameters(o.Parameters)
+		later.described = true
 		if o.OldParameters == nil {
-			old.Parameters, old.resolved = later.Parameters, later.resolved
+			old.Parameters, old.resolved, old.described = later.Parameters, later.resolved, true
 			d.sameParameters = true
 		}
 	}
@@ -192,6 +193,9 @@ func (d *difference) context(n *node, c *described) *node {
 	return &node{kind: object, pos: n.pos}
 }
 
+// hidden is what a change set shows of secret values.
+const hidden = "****"
+
 // results are the values of a change set, in which nothing is a function any more. What it does not know is marked.
 func results(n *node) *node {
 	if n == nil {
@@ -200,6 +204,9 @@ func results(n *node) *node {
 	v := *n
 	if n.kind == text {
 		v = *(&stack{}).dynamic(n)
+		if strings.Contains(n.text, hidden) {
+			v.open = append(slices.Clone(v.open), missing{mark: hidden, why: "depends on a parameter that is marked as secret, which the change set does not show"})
+		}
 	}
 	v.items = make([]*node, len(n.items))
 	for i, e := range n.items {
@@ -227,8 +234,7 @@ func (d *difference) parameters(given map[string]string) (values map[string]stri
 		if r := n.get("ResolvedValue"); r.string() != "" {
 			v, resolved[name] = r, true
 		}
-		hidden := strings.Trim(v.string(), "*") == "" && len(v.string()) >= 4
-		if _, mine := values[name]; name != "" && v != nil && (!hidden || !mine) {
+		if _, mine := values[name]; name != "" && v != nil && (v.string() != hidden || !mine) {
 			values[name] = v.string()
 		}
 	}
@@ -285,12 +291,26 @@ func (d *difference) plan(o *Options) *change.Plan {
 	if valueless {
 		d.gap(place{1, 1}, d.file, "the change set holds no values of properties, and the templates are not given: describe it with --include-property-values")
 	}
+	keepStanding(p)
 	p.Gaps = append(p.Gaps, d.later.allGaps()...)
 	for i := range d.gaps {
 		d.gaps[i].Account = o.Account
 	}
 	p.Gaps = append(p.Gaps, d.gaps...)
 	return p
+}
+
+// keepStanding: what a resource that goes had attached stays where another resource, which stands, attaches it too.
+func keepStanding(p *change.Plan) {
+	for i := range p.Steps {
+		p.Steps[i].Before = slices.DeleteFunc(p.Steps[i].Before, func(part change.Part) bool {
+			switch part.(type) {
+			case change.Attached, change.Membership, change.ControlTarget: // these are comparable
+				return slices.Contains(p.Standing, part)
+			}
+			return false
+		})
+	}
 }
 
 func byAddress(list []*resource) map[string]*resource {
@@ -341,12 +361,14 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 	row := byType[c.typ]
 	absent := func(what string) {
 		if row != nil || unplaced[c.typ] != "" {
-			step.Unknown = append(step.Unknown, change.Unknown{Attribute: what, Why: "is not in the change set, and the template is not given: describe it with --include-property-values"})
+			known := &resource{s: d.later, logical: c.logical, typ: c.typ, row: row, raw: &node{kind: object}}
+			known.setPhysical(c.physical)
+			step.Unknown = append(step.Unknown, change.Unknown{Attribute: what, Of: known.name(), Why: "is not in the change set, and the template is not given: describe it with --include-property-values"})
 		}
 		valueless = true
 	}
 	var was, will *builder
-	if act != change.Create {
+	if act != change.Create && act != change.NoOp {
 		if old == nil {
 			absent("what it was")
 		} else {
@@ -394,6 +416,7 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 		if old != nil && old.contexts == nil && d.sameParameters && row != nil {
 			for _, name := range c.parameters {
 				step.Unknown = append(step.Unknown, change.Unknown{Attribute: "before: " + name, Of: old.name(), Why: "is a parameter that changes, and the value that it had is not given"})
+				step.Before = nil // what the base says is better than the old template with new values
 			}
 		}
 		if retained {
@@ -497,4 +520,28 @@ func (d *difference) step(p *change.Plan, r *resource, act change.Action, was, w
 	if len(s.Before)+len(s.After)+len(s.Unknown) > 0 {
 		p.Steps = append(p.Steps, s)
 	}
+}
+
+// ReadPhysical reads the ids of a stack's resources out of what `aws cloudformation describe-stack-resources` or `list-stack-resources` prints, for Options.Physical. Those of a nested stack are
+// read with its own output, and named behind its logical id and a dot.
+func ReadPhysical(f File) (map[string]string, error) {
+	root, err := parse(f.Data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	list := root.get("StackResources")
+	if list == nil {
+		list = root.get("StackResourceSummaries")
+	}
+	if list == nil {
+		return nil, fmt.Errorf("%s: expected what describe-stack-resources or list-stack-resources prints, found neither StackResources nor StackResourceSummaries", f.Name)
+	}
+	out := map[string]string{}
+	for _, n := range list.list() {
+		logical, physical := n.get("LogicalResourceId").string(), n.get("PhysicalResourceId").string()
+		if logical != "" && physical != "" && n.get("ResourceStatus").string() != "DELETE_COMPLETE" {
+			out[logical] = physical
+		}
+	}
+	return out, nil
 }

@@ -59,8 +59,8 @@ func (p *printer) value(n *node, path string) {
 	case null:
 		p.write("null")
 	case text:
-		if hidden := n.hidden(); len(hidden) > 0 && !strings.HasSuffix(path, ".Sid") && path != "Id" {
-			p.unknown = append(p.unknown, unknownPart{path, hidden[0].why})
+		if open := n.hidden(); len(open) > 0 && !strings.HasSuffix(path, ".Sid") && path != "Id" {
+			p.unknown = append(p.unknown, unknownPart{path, open[0].why})
 			if len(p.statements) > 0 {
 				p.statements[len(p.statements)-1].open = true
 			}
@@ -121,9 +121,9 @@ func (b *builder) documentOf(n *node, name, of, path string) snapshot.Document {
 		}
 		inner, err := parseJSON([]byte(n.text))
 		if err != nil {
-			if hidden := n.hidden(); len(hidden) > 0 {
-				b.unknownAt(of, path, hidden[0].why)
-				doc.Problem = path + " is not known before the change is applied: it " + hidden[0].why
+			if open := n.hidden(); len(open) > 0 {
+				b.unknownAt(of, path, open[0].why)
+				doc.Problem = path + " is not known before the change is applied: it " + open[0].why
 				return doc
 			}
 			d, gaps := snapshot.NewDocument(name, []byte(n.text), doc.Source, false)

@@ -50,6 +50,8 @@ type Options struct {
 	children map[string]*stack
 	resolved map[string]bool // parameters whose values are those that were read from Parameter Store
 	loaded   int
+	// described: the values are those of a change set, which hides secret ones; a default is then not what counts.
+	described bool
 }
 
 // check refuses options that cannot be meant.
@@ -180,14 +182,14 @@ func (s *stack) readParameters(given func(name string) *node) {
 		kind := f.get("Type").string()
 		mark := "{" + s.prefix + f.key + "}"
 		v := given(f.key)
-		if v != nil && v.kind == text && len(v.open) == 0 && strings.Trim(v.text, "*") == "" && len(v.text) >= 4 {
-			v = nil // a change set hides secret values so
+		if v.string() == hidden && p.secret {
+			v = nil
 		}
 		switch {
 		case strings.HasPrefix(kind, "AWS::SSM::Parameter::Value<") && !s.o.resolved[f.key]:
 			p.value = lost(mark, "depends on the parameter "+f.key+", which is read from Parameter Store when the change is applied", f.pos)
 			continue
-		case v == nil && f.get("Default") != nil:
+		case v == nil && f.get("Default") != nil && !(p.secret && s.o.described):
 			v = f.get("Default")
 		case v == nil:
 			p.value = lost(mark, "depends on the parameter "+s.prefix+f.key+", which has no default and for which no value is given", f.pos)

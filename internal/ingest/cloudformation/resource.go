@@ -69,7 +69,6 @@ func (r *resource) all() *node {
 	s.noEcho, s.used = before, used
 	if r.contexts != nil {
 		v = merge(r.contexts, v)
-		r.secret = false
 	}
 	r.properties = v
 	return v
