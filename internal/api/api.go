@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"drawbridge/iam/cond"
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
 )
@@ -133,61 +134,6 @@ func (s *Server) fault(operation string, err error) error {
 	return huma.Error500InternalServerError("something went wrong inside; the broker's log says what")
 }
 
-// Request is a request or grant as the API shows it.
-type Request struct {
-	ID         string     `json:"id"`
-	State      string     `json:"state" doc:"awaiting, approved, active, suspended, revoking, stuck; or how it ended: denied, rejected, withdrawn, lapsed, expired, revoked"`
-	Subject    string     `json:"subject" doc:"Who asks"`
-	Entry      string     `json:"entry" doc:"The registry's entry whose terms hold"`
-	Target     string     `json:"target" doc:"ARN of the role"`
-	Reason     string     `json:"reason,omitempty"`
-	Ticket     string     `json:"ticket,omitempty"`
-	Actions    []string   `json:"actions" doc:"What may be done"`
-	Resources  []string   `json:"resources"`
-	Hash       string     `json:"hash" doc:"What a decision is about: it changes with the request"`
-	Filed      time.Time  `json:"filed"`
-	Until      *time.Time `json:"until,omitempty" doc:"Until when people may decide, or the approval must be used"`
-	NotBefore  *time.Time `json:"notBefore,omitempty"`
-	NotAfter   *time.Time `json:"notAfter,omitempty"`
-	Approvals  int        `json:"approvals" doc:"How many people must say yes"`
-	Approvers  []string   `json:"approvers,omitempty"`
-	Decisions  []Decision `json:"decisions,omitempty"`
-	Session    string     `json:"session,omitempty" doc:"The longest session, such as 1h30m0s"`
-	LimitedBy  string     `json:"limitedBy,omitempty" doc:"What limits it"`
-	Sessions   []Session  `json:"sessions,omitempty"`
-	FencedAt   *time.Time `json:"fencedAt,omitempty" doc:"When it was taken back"`
-	Effects    []Effect   `json:"effects,omitempty" doc:"What is done in AWS to cut its sessions"`
-	Registry   string     `json:"registry,omitempty" doc:"Version of the registry"`
-	Generation int        `json:"generation,omitempty"`
-}
-
-// Decision is one person's.
-type Decision struct {
-	By      string    `json:"by"`
-	Approve bool      `json:"approve"`
-	At      time.Time `json:"at"`
-	Reason  string    `json:"reason,omitempty"`
-}
-
-// Session is one issue of credentials.
-type Session struct {
-	ID          string    `json:"id"`
-	State       string    `json:"state" doc:"intended, issued, failed, unclear or cut"`
-	Since       time.Time `json:"since"`
-	NotAfter    time.Time `json:"notAfter"`
-	AccessKeyID string    `json:"accessKeyId,omitempty"`
-}
-
-// Effect is something to be done in AWS, with its three times: fenced (of the request), written, effective by.
-type Effect struct {
-	Kind        string     `json:"kind"`
-	Role        string     `json:"role"`
-	Attempts    int        `json:"attempts"`
-	Stuck       bool       `json:"stuck,omitempty"`
-	Written     *time.Time `json:"written,omitempty"`
-	EffectiveBy *time.Time `json:"effectiveBy,omitempty"`
-}
-
 func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -196,63 +142,39 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-func show(g *broker.Grant) Request {
-	r := Request{ID: g.ID, State: g.State.String(), Subject: g.Subject.ID, Entry: g.Ask.Entry, Target: g.Ask.Target, Reason: g.Ask.Reason, Ticket: g.Ask.Ticket, Actions: slices.Concat([]string{}, g.Actions), Resources: slices.Concat([]string{}, g.Resources), Hash: g.Hash,
+func show(g *broker.Grant) wire.Request {
+	r := wire.Request{ID: g.ID, State: g.State.String(), Subject: g.Subject.ID, Entry: g.Ask.Entry, Target: g.Ask.Target, Reason: g.Ask.Reason, Ticket: g.Ask.Ticket, Actions: slices.Concat([]string{}, g.Actions), Resources: slices.Concat([]string{}, g.Resources), Hash: g.Hash,
 		Filed: g.Filed, Until: moment(g.Deadline), NotBefore: moment(g.NotBefore), NotAfter: moment(g.NotAfter), Approvals: g.Approvals, Approvers: g.Approvers, LimitedBy: g.LimitedBy, FencedAt: moment(g.FencedAt), Registry: g.Terms.Version, Generation: g.Generation}
 	if g.Terms.Session > 0 {
-		r.Session = g.Terms.Session.String()
+		r.Session, r.Life = g.Terms.Session.String(), g.Terms.Life.String()
 	}
 	for _, d := range g.Decisions {
-		r.Decisions = append(r.Decisions, Decision{d.By, d.Approve, d.At, d.Reason})
+		r.Decisions = append(r.Decisions, wire.Decision{By: d.By, Approve: d.Approve, At: d.At, Reason: d.Reason})
 	}
 	for _, s := range g.Sessions {
-		r.Sessions = append(r.Sessions, Session{s.ID, s.State.String(), s.Intended, s.NotAfter, s.AccessKeyID})
+		r.Sessions = append(r.Sessions, wire.Session{ID: s.ID, State: s.State.String(), Since: s.Intended, NotAfter: s.NotAfter, AccessKeyID: s.AccessKeyID})
 	}
 	for _, e := range g.Effects {
-		r.Effects = append(r.Effects, Effect{string(e.Kind), e.Role, e.Attempts, e.Stuck, moment(e.Written), moment(e.EffectiveBy)})
+		r.Effects = append(r.Effects, wire.Effect{Kind: string(e.Kind), Role: e.Role, Attempts: e.Attempts, Stuck: e.Stuck, Written: moment(e.Written), EffectiveBy: moment(e.EffectiveBy)})
 	}
 	return r
-}
-
-// Credentials are what is handed out, in the shape of credential_process. Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
-type Credentials struct {
-	Version         int    `json:"Version"`
-	AccessKeyID     string `json:"AccessKeyId"`
-	SecretAccessKey string `json:"SecretAccessKey"`
-	SessionToken    string `json:"SessionToken"`
-	Expiration      string `json:"Expiration"`
 }
 
 type requestID struct {
 	ID string `path:"id" minLength:"2" maxLength:"60"`
 }
 
-type oneRequest struct{ Body Request }
+type oneRequest struct{ Body wire.Request }
 
 // requests registers what is done with requests.
 func (s *Server) requests(api huma.API) {
-	type fileInput struct {
-		Body struct {
-			Entry     string    `json:"entry" doc:"Name of the registry's entry"`
-			Target    string    `json:"target" doc:"ARN of the role"`
-			Actions   []string  `json:"actions,omitempty" required:"false" doc:"A part of what the entry allows; all of it where none is given"`
-			Resources []string  `json:"resources,omitempty" required:"false"`
-			Life      string    `json:"life,omitempty" required:"false" doc:"How long the grant is to last, such as 4h"`
-			Lower     bool      `json:"lower,omitempty" required:"false" doc:"A shorter one will do"`
-			Start     time.Time `json:"start,omitzero" required:"false" doc:"When it is to begin; at once where it is not given"`
-			Reason    string    `json:"reason,omitempty" required:"false"`
-			Ticket    string    `json:"ticket,omitempty" required:"false"`
-		}
-	}
+	type fileInput struct{ Body wire.Ask }
 	huma.Register(api, huma.Operation{OperationID: "file-request", Method: http.MethodPost, Path: "/v1/requests", Summary: "Ask for access", DefaultStatus: http.StatusCreated,
 		Description: "A request that the terms refuse is answered by 403 and recorded."}, func(ctx context.Context, in *fileInput) (*oneRequest, error) {
 		c := callerOf(ctx)
-		ask := broker.Ask{Entry: in.Body.Entry, Target: in.Body.Target, Actions: in.Body.Actions, Resources: in.Body.Resources, Lower: in.Body.Lower, Start: in.Body.Start, Reason: in.Body.Reason, Ticket: in.Body.Ticket}
-		if in.Body.Life != "" {
-			var err error
-			if ask.Life, err = time.ParseDuration(in.Body.Life); err != nil || ask.Life <= 0 {
-				return nil, huma.Error422UnprocessableEntity("life: expected a length of time such as 4h or 90m")
-			}
+		ask, err := askOf(&in.Body)
+		if err != nil {
+			return nil, err
 		}
 		g, err := s.Broker.File(ctx, c.caller.Subject, ask, broker.Facts{Context: c.known})
 		if err != nil {
@@ -262,19 +184,14 @@ func (s *Server) requests(api huma.API) {
 	})
 
 	type listRequestsInput struct {
-		State   []string `query:"state" doc:"Only these states"`
+		State   []string `query:"state,explode" doc:"Only these states"`
 		Subject string   `query:"subject"`
 		Entry   string   `query:"entry"`
 		Target  string   `query:"target"`
 		After   string   `query:"after" doc:"The next of an earlier answer"`
 		Most    int      `query:"most" minimum:"1" maximum:"500" default:"100"`
 	}
-	type listRequestsOutput struct {
-		Body struct {
-			Requests []Request `json:"requests"`
-			Next     string    `json:"next,omitempty" doc:"Where the list goes on"`
-		}
-	}
+	type listRequestsOutput struct{ Body wire.Requests }
 	huma.Register(api, huma.Operation{OperationID: "list-requests", Method: http.MethodGet, Path: "/v1/requests", Summary: "List requests, newest first", Description: "Whoever may not see everything sees their own."}, func(ctx context.Context, in *listRequestsInput) (*listRequestsOutput, error) {
 		c := callerOf(ctx)
 		f := broker.Filter{Subject: in.Subject, Entry: in.Entry, Target: in.Target, After: in.After, Most: in.Most}
@@ -286,7 +203,7 @@ func (s *Server) requests(api huma.API) {
 			f.States = append(f.States, state)
 		}
 		out := &listRequestsOutput{}
-		out.Body.Requests = []Request{}
+		out.Body.Requests = []wire.Request{}
 		if !c.caller.May(broker.ViewAll) {
 			if f.Subject != "" && f.Subject != c.caller.Subject.ID {
 				return out, nil
@@ -325,11 +242,7 @@ func (s *Server) requests(api huma.API) {
 
 	type decideInput struct {
 		ID   string `path:"id" minLength:"2" maxLength:"60"`
-		Body struct {
-			Approve bool   `json:"approve"`
-			Hash    string `json:"hash" doc:"Of the request as you saw it"`
-			Reason  string `json:"reason,omitempty" required:"false"`
-		}
+		Body wire.Decide
 	}
 	huma.Register(api, huma.Operation{OperationID: "decide-request", Method: http.MethodPost, Path: "/v1/requests/{id}/decision", Summary: "Approve or deny a request", Description: "Who may decide, the entry says. Nobody decides about their own request."}, func(ctx context.Context, in *decideInput) (*oneRequest, error) {
 		_, c, err := see(ctx, "decide-request", in.ID)
@@ -359,9 +272,7 @@ func (s *Server) requests(api huma.API) {
 
 	type revokeInput struct {
 		ID   string `path:"id" minLength:"2" maxLength:"60"`
-		Body struct {
-			Reason string `json:"reason" minLength:"1"`
-		}
+		Body wire.Reason
 	}
 	huma.Register(api, huma.Operation{OperationID: "revoke-request", Method: http.MethodPost, Path: "/v1/requests/{id}/revocation", Summary: "Take access back", Description: "The answer comes when nothing more is issued; cutting what lives follows, and the request shows how far it is. Its own subject may always revoke."},
 		func(ctx context.Context, in *revokeInput) (*oneRequest, error) {
@@ -383,58 +294,83 @@ func (s *Server) requests(api huma.API) {
 
 	type credentialsInput struct {
 		ID   string `path:"id" minLength:"2" maxLength:"60"`
-		Body struct {
-			Life        string `json:"life,omitempty" required:"false" doc:"How long the session is to last, such as 1h"`
-			Lower       bool   `json:"lower,omitempty" required:"false"`
-			Idempotency string `json:"idempotency,omitempty" required:"false" maxLength:"64"`
-		}
+		Body wire.Demand
 	}
 	type credentialsOutput struct {
 		CacheControl string `header:"Cache-Control"`
-		Body         Credentials
+		Body         wire.Credentials
 	}
 	huma.Register(api, huma.Operation{OperationID: "issue-credentials", Method: http.MethodPost, Path: "/v1/requests/{id}/credentials", Summary: "Credentials for a request of your own that is in force", Description: "The answer has the shape of credential_process."}, func(ctx context.Context, in *credentialsInput) (*credentialsOutput, error) {
 		c := callerOf(ctx)
-		d := broker.Demand{Lower: in.Body.Lower, Idempotency: in.Body.Idempotency}
-		if in.Body.Life != "" {
-			var err error
-			if d.Life, err = time.ParseDuration(in.Body.Life); err != nil || d.Life <= 0 {
-				return nil, huma.Error422UnprocessableEntity("life: expected a length of time such as 1h or 30m")
-			}
+		d, err := demandOf(&in.Body)
+		if err != nil {
+			return nil, err
 		}
 		got, err := s.Broker.Issue(ctx, in.ID, c.caller.Subject, d)
 		if err != nil {
 			return nil, s.fault("issue-credentials", err)
 		}
-		return &credentialsOutput{"no-store", Credentials{1, got.AccessKeyID, got.SecretAccessKey.Reveal(), got.SessionToken.Reveal(), got.NotAfter.UTC().Format(time.RFC3339)}}, nil
+		return &credentialsOutput{"no-store", *handOut(&got)}, nil
 	})
+
+	type accessInput struct{ Body wire.Access }
+	type accessOutput struct {
+		CacheControl string `header:"Cache-Control"`
+		Status       int
+		Body         wire.Accessed
+	}
+	huma.Register(api, huma.Operation{OperationID: "access", Method: http.MethodPost, Path: "/v1/access", Summary: "Credentials now, or a request for them", Description: "Credentials of the grant that you have for an entry. Where there is none a request is filed; while people must decide about it the answer is 202 with the request, and asking again leads to the same one."},
+		func(ctx context.Context, in *accessInput) (*accessOutput, error) {
+			c := callerOf(ctx)
+			ask, err := askOf(&in.Body.Ask)
+			if err != nil {
+				return nil, err
+			}
+			d, err := demandOf(&in.Body.Demand)
+			if err != nil {
+				return nil, err
+			}
+			got, g, err := s.Broker.Access(ctx, c.caller.Subject, ask, d, broker.Facts{Context: c.known})
+			var pending *broker.Pending
+			if errors.As(err, &pending) && g != nil {
+				return &accessOutput{"no-store", http.StatusAccepted, wire.Accessed{Request: show(g)}}, nil
+			}
+			if err != nil {
+				return nil, s.fault("access", err)
+			}
+			return &accessOutput{"no-store", http.StatusOK, wire.Accessed{Request: show(g), Credentials: handOut(&got)}}, nil
+		})
 }
 
-// Lock is a lock as the API shows it.
-type Lock struct {
-	ID      string     `json:"id"`
-	Kind    string     `json:"kind"`
-	Value   string     `json:"value"`
-	Reason  string     `json:"reason"`
-	By      string     `json:"by"`
-	At      time.Time  `json:"at"`
-	Expires *time.Time `json:"expires,omitempty"`
+// handOut is the one place where the API reveals credentials.
+func handOut(c *broker.Credentials) *wire.Credentials {
+	return &wire.Credentials{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), Expiration: c.NotAfter.UTC().Format(time.RFC3339)}
+}
+
+func askOf(in *wire.Ask) (broker.Ask, error) {
+	life, err := lengthOf("life", in.Life)
+	return broker.Ask{Entry: in.Entry, Target: in.Target, Actions: in.Actions, Resources: in.Resources, Life: life, Lower: in.Lower, Start: in.Start, Reason: in.Reason, Ticket: in.Ticket}, err
+}
+
+func demandOf(in *wire.Demand) (broker.Demand, error) {
+	life, err := lengthOf("life", in.Life)
+	return broker.Demand{Life: life, Lower: in.Lower || in.Life == "", Idempotency: in.Idempotency}, err
+}
+
+func lengthOf(field, text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, huma.Error422UnprocessableEntity(field + ": expected a length of time such as 4h or 90m")
+	}
+	return d, nil
 }
 
 func (s *Server) locks(api huma.API) {
-	type lockInput struct {
-		Body struct {
-			Kind    string    `json:"kind" enum:"subject,role,account,vendor,issuer,key,all"`
-			Value   string    `json:"value,omitempty" required:"false"`
-			Reason  string    `json:"reason" minLength:"1"`
-			Expires time.Time `json:"expires,omitzero" required:"false"`
-		}
-	}
-	type lockOutput struct {
-		Body struct {
-			Suspended []string `json:"suspended" doc:"Requests that were in force and are stopped"`
-		}
-	}
+	type lockInput struct{ Body wire.SetLock }
+	type lockOutput struct{ Body wire.Locked }
 	huma.Register(api, huma.Operation{OperationID: "set-lock", Method: http.MethodPost, Path: "/v1/locks", Summary: "Stop everything that matches", DefaultStatus: http.StatusCreated}, func(ctx context.Context, in *lockInput) (*lockOutput, error) {
 		c := callerOf(ctx)
 		if err := c.caller.Need(broker.SetLocks); err != nil {
@@ -443,19 +379,15 @@ func (s *Server) locks(api huma.API) {
 		if in.Body.Kind != string(broker.LockAll) && in.Body.Value == "" {
 			return nil, huma.Error422UnprocessableEntity("value: say what is to be locked")
 		}
-		suspended, err := s.Broker.Lock(ctx, broker.Lock{Kind: broker.LockKind(in.Body.Kind), Value: in.Body.Value, Reason: in.Body.Reason, By: c.caller.Subject.ID, Expires: in.Body.Expires})
+		id, suspended, err := s.Broker.Lock(ctx, broker.Lock{Kind: broker.LockKind(in.Body.Kind), Value: in.Body.Value, Reason: in.Body.Reason, By: c.caller.Subject.ID, Expires: in.Body.Expires})
 		if err != nil {
 			return nil, s.fault("set-lock", err)
 		}
 		out := &lockOutput{}
-		out.Body.Suspended = slices.Concat([]string{}, suspended)
+		out.Body.ID, out.Body.Suspended = id, slices.Concat([]string{}, suspended)
 		return out, nil
 	})
-	type listLocksOutput struct {
-		Body struct {
-			Locks []Lock `json:"locks"`
-		}
-	}
+	type listLocksOutput struct{ Body wire.Locks }
 	huma.Register(api, huma.Operation{OperationID: "list-locks", Method: http.MethodGet, Path: "/v1/locks", Summary: "The locks in force"}, func(ctx context.Context, _ *struct{}) (*listLocksOutput, error) {
 		if err := callerOf(ctx).caller.Need(broker.ViewAll); err != nil {
 			return nil, s.fault("list-locks", err)
@@ -465,17 +397,15 @@ func (s *Server) locks(api huma.API) {
 			return nil, s.fault("list-locks", err)
 		}
 		out := &listLocksOutput{}
-		out.Body.Locks = []Lock{}
+		out.Body.Locks = []wire.Lock{}
 		for _, l := range list {
-			out.Body.Locks = append(out.Body.Locks, Lock{l.ID, string(l.Kind), l.Value, l.Reason, l.By, l.At, moment(l.Expires)})
+			out.Body.Locks = append(out.Body.Locks, wire.Lock{ID: l.ID, Kind: string(l.Kind), Value: l.Value, Reason: l.Reason, By: l.By, At: l.At, Expires: moment(l.Expires)})
 		}
 		return out, nil
 	})
 	type liftInput struct {
 		ID   string `path:"id" minLength:"2" maxLength:"60"`
-		Body struct {
-			Reason string `json:"reason" minLength:"1"`
-		}
+		Body wire.Reason
 	}
 	huma.Register(api, huma.Operation{OperationID: "lift-lock", Method: http.MethodPost, Path: "/v1/locks/{id}/lifting", Summary: "Lift a lock", Description: "What it suspended stays so until people approve again.", DefaultStatus: http.StatusNoContent}, func(ctx context.Context, in *liftInput) (*struct{}, error) {
 		c := callerOf(ctx)

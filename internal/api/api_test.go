@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"drawbridge/iam/cond"
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/sqlstore"
@@ -114,13 +115,13 @@ func (w *world) do(caller, method, path, body string) (int, string) {
 	return rec.Code, rec.Body.String()
 }
 
-func (w *world) must(caller, method, path, body string, status int) Request {
+func (w *world) must(caller, method, path, body string, status int) wire.Request {
 	w.t.Helper()
 	got, text := w.do(caller, method, path, body)
 	if got != status {
 		w.t.Fatalf("%s: %s %s %s: %d %s, want %d", caller, method, path, body, got, text, status)
 	}
-	var r Request
+	var r wire.Request
 	_ = json.Unmarshal([]byte(text), &r)
 	return r
 }

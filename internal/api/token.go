@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/broker"
 )
 
@@ -58,18 +59,10 @@ func Bearer(r *http.Request, tokens Tokens, now time.Time) (broker.Caller, error
 const exchangeID = "exchange-token"
 
 func (s *Server) token(api huma.API) {
-	type input struct {
-		Body struct {
-			Token string `json:"token" doc:"An identity token of a registered issuer, made for this broker; it is taken once" maxLength:"20000"`
-		}
-	}
+	type input struct{ Body wire.Proof }
 	type output struct {
 		CacheControl string `header:"Cache-Control"`
-		Body         struct {
-			AccessToken string `json:"accessToken"`
-			ExpiresIn   int    `json:"expiresIn" doc:"Seconds"`
-			Subject     string `json:"subject" doc:"Who you are to the broker"`
-		}
+		Body         wire.Token
 	}
 	huma.Register(api, huma.Operation{OperationID: exchangeID, Method: http.MethodPost, Path: "/v1/token", Summary: "Prove who you are, and get a token for this API", Security: []map[string][]string{}}, func(ctx context.Context, in *input) (*output, error) {
 		subject, err := s.Prove(ctx, in.Body.Token)
@@ -91,13 +84,7 @@ func (s *Server) token(api huma.API) {
 		out.Body.AccessToken, out.Body.ExpiresIn, out.Body.Subject = token, int(until.Sub(s.Now()).Seconds()), subject.ID
 		return out, nil
 	})
-	type who struct {
-		Body struct {
-			Subject string   `json:"subject"`
-			Groups  []string `json:"groups,omitempty"`
-			Roles   []string `json:"roles,omitempty"`
-		}
-	}
+	type who struct{ Body wire.Who }
 	huma.Register(api, huma.Operation{OperationID: "who-am-i", Method: http.MethodGet, Path: "/v1/whoami", Summary: "Who you are to the broker"}, func(ctx context.Context, _ *struct{}) (*who, error) {
 		c := callerOf(ctx).caller
 		out := &who{}

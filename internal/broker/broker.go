@@ -84,6 +84,10 @@ func (b *Broker) file(ctx context.Context, id string, s Subject, ask Ask, known 
 		return nil, fmt.Errorf("reading the registry: %w", err)
 	}
 	known.Vendor, known.Version = v, version
+	if ask.Target == "" && e != nil && Admits(e, &s) {
+		ask.Target = e.To.Role // whom the entry lets in may know where it leads
+		r.Ask = ask
+	}
 	if known.TargetMax, known.Federated, err = b.Rules.Target(ctx, ask.Target); err != nil {
 		return nil, fmt.Errorf("reading what is known of the target: %w", err)
 	}
@@ -309,17 +313,17 @@ func (b *Broker) drop(g *Grant) {
 }
 
 // Lock sets a lock and suspends every grant in force that it stops. A lock that is committed stops new sessions at once, whatever becomes of the rest.
-func (b *Broker) Lock(ctx context.Context, l Lock) (suspended []string, err error) {
+func (b *Broker) Lock(ctx context.Context, l Lock) (id string, suspended []string, err error) {
 	now := b.Now()
 	l.ID, l.At = b.NewID(), now.UTC().Truncate(time.Microsecond)
 	if err := b.Store.Lock(ctx, l, now); err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	var failures []error
 	for after := ""; ; {
 		list, next, err := b.Store.Grants(ctx, Filter{States: []State{Approved, Active}, After: after})
 		if err != nil {
-			return suspended, errors.Join(append(failures, err)...)
+			return l.ID, suspended, errors.Join(append(failures, err)...)
 		}
 		for i := range list {
 			g := &list[i]
@@ -334,7 +338,7 @@ func (b *Broker) Lock(ctx context.Context, l Lock) (suspended []string, err erro
 			}
 		}
 		if after = next; next == "" {
-			return suspended, errors.Join(failures...)
+			return l.ID, suspended, errors.Join(failures...)
 		}
 	}
 }

@@ -1,0 +1,179 @@
+// Package wire has the values that cross between the broker's API and those who call it, as JSON. The server and the client are both made of them, so that neither can drift; docs/reference/openapi.json is generated from them.
+package wire
+
+import "time"
+
+// Ask is what is asked for.
+type Ask struct {
+	Entry     string    `json:"entry" doc:"Name of the registry's entry"`
+	Target    string    `json:"target,omitempty" required:"false" doc:"ARN of the role; the entry's own where none is given"`
+	Actions   []string  `json:"actions,omitempty" required:"false" doc:"A part of what the entry allows; all of it where none is given"`
+	Resources []string  `json:"resources,omitempty" required:"false"`
+	Life      string    `json:"life,omitempty" required:"false" doc:"How long the grant is to last, such as 4h"`
+	Lower     bool      `json:"lower,omitempty" required:"false" doc:"A shorter one will do"`
+	Start     time.Time `json:"start,omitzero" required:"false" doc:"When it is to begin; at once where it is not given"`
+	Reason    string    `json:"reason,omitempty" required:"false"`
+	Ticket    string    `json:"ticket,omitempty" required:"false"`
+}
+
+// Request is a request or grant as the API shows it.
+type Request struct {
+	ID         string     `json:"id"`
+	State      string     `json:"state" doc:"awaiting, approved, active, suspended, revoking, stuck; or how it ended: denied, rejected, withdrawn, lapsed, expired, revoked"`
+	Subject    string     `json:"subject" doc:"Who asks"`
+	Entry      string     `json:"entry" doc:"The registry's entry whose terms hold"`
+	Target     string     `json:"target" doc:"ARN of the role"`
+	Reason     string     `json:"reason,omitempty"`
+	Ticket     string     `json:"ticket,omitempty"`
+	Actions    []string   `json:"actions" doc:"What may be done"`
+	Resources  []string   `json:"resources"`
+	Hash       string     `json:"hash" doc:"What a decision is about: it changes with the request"`
+	Filed      time.Time  `json:"filed"`
+	Until      *time.Time `json:"until,omitempty" doc:"Until when people may decide, or the approval must be used"`
+	NotBefore  *time.Time `json:"notBefore,omitempty"`
+	NotAfter   *time.Time `json:"notAfter,omitempty"`
+	Life       string     `json:"life,omitempty" doc:"How long the grant lasts, such as 8h0m0s"`
+	Approvals  int        `json:"approvals" doc:"How many people must say yes"`
+	Approvers  []string   `json:"approvers,omitempty"`
+	Decisions  []Decision `json:"decisions,omitempty"`
+	Session    string     `json:"session,omitempty" doc:"The longest session, such as 1h30m0s"`
+	LimitedBy  string     `json:"limitedBy,omitempty" doc:"What limits it"`
+	Sessions   []Session  `json:"sessions,omitempty"`
+	FencedAt   *time.Time `json:"fencedAt,omitempty" doc:"When it was taken back"`
+	Effects    []Effect   `json:"effects,omitempty" doc:"What is done in AWS to cut its sessions"`
+	Registry   string     `json:"registry,omitempty" doc:"Version of the registry"`
+	Generation int        `json:"generation,omitempty"`
+}
+
+// Requests is a page of requests.
+type Requests struct {
+	Requests []Request `json:"requests"`
+	Next     string    `json:"next,omitempty" doc:"Where the list goes on"`
+}
+
+// Decision is one person's.
+type Decision struct {
+	By      string    `json:"by"`
+	Approve bool      `json:"approve"`
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Decide is what a person decides.
+type Decide struct {
+	Approve bool   `json:"approve"`
+	Hash    string `json:"hash" doc:"Of the request as you saw it"`
+	Reason  string `json:"reason,omitempty" required:"false"`
+}
+
+// Session is one issue of credentials.
+type Session struct {
+	ID          string    `json:"id"`
+	State       string    `json:"state" doc:"intended, issued, failed, unclear or cut"`
+	Since       time.Time `json:"since"`
+	NotAfter    time.Time `json:"notAfter"`
+	AccessKeyID string    `json:"accessKeyId,omitempty"`
+}
+
+// Effect is something to be done in AWS, with its three times: fenced (of the request), written, effective by.
+type Effect struct {
+	Kind        string     `json:"kind"`
+	Role        string     `json:"role"`
+	Attempts    int        `json:"attempts"`
+	Stuck       bool       `json:"stuck,omitempty"`
+	Written     *time.Time `json:"written,omitempty"`
+	EffectiveBy *time.Time `json:"effectiveBy,omitempty"`
+}
+
+// Demand is how a session is wanted.
+type Demand struct {
+	Life        string `json:"life,omitempty" required:"false" doc:"How long the session is to last, such as 1h"`
+	Lower       bool   `json:"lower,omitempty" required:"false" doc:"A shorter one will do"`
+	Idempotency string `json:"idempotency,omitempty" required:"false" maxLength:"64"`
+}
+
+// Access asks for credentials at once: those of the grant that the caller has, else a request is filed.
+type Access struct {
+	Ask    Ask    `json:"ask"`
+	Demand Demand `json:"demand,omitzero" required:"false"`
+}
+
+// Accessed answers Access: the credentials, or none where people must decide first.
+type Accessed struct {
+	Request     Request      `json:"request"`
+	Credentials *Credentials `json:"credentials,omitempty"`
+}
+
+// Credentials are what is handed out, in the shape of credential_process. Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
+type Credentials struct {
+	Version         int    `json:"Version"`
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string `json:"SecretAccessKey"`
+	SessionToken    string `json:"SessionToken"`
+	Expiration      string `json:"Expiration"`
+}
+
+// Reason is why something is done that is done to others.
+type Reason struct {
+	Reason string `json:"reason" minLength:"1"`
+}
+
+// Lock is a lock as the API shows it.
+type Lock struct {
+	ID      string     `json:"id"`
+	Kind    string     `json:"kind"`
+	Value   string     `json:"value"`
+	Reason  string     `json:"reason"`
+	By      string     `json:"by"`
+	At      time.Time  `json:"at"`
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+// Locks are the locks in force.
+type Locks struct {
+	Locks []Lock `json:"locks"`
+}
+
+// SetLock says what is to be locked.
+type SetLock struct {
+	Kind    string    `json:"kind" enum:"subject,role,account,vendor,issuer,key,all"`
+	Value   string    `json:"value,omitempty" required:"false"`
+	Reason  string    `json:"reason" minLength:"1"`
+	Expires time.Time `json:"expires,omitzero" required:"false"`
+}
+
+// Locked says what a lock stopped.
+type Locked struct {
+	ID        string   `json:"id"`
+	Suspended []string `json:"suspended" doc:"Requests that were in force and are stopped"`
+}
+
+// Proof is what is exchanged for a token of the API.
+type Proof struct {
+	Token string `json:"token" doc:"An identity token of a registered issuer, made for this broker; it is taken once" maxLength:"20000"`
+}
+
+// Token is a token of the API.
+type Token struct {
+	AccessToken string `json:"accessToken"`
+	ExpiresIn   int    `json:"expiresIn" doc:"Seconds"`
+	Subject     string `json:"subject" doc:"Who you are to the broker"`
+}
+
+// Who is who one is to the broker.
+type Who struct {
+	Subject string   `json:"subject"`
+	Groups  []string `json:"groups,omitempty"`
+	Roles   []string `json:"roles,omitempty"`
+}
+
+// Problem is an error's answer. Source: RFC 9457.
+type Problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Message  string `json:"message"`
+		Location string `json:"location"`
+	} `json:"errors,omitempty"`
+}

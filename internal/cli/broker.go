@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/internal/api/client"
+	"drawbridge/internal/api/wire"
+)
+
+// brokerFlags are the flags of the commands that call a broker.
+type brokerFlags struct {
+	url       string
+	tokenFile string
+}
+
+func (f *brokerFlags) register(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&f.url, "url", "", "the broker's `ADDRESS`; default: DRAWBRIDGE_URL")
+	c.PersistentFlags().StringVar(&f.tokenFile, "token-file", "", "the `FILE` with your identity token; default: see the documentation of the daemon")
+}
+
+// howToProve is what one who has no proof is told.
+const howToProve = `there is nothing that proves who you are. A workload has an identity token of its platform: in the file of --token-file or DRAWBRIDGE_ID_TOKEN_FILE, in DRAWBRIDGE_ID_TOKEN, or from GitHub Actions with 'id-token: write'. A person has DRAWBRIDGE_TOKEN`
+
+// client is the way to the broker, with the proof that is at hand.
+func (f *brokerFlags) client(e *Env) (*client.Client, error) {
+	address := f.url
+	if address == "" {
+		address = e.Getenv("DRAWBRIDGE_URL")
+	}
+	if address == "" {
+		return nil, usagef("which broker? Give --url or DRAWBRIDGE_URL")
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, usagef("--url: expected an address like https://broker.example, found %q", address)
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, usagef("--url: %s is not this machine, and http would carry credentials in the clear: expected https", address)
+	}
+	c := &client.Client{URL: strings.TrimSuffix(address, "/")}
+	if token := e.Getenv("DRAWBRIDGE_TOKEN"); token != "" && f.tokenFile == "" {
+		c.Token = client.Static(token)
+		return c, nil
+	}
+	var proof client.Proof
+	if f.tokenFile != "" {
+		proof = client.File(f.tokenFile)
+	} else {
+		audience := e.Getenv("DRAWBRIDGE_AUDIENCE")
+		if audience == "" {
+			audience = c.URL
+		}
+		proof = client.Find(e.Getenv, audience)
+	}
+	if proof.Get == nil {
+		return nil, fmt.Errorf("%s: %w", howToProve, client.ErrUnproven)
+	}
+	kept := &client.Exchanged{Client: c, Proof: proof, Now: e.Now}
+	if folder := e.Getenv("XDG_CACHE_HOME"); folder != "" {
+		kept.Folder = filepath.Join(folder, "drawbridge", "tokens")
+	} else if folder, err := os.UserCacheDir(); err == nil {
+		kept.Folder = filepath.Join(folder, "drawbridge", "tokens")
+	}
+	c.Token = kept
+	return c, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// refused ends a command whose answer the broker gave, and it is no: it is an answer, printed for people.
+func (e *Env) refused(err error) error {
+	if client.Refused(err) {
+		fmt.Fprintln(e.Stderr, "refused:", err)
+		return errUnwanted
+	}
+	return err
+}
+
+// askFlags say what is asked for.
+type askFlags struct {
+	target             string
+	actions, resources []string
+	life, start        string
+	lower              bool
+	reason, ticket     string
+}
+
+func (f *askFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.target, "target", "", "the `ARN` of the role; default: where the entry leads")
+	c.Flags().StringSliceVar(&f.actions, "action", nil, "only these `ACTIONS` of those that the entry allows")
+	c.Flags().StringSliceVar(&f.resources, "resource", nil, "only these `RESOURCES`")
+	c.Flags().StringVar(&f.life, "for", "", "how long you need it, as a `TIME` such as 4h; default: as long as the entry lets you")
+	c.Flags().BoolVar(&f.lower, "or-less", false, "a shorter time than --for will do")
+	c.Flags().StringVar(&f.start, "start", "", "begin at this `TIME` (RFC 3339); default: at once")
+	c.Flags().StringVar(&f.reason, "reason", "", "why, in a `SENTENCE` that those who approve will read")
+	c.Flags().StringVar(&f.ticket, "ticket", "", "the `ID` of the ticket that this belongs to")
+}
+
+func (f *askFlags) ask(entry string) (wire.Ask, error) {
+	a := wire.Ask{Entry: entry, Target: f.target, Actions: f.actions, Resources: f.resources, Life: f.life, Lower: f.lower, Reason: f.reason, Ticket: f.ticket}
+	if f.start != "" {
+		var err error
+		if a.Start, err = time.Parse(time.RFC3339, f.start); err != nil {
+			return a, usagef("--start %q is no time: write it like 2026-11-23T00:00:00Z", f.start)
+		}
+	}
+	return a, nil
+}
+
+// poll waits between two questions: soon at first, seldom later.
+func poll(ctx context.Context, n int) error {
+	wait := min(time.Duration(n+1)*2*time.Second, 15*time.Second)
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// waits says for whom a request waits.
+func waits(r *wire.Request) string {
+	who := strings.Join(r.Approvers, " or ")
+	if r.Approvals > 1 {
+		who = fmt.Sprintf("%d of %s", r.Approvals, strings.Join(r.Approvers, ", "))
+	}
+	text := fmt.Sprintf("request %s for %s waits for approval by %s", r.ID, r.Entry, who)
+	switch {
+	case r.State == "suspended":
+		text = fmt.Sprintf("request %s for %s is suspended and waits for a fresh approval by %s", r.ID, r.Entry, who)
+	case r.State == "approved" && r.NotBefore != nil:
+		return fmt.Sprintf("request %s for %s is approved and begins on %s", r.ID, r.Entry, r.NotBefore.Format("2006-01-02 15:04 UTC"))
+	}
+	if r.Until != nil {
+		text += ", until " + r.Until.Format("2006-01-02 15:04 UTC")
+	}
+	return text
+}
+
+// access asks for credentials, and waits for people as long as is wished.
+func (e *Env) access(ctx context.Context, c *client.Client, a wire.Access, wait time.Duration) (*wire.Accessed, error) {
+	end := e.Now().Add(wait)
+	for n := 0; ; n++ {
+		got, err := c.Access(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		if got.Credentials != nil {
+			return got, nil
+		}
+		if n == 0 && wait > 0 {
+			fmt.Fprintf(e.Stderr, "%s\n", waits(&got.Request))
+		}
+		if !e.Now().Before(end) {
+			return nil, Stopped(errors.New(waits(&got.Request) + ". The same command goes on from there; --wait waits for it"))
+		}
+		if err := poll(ctx, n); err != nil {
+			return nil, Stopped(err)
+		}
+	}
+}

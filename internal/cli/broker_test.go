@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"drawbridge/internal/daemon/daemontest"
+)
+
+// crossing is a workload and a person at a broker.
+type crossing struct {
+	t *testing.T
+	d *daemontest.Daemon
+	// vars are the environment of each: they share no folder.
+	workload, person map[string]string
+}
+
+func startCrossing(t *testing.T) *crossing {
+	d := daemontest.Start(t, `
+apiVersion: drawbridge/v1
+kind: Trust
+metadata: {name: ci-deploy, owner: ann@example.com}
+spec:
+  purpose: deploy
+  category: ci-deploy
+  from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {repository_id: "4711"}}}
+  to: {role: arn:aws:iam::222222222222:role/deploy}
+  allow: {actions: [s3:PutObject, s3:GetObject], resources: ["arn:aws:s3:::artifacts/*"]}
+  session: {max: 1h}
+  approval: {required: 1, approvers: [local]}
+  expires: `+time.Now().AddDate(1, 0, 0).Format(time.DateOnly)+`
+`)
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(tokenFile, []byte(d.Proof("4711")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &crossing{t, d,
+		map[string]string{"DRAWBRIDGE_URL": d.URL, "DRAWBRIDGE_ID_TOKEN_FILE": tokenFile, "XDG_CACHE_HOME": t.TempDir()},
+		map[string]string{"DRAWBRIDGE_URL": d.URL, "DRAWBRIDGE_TOKEN": d.Token, "XDG_CACHE_HOME": t.TempDir()}}
+}
+
+// run runs the program, and holds its exit status.
+func (c *crossing) run(vars map[string]string, status int, args ...string) (stdout, stderr string) {
+	c.t.Helper()
+	var out, errs bytes.Buffer
+	e := &Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(name string) string { return vars[name] }, Now: time.Now}
+	if got := Run(e, args); got != status {
+		c.t.Fatalf("drawbridge %s: status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &out, &errs)
+	}
+	return out.String(), errs.String()
+}
+
+// TestBrokerCommands is a crossing on the command line: a workload asks and waits, a person approves, the workload gets AWS's credentials in each of the ways, and the person takes it back.
+func TestBrokerCommands(t *testing.T) {
+	c := startCrossing(t)
+	_, text := c.run(c.workload, 1, "creds", "ci-deploy")
+	if !strings.Contains(text, "a reason or a ticket is needed") {
+		t.Errorf("without a reason: %s", text)
+	}
+	out, text := c.run(c.workload, 4, "request", "ci-deploy", "--reason", "release 7", "--action", "s3:PutObject")
+	if !strings.Contains(text, "waits for approval by local") || !strings.Contains(out, "why        release 7") {
+		t.Fatalf("asking: %s%s", out, text)
+	}
+	id, _, _ := strings.Cut(out, " ")
+	// Asking for credentials leads to the same request. The identity token was spent by the first command, and is not needed again.
+	if _, text = c.run(c.workload, 4, "creds", "ci-deploy", "--reason", "release 7"); !strings.Contains(text, id) {
+		t.Errorf("asking for credentials: %s", text)
+	}
+	out, _ = c.run(c.person, 0, "approve")
+	if !strings.Contains(out, id) || !strings.Contains(out, "may do     s3:PutObject\n") || !strings.Contains(out, "on         arn:aws:s3:::artifacts/*") {
+		t.Errorf("what waits: %s", out)
+	}
+	if _, text = c.run(c.workload, 1, "approve", id, "--yes"); !strings.Contains(text, "refused: ") {
+		t.Errorf("approving one's own: %s", text)
+	}
+	if _, text = c.run(c.person, 2, "approve", id); !strings.Contains(text, "--yes") {
+		t.Errorf("approving without being asked: %s", text)
+	}
+	if _, text = c.run(c.person, 1, "approve", id, "--hash", "00"); !strings.Contains(text, "not the one") {
+		t.Errorf("approving another: %s", text)
+	}
+	if out, _ = c.run(c.person, 0, "approve", id, "--yes"); !strings.Contains(out, "active") || !strings.Contains(out, "approved by local") {
+		t.Errorf("approved: %s", out)
+	}
+	out, _ = c.run(c.workload, 0, "creds", "ci-deploy")
+	var got struct {
+		Version                                                int
+		AccessKeyId, SecretAccessKey, SessionToken, Expiration string
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Version != 1 || !strings.HasPrefix(got.AccessKeyId, "ASIA") || !strings.HasPrefix(got.SecretAccessKey, daemontest.Canary) {
+		t.Errorf("credentials: %s, error %v", out, err)
+	}
+	for _, asked := range c.d.Asked() {
+		if !strings.Contains(asked, "SourceIdentity") && !strings.Contains(asked, "WebIdentityToken") {
+			t.Errorf("AWS was asked %s", asked)
+		}
+	}
+	asked := len(c.d.Asked())
+
+	// The program sees these credentials and no others, and none of what proves the workload.
+	t.Setenv("AWS_PROFILE", "mine")
+	t.Setenv("DRAWBRIDGE_ID_TOKEN", "canary")
+	out, _ = c.run(c.workload, 7, "exec", "ci-deploy", "--", "sh", "-c", "env; exit 7")
+	if !strings.Contains(out, "AWS_ACCESS_KEY_ID="+got.AccessKeyId+"\n") || strings.Contains(out, "AWS_PROFILE") || strings.Contains(out, "DRAWBRIDGE_") {
+		t.Errorf("the program's environment: %s", out)
+	}
+	out, _ = c.run(c.workload, 0, "exec", "ci-deploy", "--renew", "--", "sh", "-c", "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN $AWS_CONFIG_FILE; env | grep -c ^AWS_ACCESS_KEY_ID; true")
+	if !strings.HasPrefix(out, "http://127.0.0.1:") || !strings.HasSuffix(out, "/dev/null\n0\n") {
+		t.Errorf("the program's environment: %s", out)
+	}
+	if n := len(c.d.Asked()); n != asked {
+		t.Errorf("AWS was asked %d times for one session", n)
+	}
+	if out, _ = c.run(c.person, 0, "sessions"); !strings.Contains(out, id) || !strings.Contains(out, "active") {
+		t.Errorf("sessions: %s", out)
+	}
+	if out, _ = c.run(c.workload, 0, "sessions", id); !strings.Contains(out, "issued, ") {
+		t.Errorf("the session: %s", out)
+	}
+	if _, text = c.run(c.workload, 1, "lock", "all", "--reason", "x"); !strings.Contains(text, "set and lift locks") {
+		t.Errorf("a workload locks: %s", text)
+	}
+	if out, _ = c.run(c.person, 0, "revoke", id, "--reason", "incident"); !strings.Contains(out, "fenced") {
+		t.Errorf("revoked: %s", out)
+	}
+	if out, _ = c.run(c.person, 0, "lock", "account", "222222222222", "--reason", "incident", "--for", "1h"); !strings.HasPrefix(out, "locked: ") {
+		t.Errorf("locked: %s", out)
+	}
+	lock := strings.TrimSpace(strings.TrimPrefix(out, "locked: "))
+	if _, text = c.run(c.workload, 1, "creds", "ci-deploy", "--reason", "again"); !strings.Contains(text, "locked: incident") {
+		t.Errorf("while locked: %s", text)
+	}
+	if out, _ = c.run(c.person, 0, "lock", "list"); !strings.Contains(out, lock) {
+		t.Errorf("locks: %s", out)
+	}
+	c.run(c.person, 0, "lock", "lift", lock, "--reason", "over")
+	if _, text = c.run(c.person, 0, "lock", "list"); !strings.Contains(text, "nothing is locked") {
+		t.Errorf("lifted: %s", text)
+	}
+	out, _ = c.run(c.workload, 4, "request", "ci-deploy", "--reason", "release 8")
+	id, _, _ = strings.Cut(out, " ")
+	if out, _ = c.run(c.person, 0, "deny", id, "--reason", "not today", "--yes"); !strings.Contains(out, "rejected") || !strings.Contains(out, "not today") {
+		t.Errorf("denied: %s", out)
+	}
+}
+
+// TestBrokerProof: who has no proof, a spent one, or a broker that would carry it in the clear.
+func TestBrokerProof(t *testing.T) {
+	c := startCrossing(t)
+	if _, text := c.run(map[string]string{}, 2, "sessions"); !strings.Contains(text, "DRAWBRIDGE_URL") {
+		t.Error(text)
+	}
+	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": c.d.URL}, 2, "sessions"); !strings.Contains(text, "nothing that proves who you are") {
+		t.Error(text)
+	}
+	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": "http://broker.example", "DRAWBRIDGE_TOKEN": "x"}, 2, "sessions"); !strings.Contains(text, "expected https") {
+		t.Error(text)
+	}
+	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": c.d.URL, "DRAWBRIDGE_TOKEN": "dbt_x"}, 2, "sessions"); !strings.Contains(text, "is over, or is none of this broker") {
+		t.Error(text)
+	}
+	c.run(c.workload, 0, "sessions")
+	c.workload["XDG_CACHE_HOME"] = t.TempDir() // another machine with the same token
+	if _, text := c.run(c.workload, 2, "sessions"); !strings.Contains(text, "the token is not acceptable") {
+		t.Error(text)
+	}
+	// What others may read is not believed.
+	c.workload["DRAWBRIDGE_ID_TOKEN_FILE"] = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(c.workload["DRAWBRIDGE_ID_TOKEN_FILE"], []byte(c.d.Proof("4711")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.run(c.workload, 0, "sessions")
+	kept, err := filepath.Glob(filepath.Join(c.workload["XDG_CACHE_HOME"], "drawbridge", "tokens", "*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept: %v, error %v", kept, err)
+	}
+	if info, err := os.Stat(kept[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the kept token: %v, error %v", info.Mode(), err)
+	}
+	if err := os.Chmod(kept[0], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.run(c.workload, 2, "sessions")
+}
+
+// TestAgent: the endpoint gives credentials to those who have its secret, by names of this machine alone.
+func TestAgent(t *testing.T) {
+	c := startCrossing(t)
+	out, _ := c.run(c.workload, 4, "request", "ci-deploy", "--reason", "agent")
+	id, _, _ := strings.Cut(out, " ")
+	r, w := io.Pipe()
+	e := &Env{Stdout: w, Stderr: io.Discard, Getenv: func(name string) string { return c.workload[name] }, Now: time.Now}
+	go Run(e, []string{"agent", "ci-deploy", "--listen", "127.0.0.1:0", "--reason", "agent"})
+	text := make([]byte, 4096)
+	vars := ""
+	for strings.Count(vars, "\n") < 2 {
+		n, err := r.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars += string(text[:n])
+	}
+	lines := strings.Fields(vars)
+	address := strings.TrimPrefix(lines[0], "AWS_CONTAINER_CREDENTIALS_FULL_URI=")
+	secret := strings.TrimPrefix(lines[1], "AWS_CONTAINER_AUTHORIZATION_TOKEN=")
+	get := func(address, secret, host string) (int, string) {
+		q, err := http.NewRequest(http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if secret != "" {
+			q.Header.Set("Authorization", secret)
+		}
+		if host != "" {
+			q.Host = host
+		}
+		a, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		text, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.StatusCode, string(text)
+	}
+	if status, text := get(address, secret, ""); status != 403 || !strings.Contains(text, "waits for approval") {
+		t.Errorf("before approval: %d %s", status, text)
+	}
+	c.run(c.person, 0, "approve", id, "--yes")
+	if status, text := get(address, secret, ""); status != 200 || !strings.Contains(text, `"Token":"`+daemontest.Canary) {
+		t.Errorf("credentials: %d %s", status, text)
+	}
+	for name, tt := range map[string]struct {
+		address, secret, host string
+		status                int
+	}{
+		"no secret":      {address, "", "", 401},
+		"a wrong secret": {address, secret + "x", "", 401},
+		"another name":   {address, secret, "evil.example", 403},
+		"another entry":  {address + "x", secret, "", 404},
+	} {
+		if status, text := get(tt.address, tt.secret, tt.host); status != tt.status || strings.Contains(text, daemontest.Canary) {
+			t.Errorf("%s: %d %s", name, status, text)
+		}
+	}
+}
