@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/daemon/daemontest"
 )
 
@@ -90,11 +91,8 @@ func TestBrokerCommands(t *testing.T) {
 		t.Errorf("approved: %s", out)
 	}
 	out, _ = c.run(c.workload, 0, "creds", "ci-deploy")
-	var got struct {
-		Version                                                int
-		AccessKeyId, SecretAccessKey, SessionToken, Expiration string
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Version != 1 || !strings.HasPrefix(got.AccessKeyId, "ASIA") || !strings.HasPrefix(got.SecretAccessKey, daemontest.Canary) {
+	var got wire.Credentials
+	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Version != 1 || !strings.HasPrefix(got.AccessKeyID, "ASIA") || !strings.HasPrefix(got.SecretAccessKey, daemontest.Canary) {
 		t.Errorf("credentials: %s, error %v", out, err)
 	}
 	for _, asked := range c.d.Asked() {
@@ -108,7 +106,7 @@ func TestBrokerCommands(t *testing.T) {
 	t.Setenv("AWS_PROFILE", "mine")
 	t.Setenv("DRAWBRIDGE_ID_TOKEN", "canary")
 	out, _ = c.run(c.workload, 7, "exec", "ci-deploy", "--", "sh", "-c", "env; exit 7")
-	if !strings.Contains(out, "AWS_ACCESS_KEY_ID="+got.AccessKeyId+"\n") || strings.Contains(out, "AWS_PROFILE") || strings.Contains(out, "DRAWBRIDGE_") {
+	if !strings.Contains(out, "AWS_ACCESS_KEY_ID="+got.AccessKeyID+"\n") || strings.Contains(out, "AWS_PROFILE") || strings.Contains(out, "DRAWBRIDGE_") {
 		t.Errorf("the program's environment: %s", out)
 	}
 	out, _ = c.run(c.workload, 0, "exec", "ci-deploy", "--renew", "--", "sh", "-c", "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN $AWS_CONFIG_FILE; env | grep -c ^AWS_ACCESS_KEY_ID; true")

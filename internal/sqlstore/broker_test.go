@@ -396,7 +396,7 @@ func TestLockSuspends(t *testing.T) {
 		if _, err := a.Issue(t.Context(), id, ci(), broker.Demand{}); err != nil {
 			t.Fatal(err)
 		}
-		suspended, err := b.Lock(t.Context(), broker.Lock{Kind: broker.LockAccount, Value: "222222222222", Reason: "incident 7", By: "ops"})
+		_, suspended, err := b.Lock(t.Context(), broker.Lock{Kind: broker.LockAccount, Value: "222222222222", Reason: "incident 7", By: "ops"})
 		if err != nil || len(suspended) != 1 || suspended[0] != id {
 			t.Fatalf("suspended %v, error %v", suspended, err)
 		}
