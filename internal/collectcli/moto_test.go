@@ -157,7 +157,7 @@ func TestMoto(t *testing.T) {
 			sandbox = id
 		}
 	}
-	front := emulator(t, address, sandbox, ".ListKeys")
+	front := emulator(t, address, sandbox, "TrentService.ListKeys")
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": front, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
 	}
