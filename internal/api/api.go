@@ -28,6 +28,8 @@ type Server struct {
 	// Prove is whom an identity token proves; an error wraps ErrUnproven where it proves nobody. Tokens keeps the tokens that are given for it.
 	Prove  func(ctx context.Context, token string) (broker.Subject, error)
 	Tokens Tokens
+	// PersonLife is how long a token lives that a person let a command line have.
+	PersonLife time.Duration
 	// Known is what is known of a request's context: where it comes from, when, with which claims.
 	Known func(r *http.Request, c *broker.Caller) *cond.Context
 	// Person looks up what the identity provider says of a person.

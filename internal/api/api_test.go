@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 		Store:  store, Now: now,
 		Identify: func(r *http.Request) (broker.Caller, error) {
 			if r.Header.Get("Authorization") != "" {
-				return Bearer(r, store, now())
+				return Bearer(r, func(ctx context.Context, token string) (broker.Caller, error) { return Whose(ctx, store, token, now()) })
 			}
 			c, ok := people[r.Header.Get("X-Test-Caller")]
 			if !ok {

@@ -21,6 +21,9 @@ import (
 type Tokens interface {
 	KeepToken(ctx context.Context, hash string, c broker.Caller, until time.Time) error
 	Token(ctx context.Context, hash string, at time.Time) (broker.Caller, error)
+	// TakeToken forgets it in the same step.
+	TakeToken(ctx context.Context, hash string, at time.Time) (broker.Caller, error)
+	DropToken(ctx context.Context, hash string) error
 }
 
 // TokenLife is how long a token of the API lives. A workload's identity token proves who it is once, and is exchanged for one of these; so the same proof need not be taken again for each call, and a stolen proof is good for nothing
@@ -43,13 +46,53 @@ func hashOf(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Bearer is who holds the token in a request's Authorization header; ErrUnproven where it is none, or over.
-func Bearer(r *http.Request, tokens Tokens, now time.Time) (broker.Caller, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || !strings.HasPrefix(token, tokenPrefix) {
+// Whose is whose token it is; broker.ErrNotFound where it is nobody's, or over.
+func Whose(ctx context.Context, tokens Tokens, token string, now time.Time) (broker.Caller, error) {
+	if !strings.HasPrefix(token, tokenPrefix) {
+		return broker.Caller{}, broker.ErrNotFound
+	}
+	return tokens.Token(ctx, hashOf(token), now)
+}
+
+// Drop forgets a token.
+func Drop(ctx context.Context, tokens Tokens, token string) error {
+	return tokens.DropToken(ctx, hashOf(token))
+}
+
+// codePrefix begins every code.
+const codePrefix = "dbc_"
+
+// codeLife is how long a program has to exchange the code that it was given.
+const codeLife = time.Minute
+
+// NewCode makes a code for a caller, which whoever knows what the challenge was made from exchanges for a token, once (RFC 7636). It is kept by its hash with the challenge, so that without the right one it does not exist.
+func NewCode(ctx context.Context, tokens Tokens, c broker.Caller, challenge string, now time.Time) (string, error) {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	code := codePrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	return code, tokens.KeepToken(ctx, hashOf(code+" "+challenge), c, now.Add(codeLife))
+}
+
+// takeCode is whose code it is.
+func takeCode(ctx context.Context, tokens Tokens, code, verifier string, now time.Time) (broker.Caller, error) {
+	sum := sha256.Sum256([]byte(verifier))
+	if !strings.HasPrefix(code, codePrefix) || len(verifier) < 43 {
 		return broker.Caller{}, ErrUnproven
 	}
-	c, err := tokens.Token(r.Context(), hashOf(token), now)
+	c, err := tokens.TakeToken(ctx, hashOf(code+" "+base64.RawURLEncoding.EncodeToString(sum[:])), now)
+	if errors.Is(err, broker.ErrNotFound) {
+		return c, ErrUnproven
+	}
+	return c, err
+}
+
+// Bearer is who holds the token in a request's Authorization header; ErrUnproven where it is none, or over.
+func Bearer(r *http.Request, whose func(context.Context, string) (broker.Caller, error)) (broker.Caller, error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return broker.Caller{}, ErrUnproven
+	}
+	c, err := whose(r.Context(), token)
 	if errors.Is(err, broker.ErrNotFound) {
 		return c, ErrUnproven
 	}
@@ -65,24 +108,38 @@ func (s *Server) token(api huma.API) {
 		Body         wire.Token
 	}
 	huma.Register(api, huma.Operation{OperationID: exchangeID, Method: http.MethodPost, Path: "/v1/token", Summary: "Prove who you are, and get a token for this API", Security: []map[string][]string{}}, func(ctx context.Context, in *input) (*output, error) {
-		subject, err := s.Prove(ctx, in.Body.Token)
+		now := s.Now()
+		var caller broker.Caller
+		var err error
+		until := now.Add(TokenLife)
+		if in.Body.Code != "" {
+			caller, err = takeCode(ctx, s.Tokens, in.Body.Code, in.Body.Verifier, now)
+			until = now.Add(s.PersonLife)
+		} else {
+			caller.Subject, err = s.Prove(ctx, in.Body.Token)
+		}
 		if errors.Is(err, ErrUnproven) {
 			return nil, huma.Error401Unauthorized("the token is not acceptable")
 		}
 		if err != nil {
 			return nil, s.fault(exchangeID, err)
 		}
-		until := s.Now().Add(TokenLife)
-		if !subject.Ends.IsZero() && subject.Ends.Before(until) {
-			until = subject.Ends
+		if ends := caller.Subject.Ends; !ends.IsZero() && ends.Before(until) {
+			until = ends
 		}
-		token, err := NewToken(ctx, s.Tokens, broker.Caller{Subject: subject}, until)
+		token, err := NewToken(ctx, s.Tokens, caller, until)
 		if err != nil {
 			return nil, s.fault(exchangeID, err)
 		}
 		out := &output{CacheControl: "no-store"}
-		out.Body.AccessToken, out.Body.ExpiresIn, out.Body.Subject = token, int(until.Sub(s.Now()).Seconds()), subject.ID
+		out.Body = wire.Token{AccessToken: token, ExpiresIn: int(until.Sub(now).Seconds()), Subject: caller.Subject.ID}
 		return out, nil
+	})
+	type leave struct {
+		Authorization string `header:"Authorization" hidden:"true"`
+	}
+	huma.Register(api, huma.Operation{OperationID: "drop-token", Method: http.MethodDelete, Path: "/v1/token", Summary: "Forget the token that this call is made with", DefaultStatus: http.StatusNoContent}, func(ctx context.Context, in *leave) (*struct{}, error) {
+		return nil, s.fault("drop-token", Drop(ctx, s.Tokens, strings.TrimPrefix(in.Authorization, "Bearer ")))
 	})
 	type who struct{ Body wire.Who }
 	huma.Register(api, huma.Operation{OperationID: "who-am-i", Method: http.MethodGet, Path: "/v1/whoami", Summary: "Who you are to the broker"}, func(ctx context.Context, _ *struct{}) (*who, error) {

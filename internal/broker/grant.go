@@ -226,6 +226,17 @@ func (g *Grant) eligible(r *Reviewer) (as, why string) {
 	return as, ""
 }
 
+// WhyNot is why a reviewer may not decide about a request now; "" where they may.
+func (g *Grant) WhyNot(r *Reviewer) string {
+	if _, why := g.eligible(r); why != "" {
+		return why
+	}
+	if slices.ContainsFunc(g.Decisions, func(d Decision) bool { return d.By == r.ID && d.Hash == g.Hash }) {
+		return "you have decided already"
+	}
+	return ""
+}
+
 // Decide takes one person's decision about what they saw, by its hash. The people who have decided before are given as they are now, by id: who is no longer eligible counts no more (15).
 func Decide(g *Grant, by Reviewer, approve bool, hash, reason string, others map[string]Reviewer, now time.Time) (*Change, error) {
 	c := g.begin()

@@ -21,15 +21,13 @@ import (
 type brokerFlags struct {
 	url       string
 	tokenFile string
+	person    bool // of those who sign in: no proof of a workload is looked for
 }
 
 func (f *brokerFlags) register(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&f.url, "url", "", "the broker's `ADDRESS`; default: DRAWBRIDGE_URL")
 	c.PersistentFlags().StringVar(&f.tokenFile, "token-file", "", "the `FILE` with your identity token; default: see the documentation of the daemon")
 }
-
-// howToProve is what one who has no proof is told.
-const howToProve = `there is nothing that proves who you are. A workload has an identity token of its platform: in the file of --token-file or DRAWBRIDGE_ID_TOKEN_FILE, in DRAWBRIDGE_ID_TOKEN, or from GitHub Actions with 'id-token: write'. A person has DRAWBRIDGE_TOKEN`
 
 // client is the way to the broker, with the proof that is at hand.
 func (f *brokerFlags) client(e *Env) (*client.Client, error) {
@@ -48,6 +46,10 @@ func (f *brokerFlags) client(e *Env) (*client.Client, error) {
 		return nil, usagef("--url: %s is not this machine, and http would carry credentials in the clear: expected https", address)
 	}
 	c := &client.Client{URL: strings.TrimSuffix(address, "/")}
+	if f.person {
+		c.Token = e.kept(c, signedIn)
+		return c, nil
+	}
 	if token := e.Getenv("DRAWBRIDGE_TOKEN"); token != "" && f.tokenFile == "" {
 		c.Token = client.Static(token)
 		return c, nil
@@ -63,16 +65,24 @@ func (f *brokerFlags) client(e *Env) (*client.Client, error) {
 		proof = client.Find(e.Getenv, audience)
 	}
 	if proof.Get == nil {
-		return nil, fmt.Errorf("%s: %w", howToProve, client.ErrUnproven)
+		proof = signedIn
 	}
+	c.Token = e.kept(c, proof)
+	return c, nil
+}
+
+// signedIn is the proof of a person: it is given once, in the browser.
+var signedIn = client.Proof{Name: "there is nothing that proves it. A person signs in with 'drawbridge login'. A workload has an identity token of its platform: in the file of --token-file or DRAWBRIDGE_ID_TOKEN_FILE, in DRAWBRIDGE_ID_TOKEN, or from GitHub Actions with 'id-token: write'"}
+
+// kept are tokens of the API in the user's cache folder.
+func (e *Env) kept(c *client.Client, proof client.Proof) *client.Exchanged {
 	kept := &client.Exchanged{Client: c, Proof: proof, Now: e.Now}
 	if folder := e.Getenv("XDG_CACHE_HOME"); folder != "" {
 		kept.Folder = filepath.Join(folder, "drawbridge", "tokens")
 	} else if folder, err := os.UserCacheDir(); err == nil {
 		kept.Folder = filepath.Join(folder, "drawbridge", "tokens")
 	}
-	c.Token = kept
-	return c, nil
+	return kept
 }
 
 func isLoopback(host string) bool {

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,7 +158,7 @@ func TestBrokerProof(t *testing.T) {
 	if _, text := c.run(map[string]string{}, 2, "sessions"); !strings.Contains(text, "DRAWBRIDGE_URL") {
 		t.Error(text)
 	}
-	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": c.d.URL}, 2, "sessions"); !strings.Contains(text, "nothing that proves who you are") {
+	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": c.d.URL}, 2, "sessions"); !strings.Contains(text, "there is nothing that proves it") {
 		t.Error(text)
 	}
 	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": "http://broker.example", "DRAWBRIDGE_TOKEN": "x"}, 2, "sessions"); !strings.Contains(text, "expected https") {
@@ -250,4 +253,76 @@ func TestAgent(t *testing.T) {
 			t.Errorf("%s: %d %s", name, status, text)
 		}
 	}
+}
+
+// TestLogin: a person lets the command line in by their browser; it acts as them, until they leave.
+func TestLogin(t *testing.T) {
+	c := startCrossing(t)
+	vars := map[string]string{"DRAWBRIDGE_URL": c.d.URL, "XDG_CACHE_HOME": t.TempDir()}
+	if _, text := c.run(vars, 2, "sessions"); !strings.Contains(text, "drawbridge login") {
+		t.Errorf("at first: %s", text)
+	}
+	r, w := io.Pipe()
+	e := &Env{Stdout: io.Discard, Stderr: w, Getenv: func(name string) string { return vars[name] }, Now: time.Now}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Run(e, []string{"login", "--no-browser"})
+		w.Close()
+	}()
+	lines := bufio.NewScanner(r)
+	address := ""
+	for address == "" && lines.Scan() {
+		if at := strings.Index(lines.Text(), c.d.URL); at >= 0 {
+			address = lines.Text()[at:]
+		}
+	}
+	said := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(r)
+		said <- string(text)
+	}()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, Transport: &http.Transport{}}
+	do := func(a *http.Response, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		text, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := do(browser.Get(address))
+	if !strings.Contains(text, `name="token"`) {
+		t.Fatalf("not asked to sign in: %s", text)
+	}
+	if text = do(browser.PostForm(c.d.URL+"/sign-in", url.Values{"token": {c.d.Token}, "to": {u.RequestURI()}})); !strings.Contains(text, "Let the command line in?") {
+		t.Fatalf("not asked whether the command line may: %s", text)
+	}
+	// A code that somebody else brings is of no use, and nor is one without the state.
+	if text = do(browser.Get("http://127.0.0.1:" + u.Query().Get("port") + "/?code=dbc_x&state=x")); !strings.Contains(text, "404") {
+		t.Errorf("a wrong state: %s", text)
+	}
+	if text = do(browser.PostForm(c.d.URL+"/sign-in/cli", u.Query())); !strings.Contains(text, "You are signed in on the command line") {
+		t.Fatalf("letting it in: %s", text)
+	}
+	if status := <-ended; status != 0 {
+		t.Fatalf("login ended with %d", status)
+	}
+	if text = <-said; !strings.Contains(text, "signed in as local") {
+		t.Errorf("said %q", text)
+	}
+	c.run(vars, 0, "sessions")
+	c.run(vars, 0, "logout")
+	c.run(vars, 2, "sessions")
 }

@@ -31,6 +31,8 @@ var commands = []func(*Env) *cobra.Command{
 	newGate,
 	newLint,
 	newLock,
+	newLogin,
+	newLogout,
 	newOffboard,
 	newPaths,
 	newReconcile,

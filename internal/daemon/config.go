@@ -35,6 +35,8 @@ type Config struct {
 	Registry string `yaml:"registry"`
 	// Issuers are those whose tokens prove who workloads are.
 	Issuers []IssuerConfig `yaml:"issuers"`
+	// People is the identity provider by which people sign in.
+	People PeopleConfig `yaml:"people"`
 	// Roles maps groups of people to what they are to the broker.
 	Roles map[broker.Role][]string `yaml:"roles"`
 	// Issuer is the broker's own: how it federates with target accounts.
@@ -60,6 +62,18 @@ type Config struct {
 	} `yaml:"log"`
 }
 
+// PeopleConfig is the identity provider by which people sign in.
+type PeopleConfig struct {
+	Issuer string   `yaml:"issuer"`
+	Client string   `yaml:"client"` // the id of this client
+	Secret Secret   `yaml:"secret"` // none for a public client
+	Scopes []string `yaml:"scopes"`
+	Groups string   `yaml:"groups"` // the claim that lists a person's groups
+	ID     string   `yaml:"id"`     // the claim by which entries name people
+	// Session is how long a person stays signed in.
+	Session time.Duration `yaml:"session"`
+}
+
 // IssuerConfig is a registered issuer of tokens.
 type IssuerConfig struct {
 	URL      string        `yaml:"url"`
@@ -78,6 +92,12 @@ type KeyConfig struct {
 	From  time.Time `yaml:"from"`
 	Until time.Time `yaml:"until"`
 }
+
+// How long a person stays signed in, by default and at most: what groups say is as old as that.
+const (
+	personLife    = 8 * time.Hour
+	maxPersonLife = 24 * time.Hour
+)
 
 // Secret is a value that is never printed: given in place, or as env:NAME or file:PATH.
 type Secret struct{ value audit.Secret }
@@ -178,6 +198,19 @@ func (c *Config) check() error {
 		}
 		if k.Audience == "" {
 			bad("issuers[%d]: audience is missing: a token that is made for somebody else would be taken", i)
+		}
+	}
+	if p := &c.People; p.Issuer != "" || p.Client != "" {
+		u, err := url.Parse(p.Issuer)
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+			bad("people: issuer: expected the https address of an identity provider, found %q", p.Issuer)
+		case p.Client == "":
+			bad("people: client is missing: the id that the identity provider gave this broker")
+		case c.URL == "":
+			bad("people: the identity provider sends people back to url, which is missing")
+		case p.Session < 0 || p.Session > maxPersonLife:
+			bad("people: session: expected at most %v, found %v", maxPersonLife, p.Session)
 		}
 	}
 	for role := range c.Roles {

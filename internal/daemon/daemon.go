@@ -84,7 +84,10 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Now: time.Now, NewID: newID}
 	if local {
 		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles}
-		if d.Token, err = api.NewToken(ctx, d.store, caller, time.Now().Add(12*time.Hour)); err != nil {
+		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, time.Now()); err == nil {
+			d.Token, err = api.NewToken(ctx, d.store, caller, time.Now().Add(12*time.Hour))
+		}
+		if err != nil {
 			return nil, errors.Join(err, d.store.Close())
 		}
 	}
@@ -188,7 +191,7 @@ func (d *Daemon) handler(own *oidc.Own) http.Handler {
 	failed := func(what string, err error) { d.log.Error("a call failed", "call", what, "error", err) }
 	server := &api.Server{
 		Broker: d.broker, Store: d.store, Tokens: d.store, Now: time.Now, Failed: failed,
-		Identify: func(r *http.Request) (broker.Caller, error) { return api.Bearer(r, d.store, time.Now()) },
+		Identify: func(r *http.Request) (broker.Caller, error) { return api.Bearer(r, d.whose) },
 		Prove: func(ctx context.Context, token string) (broker.Subject, error) {
 			s, err := verifier.Verify(ctx, token)
 			if errors.Is(err, oidc.ErrToken) || errors.Is(err, oidc.ErrExpired) {
@@ -197,10 +200,8 @@ func (d *Daemon) handler(own *oidc.Own) http.Handler {
 			}
 			return s, err
 		},
-		Known: func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
-		Person: func(_ context.Context, id string) (broker.Reviewer, error) {
-			return broker.Reviewer{}, fmt.Errorf("%w: %s", broker.ErrNotFound, id)
-		},
+		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
+		Person: d.person, PersonLife: d.personLife(),
 	}
 	face := &stsapi.Handler{Desk: &desk{d, verifier}, Now: time.Now, RequestID: newID, Failed: failed}
 	if d.config.URL != "" {
@@ -227,6 +228,7 @@ func (d *Daemon) handler(own *oidc.Own) http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	mux.Handle("POST /{$}", face)
+	d.pages(failed).Register(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !d.limits.allow(r, d.config.Limits.PerSecond, d.config.Limits.Burst) {
 			// Not 429 nor a throttling error: clients would try again, and again.

@@ -144,10 +144,10 @@ func ask[T any](ctx context.Context, c *Client, method, path string, query url.V
 	return out, nil
 }
 
-// Exchange gives a token of the API for an identity token, which is spent by it.
-func (c *Client) Exchange(ctx context.Context, proof string) (*wire.Token, error) {
+// Exchange gives a token of the API for a proof, which is spent by it.
+func (c *Client) Exchange(ctx context.Context, proof wire.Proof) (*wire.Token, error) {
 	out := new(wire.Token)
-	if err := c.once(ctx, http.MethodPost, "/v1/token", nil, "", wire.Proof{Token: proof}, out); err != nil {
+	if err := c.once(ctx, http.MethodPost, "/v1/token", nil, "", proof, out); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -156,6 +156,11 @@ func (c *Client) Exchange(ctx context.Context, proof string) (*wire.Token, error
 // Who is who the caller is to the broker.
 func (c *Client) Who(ctx context.Context) (*wire.Who, error) {
 	return ask[wire.Who](ctx, c, http.MethodGet, "/v1/whoami", nil, nil)
+}
+
+// Leave has the broker forget the token that this call is made with.
+func (c *Client) Leave(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, "/v1/token", nil, nil, nil)
 }
 
 // File asks for access.

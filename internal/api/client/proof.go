@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"drawbridge/internal/api/wire"
 )
 
 // Proof is where a workload's identity token comes from. A token proves something once, so that it is asked for anew each time.
@@ -57,17 +59,32 @@ func (e *Exchanged) Token(ctx context.Context, refused string) (string, error) {
 	if kept := e.read(); kept.Token != "" && kept.Token != refused && e.Now().Before(kept.Until.Add(-early)) {
 		return kept.Token, nil
 	}
+	if e.Proof.Get == nil {
+		return "", fmt.Errorf("%w: %s", ErrUnproven, e.Proof.Name)
+	}
 	proof, err := e.Proof.Get(ctx)
 	if err != nil {
 		return "", fmt.Errorf("%w: the proof by %s: %w", ErrUnproven, e.Proof.Name, err)
 	}
-	got, err := e.Client.Exchange(ctx, proof)
+	got, err := e.Client.Exchange(ctx, wire.Proof{Token: proof})
 	if err != nil {
 		return "", fmt.Errorf("proving who you are by %s: %w", e.Proof.Name, err)
 	}
-	// Keeping it is a convenience: where it fails, the next call proves itself again.
-	_ = e.write(keptToken{got.AccessToken, e.Now().Add(time.Duration(got.ExpiresIn) * time.Second)})
+	_ = e.Keep(got) // a convenience: where it fails, the next call proves itself again
 	return got.AccessToken, nil
+}
+
+// Keep keeps a token for the calls that come.
+func (e *Exchanged) Keep(t *wire.Token) error {
+	return e.write(keptToken{t.AccessToken, e.Now().Add(time.Duration(t.ExpiresIn) * time.Second)})
+}
+
+// Forget drops what was kept.
+func (e *Exchanged) Forget() error {
+	if err := os.Remove(e.file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // file is one for each broker and proof: two workloads of one user do not share.

@@ -148,9 +148,11 @@ type Locked struct {
 	Suspended []string `json:"suspended" doc:"Requests that were in force and are stopped"`
 }
 
-// Proof is what is exchanged for a token of the API.
+// Proof is what is exchanged for a token of the API: a workload's identity token, or the code that a person let a command line have, with what its challenge was made from.
 type Proof struct {
-	Token string `json:"token" doc:"An identity token of a registered issuer, made for this broker; it is taken once" maxLength:"20000"`
+	Code     string `json:"code,omitempty" required:"false" maxLength:"100"`
+	Verifier string `json:"verifier,omitempty" required:"false" maxLength:"128"`
+	Token    string `json:"token,omitempty" required:"false" doc:"An identity token of a registered issuer, made for this broker; it is taken once" maxLength:"20000"`
 }
 
 // Token is a token of the API.

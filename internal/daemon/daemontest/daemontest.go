@@ -26,6 +26,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"drawbridge/internal/api/client"
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/daemon"
 )
 
@@ -66,8 +68,8 @@ func (l *lockedBuffer) String() string {
 // Canary begins every secret that the AWS of the test gives out. Nothing that is kept or logged may hold it.
 const Canary = "canary-"
 
-// Start starts a daemon whose registry is made from a text, in which ISSUER stands for the address of the issuer. The audience of its tokens is drawbridge, and repository_id tells its subjects apart.
-func Start(t *testing.T, registry string) *Daemon {
+// Start starts a daemon whose registry is made from a text, in which ISSUER stands for the address of the issuer. The audience of its tokens is drawbridge, and repository_id tells its subjects apart. The configuration may be changed before it starts.
+func Start(t *testing.T, registry string, change ...func(*daemon.Config)) *Daemon {
 	t.Helper()
 	d := &Daemon{t: t}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -109,16 +111,20 @@ func Start(t *testing.T, registry string) *Daemon {
 	c := &daemon.Config{Listen: "127.0.0.1:0", URL: "https://broker.example", Registry: registryFile, Store: daemon.SecretOf("sqlite:" + filepath.Join(dir, "x.db")),
 		Issuers: []daemon.IssuerConfig{{URL: issuer.URL, Keys: issuer.URL, Audience: "drawbridge", ID: []string{"repository_id"}}}}
 	c.Issuer.Keys = []daemon.KeyConfig{{ID: "o1", File: keyFile}}
-	built, err := daemon.New(t.Context(), c, true, slog.New(slog.NewTextHandler(&d.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Token = built.Token
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.URL = "http://" + l.Addr().String()
+	c.Listen = l.Addr().String()
+	for _, f := range change {
+		f(c)
+	}
+	built, err := daemon.New(t.Context(), c, c.People.Issuer == "", slog.New(slog.NewTextHandler(&d.log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Token = built.Token
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- built.Serve(ctx, l) }()
@@ -171,4 +177,30 @@ func (d *Daemon) Proof(repository string) string {
 		d.t.Fatal(err)
 	}
 	return token
+}
+
+// APIToken is a token of the API for a workload.
+func (d *Daemon) APIToken(t *testing.T, repository string) string {
+	t.Helper()
+	c := &client.Client{URL: d.URL}
+	token, err := c.Exchange(t.Context(), wire.Proof{Token: d.Proof(repository)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.AccessToken
+}
+
+// File files a request of a workload, and gives its id.
+func (d *Daemon) File(t *testing.T, repository, ask string) string {
+	t.Helper()
+	var a wire.Ask
+	if err := json.Unmarshal([]byte(ask), &a); err != nil {
+		t.Fatal(err)
+	}
+	c := &client.Client{URL: d.URL, Token: client.Static(d.APIToken(t, repository))}
+	r, err := c.File(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.ID
 }

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"drawbridge/internal/api"
+	"drawbridge/internal/broker"
+	"drawbridge/internal/oidc"
+	"drawbridge/internal/web"
+)
+
+// remembered is how long a person's groups, as they were at the last sign-in, count for decisions that they have made.
+const remembered = 7 * 24 * time.Hour
+
+// person is somebody as they signed in last.
+func (d *Daemon) person(ctx context.Context, id string) (broker.Reviewer, error) {
+	return d.store.Person(ctx, id, time.Now().Add(-remembered))
+}
+
+func (d *Daemon) personLife() time.Duration { return cmp.Or(d.config.People.Session, personLife) }
+
+// whose is whose token it is. A locked subject has none: what they were given before the lock is of no use.
+func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error) {
+	now := time.Now()
+	c, err := api.Whose(ctx, d.store, token, now)
+	if err != nil {
+		return c, err
+	}
+	locks, err := d.store.Locks(ctx, now)
+	if err != nil {
+		return broker.Caller{}, err
+	}
+	if slices.ContainsFunc(locks, func(l broker.Lock) bool { return l.Kind == broker.LockSubject && l.Value == c.Subject.ID }) {
+		return broker.Caller{}, broker.ErrNotFound
+	}
+	return c, nil
+}
+
+// roles are what people of these groups are to the broker.
+func (d *Daemon) roles(groups []string) []broker.Role {
+	var out []broker.Role
+	for _, role := range broker.Roles {
+		if slices.ContainsFunc(d.config.Roles[role], func(g string) bool { return slices.Contains(groups, g) }) {
+			out = append(out, role)
+		}
+	}
+	return out
+}
+
+// pages are the pages for people.
+func (d *Daemon) pages(failed func(string, error)) *web.Server {
+	s := &web.Server{
+		Broker: d.broker, Store: d.store, Person: d.person, Know: d.store.KnowPerson, Life: d.personLife(), Now: time.Now, Failed: failed,
+		Secure: strings.HasPrefix(d.config.URL, "https://"),
+		Begin: func(ctx context.Context, c broker.Caller, until time.Time) (string, error) {
+			return api.NewToken(ctx, d.store, c, until)
+		},
+		Who: d.whose,
+		End: func(ctx context.Context, secret string) error { return api.Drop(ctx, d.store, secret) },
+		Code: func(ctx context.Context, c broker.Caller, challenge string) (string, error) {
+			return api.NewCode(ctx, d.store, c, challenge, time.Now())
+		},
+	}
+	if d.config.People.Issuer != "" {
+		s.SignIn, s.Returned = d.signIn()
+	}
+	return s
+}
+
+// signIn is the two halves of signing in by the identity provider of the configuration.
+func (d *Daemon) signIn() (begin func(context.Context, string) (string, []byte, error), finish func(context.Context, []byte, url.Values) (broker.Caller, string, error)) {
+	p := &d.config.People
+	provider := &oidc.People{Issuer: p.Issuer, ClientID: p.Client, Secret: p.Secret.Reveal(), Return: d.config.URL + "/sign-in/callback", Scopes: p.Scopes, Groups: p.Groups, ID: p.ID, Client: &http.Client{Timeout: 10 * time.Second}, Now: time.Now}
+	begin = func(ctx context.Context, next string) (string, []byte, error) {
+		address, attempt, err := provider.Begin(ctx, newID(), newID(), next)
+		if err != nil {
+			return "", nil, err
+		}
+		text, err := json.Marshal(attempt)
+		return address, text, err
+	}
+	finish = func(ctx context.Context, text []byte, answer url.Values) (broker.Caller, string, error) {
+		var attempt oidc.Attempt
+		if err := json.Unmarshal(text, &attempt); err != nil {
+			attempt = oidc.Attempt{} // none, which is refused
+		}
+		who, err := provider.Finish(ctx, attempt, answer)
+		if errors.Is(err, oidc.ErrSignIn) {
+			return broker.Caller{}, "", fmt.Errorf("%w: %w", web.ErrSignIn, err)
+		}
+		if err != nil {
+			return broker.Caller{}, "", err
+		}
+		return broker.Caller{Subject: broker.Subject{ID: who.ID, Name: who.ID, Issuer: "people", UniqueID: who.Subject, Person: true}, Groups: who.Groups, Roles: d.roles(who.Groups)}, attempt.Next, nil
+	}
+	return begin, finish
+}

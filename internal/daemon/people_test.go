@@ -1,0 +1,289 @@
+package daemon_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"drawbridge/internal/api/client"
+	"drawbridge/internal/api/wire"
+	"drawbridge/internal/broker"
+	"drawbridge/internal/daemon"
+	"drawbridge/internal/daemon/daemontest"
+)
+
+const twoApprovers = `
+apiVersion: drawbridge/v1
+kind: Trust
+metadata: {name: ci-deploy, owner: ann@example.com}
+spec:
+  purpose: deploy
+  category: ci-deploy
+  from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {repository_id: "4711"}}}
+  to: {role: arn:aws:iam::222222222222:role/deploy}
+  allow: {actions: [s3:PutObject], resources: ["arn:aws:s3:::artifacts/*"]}
+  session: {max: 1h}
+  approval: {required: 2, approvers: ["group:release"]}
+  expires: EXPIRES
+`
+
+// browser is one person's.
+type browser struct {
+	t *testing.T
+	*http.Client
+	url string
+}
+
+func newBrowser(t *testing.T, address string) *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t, &http.Client{Jar: jar, Transport: &http.Transport{}}, address}
+}
+
+// get and post give status, text and where the answer came from.
+func (b *browser) get(path string) (int, string, string) { return b.do(http.MethodGet, path, nil, nil) }
+
+func (b *browser) post(path string, form url.Values) (int, string, string) {
+	return b.do(http.MethodPost, path, form, nil)
+}
+
+func (b *browser) do(method, path string, form url.Values, header map[string]string) (int, string, string) {
+	b.t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	q, err := http.NewRequest(method, b.url+path, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if form != nil {
+		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, value := range header {
+		q.Header.Set(name, value)
+	}
+	a, err := b.Do(q)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return a.StatusCode, string(text), a.Request.URL.String()
+}
+
+// commandLine lets a command line in, and is its token of the API.
+func (b *browser) commandLine() string {
+	b.t.Helper()
+	verifier := strings.Repeat("v", 43)
+	sum := sha256.Sum256([]byte(verifier))
+	var code string
+	b.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Port() == "4000" {
+			code = r.URL.Query().Get("code")
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	defer func() { b.CheckRedirect = nil }()
+	b.post("/sign-in/cli", url.Values{"port": {"4000"}, "state": {strings.Repeat("s", 20)}, "challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}})
+	c := &client.Client{URL: b.url}
+	if _, err := c.Exchange(b.t.Context(), wire.Proof{Code: code, Verifier: strings.Repeat("w", 43)}); !errors.Is(err, client.ErrUnproven) {
+		b.t.Errorf("a code without its verifier: %v", err)
+	}
+	got, err := c.Exchange(b.t.Context(), wire.Proof{Code: code, Verifier: verifier})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := c.Exchange(b.t.Context(), wire.Proof{Code: code, Verifier: verifier}); !errors.Is(err, client.ErrUnproven) {
+		b.t.Errorf("a code twice: %v", err)
+	}
+	return got.AccessToken
+}
+
+func startWithPeople(t *testing.T) (*daemontest.Daemon, *daemontest.Provider) {
+	p := daemontest.NewProvider(t)
+	d := daemontest.Start(t, strings.ReplaceAll(twoApprovers, "EXPIRES", time.Now().AddDate(1, 0, 0).Format(time.DateOnly)), func(c *daemon.Config) {
+		c.People.Issuer, c.People.Client = p.URL, "drawbridge"
+		c.URL = "http://" + c.Listen
+		c.Issuer.Keys = nil
+		c.Roles = map[broker.Role][]string{broker.Approver: {"release"}, broker.Responder: {"security"}}
+	})
+	return d, p
+}
+
+var hashes = regexp.MustCompile(`name="hash" value="([0-9a-f]{64})"`)
+
+// TestPeople: two people sign in by their identity provider, see what waits, and decide about what they saw; who has no role sees nothing of others; a third takes it back.
+func TestPeople(t *testing.T) {
+	d, p := startWithPeople(t)
+	id := d.File(t, "4711", `{"entry": "ci-deploy", "reason": "release <7>"}`)
+
+	p.Be("ann@example.com", "release")
+	ann := newBrowser(t, d.URL)
+	status, text, at := ann.get("/requests/" + id) // from the link that a refusal carries
+	if status != 200 || at != d.URL+"/requests/"+id || !strings.Contains(text, "release &lt;7&gt;") || !strings.Contains(text, "arn:aws:s3:::artifacts/*") {
+		t.Fatalf("ann is sent to sign in and comes back to %s: %d %s", at, status, text)
+	}
+	hash := hashes.FindStringSubmatch(text)
+	if hash == nil {
+		t.Fatalf("ann may not decide: %s", text)
+	}
+	if status, text, _ := ann.post("/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {strings.Repeat("0", 64)}}); status != 409 || !strings.Contains(text, "has changed") {
+		t.Errorf("what she did not see: %d %s", status, text)
+	}
+	if status, text, _ := ann.post("/requests/"+id+"/decision", url.Values{"choice": {"deny"}, "hash": {hash[1]}}); status != 422 || !strings.Contains(text, "Say why") {
+		t.Errorf("a no without a reason: %d %s", status, text)
+	}
+	for _, header := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}} {
+		if status, _, _ := ann.do(http.MethodPost, "/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {hash[1]}}, header); status != 403 {
+			t.Errorf("another site's form with %v: %d", header, status)
+		}
+	}
+	if status, text, _ := ann.post("/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {hash[1]}}); status != 200 || !strings.Contains(text, "you have decided already") || !strings.Contains(text, "awaiting") {
+		t.Errorf("ann approves: %d %s", status, text)
+	}
+
+	p.Be("eve@example.com", "interns")
+	eve := newBrowser(t, d.URL)
+	if status, text, _ := eve.get("/requests/" + id); status != 404 || strings.Contains(text, "ci-deploy") {
+		t.Errorf("eve sees a request: %d %s", status, text)
+	}
+	if status, text, _ := eve.get("/"); status != 200 || strings.Contains(text, "ci-deploy") {
+		t.Errorf("eve sees a list: %d %s", status, text)
+	}
+	if status, _, _ := eve.post("/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {hash[1]}}); status != 404 {
+		t.Errorf("eve decides: %d", status)
+	}
+
+	// Bob approves; ann's yes counts as she is known.
+	p.Be("bob@example.com", "release", "security")
+	bob := newBrowser(t, d.URL)
+	if status, text, _ := bob.get("/"); status != 200 || !strings.Contains(text, id) {
+		t.Errorf("bob's list: %d %s", status, text)
+	}
+	if status, text, _ := bob.post("/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {hash[1]}, "reason": {"fine"}}); status != 200 || !strings.Contains(text, "active") || !strings.Contains(text, "Approved</b> by bob@example.com") {
+		t.Errorf("bob approves: %d %s", status, text)
+	}
+	if status, _, _ := ann.post("/requests/"+id+"/revocation", url.Values{"reason": {"x"}}); status != 403 {
+		t.Errorf("ann revokes: %d", status)
+	}
+	if status, text, _ := bob.post("/requests/"+id+"/revocation", url.Values{"reason": {"incident"}}); status != 200 || !strings.Contains(text, "nothing is issued since") {
+		t.Errorf("bob revokes: %d %s", status, text)
+	}
+	// A lock takes from ann what she was given before.
+	b := &client.Client{URL: d.URL, Token: client.Static(bob.commandLine())}
+	if _, err := b.Lock(t.Context(), wire.SetLock{Kind: "subject", Value: "ann@example.com", Reason: "her laptop is lost"}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := ann.post("/requests/"+id+"/revocation", url.Values{"reason": {"x"}}); status != 401 {
+		t.Errorf("ann after the lock: %d", status)
+	}
+	if status, text, _ := bob.post("/sign-out", nil); status != 200 || !strings.Contains(text, "Signed out") {
+		t.Errorf("signing out: %d %s", status, text)
+	}
+	if status, _, _ := bob.post("/requests/"+id+"/revocation", url.Values{"reason": {"x"}}); status != 401 {
+		t.Errorf("after signing out: %d", status)
+	}
+}
+
+// TestGroupsAreAsked: a yes of somebody who has left the group counts no more when the next one decides.
+func TestGroupsAreAsked(t *testing.T) {
+	d, p := startWithPeople(t)
+	id := d.File(t, "4711", `{"entry": "ci-deploy", "reason": "release 7"}`)
+	say := func(who, want string, groups ...string) {
+		t.Helper()
+		p.Be(who, groups...)
+		b := newBrowser(t, d.URL)
+		_, text, _ := b.get("/requests/" + id)
+		hash := hashes.FindStringSubmatch(text)
+		if hash == nil {
+			t.Fatalf("%s may not decide: %s", who, text)
+		}
+		if _, text, _ := b.post("/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {hash[1]}}); !strings.Contains(text, `class="state `+want) {
+			t.Fatalf("after %s: %s", who, text)
+		}
+	}
+	say("ann@example.com", "awaiting", "release")
+	p.Be("ann@example.com", "sales")
+	newBrowser(t, d.URL).get("/")
+	say("bob@example.com", "awaiting", "release")
+	say("cid@example.com", "active", "release")
+}
+
+// TestSignInRefused: tokens and answers that prove nothing, each told and recorded.
+func TestSignInRefused(t *testing.T) {
+	d, p := startWithPeople(t)
+	p.Be("ann@example.com", "release")
+	for name, tt := range map[string]struct {
+		claims map[string]any
+		want   string
+	}{
+		"an address that is not verified": {map[string]any{"email_verified": false}, "verified"},
+		"no address":                      {map[string]any{"email": ""}, "no claim email"},
+		"another nonce":                   {map[string]any{"nonce": "x"}, "no attempt of this browser"},
+		"another audience":                {map[string]any{"aud": "other"}, "audience"},
+		"several audiences":               {map[string]any{"aud": []string{"drawbridge", "other"}}, "another client"},
+		"another party":                   {map[string]any{"azp": "other"}, "another client"},
+		"another issuer":                  {map[string]any{"iss": "https://evil.example"}, "different provider"},
+		"too old":                         {map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}, "expired"},
+	} {
+		p.Break(tt.claims)
+		b := newBrowser(t, d.URL)
+		status, text, _ := b.get("/")
+		if status != 403 || !strings.Contains(text, "not signed in") || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: %d %s", name, status, text)
+		}
+		b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		if status, _, _ := b.get("/"); status != 303 {
+			t.Errorf("%s: signed in, %d", name, status)
+		}
+	}
+	// An answer that nobody asked for, as another site can send a browser to.
+	b := newBrowser(t, d.URL)
+	if status, text, _ := b.get("/sign-in/callback?code=code0&state=x"); status != 403 || !strings.Contains(text, "no attempt of this browser") {
+		t.Errorf("an answer without an attempt: %d %s", status, text)
+	}
+	for _, to := range []string{"https://evil.example/", "//evil.example/", `/\evil.example`, "javascript:alert(1)", "/\n"} {
+		b := newBrowser(t, d.URL)
+		if status, _, at := b.get("/sign-in?to=" + url.QueryEscape(to)); status >= 500 || !strings.HasPrefix(at, d.URL+"/") || strings.Contains(at, "evil") {
+			t.Errorf("signing in leads to %s: %d", at, status)
+		}
+	}
+}
+
+// TestLocalSignIn: the token that was printed, and nothing else.
+func TestLocalSignIn(t *testing.T) {
+	d := daemontest.Start(t, strings.ReplaceAll(twoApprovers, "EXPIRES", time.Now().AddDate(1, 0, 0).Format(time.DateOnly)), func(c *daemon.Config) {
+		c.URL = "http://" + c.Listen
+		c.Issuer.Keys = nil
+	})
+	b := newBrowser(t, d.URL)
+	if status, text, at := b.get("/"); status != 200 || !strings.Contains(at, "/sign-in") || !strings.Contains(text, "Token") {
+		t.Errorf("at first: %d %s", status, text)
+	}
+	if status, text, _ := b.post("/sign-in", url.Values{"token": {"dbt_x"}, "to": {"/"}}); status != 401 || !strings.Contains(text, "not the token") {
+		t.Errorf("a wrong one: %d %s", status, text)
+	}
+	if status, text, at := b.post("/sign-in", url.Values{"token": {d.Token}, "to": {"/"}}); status != 200 || at != d.URL+"/" || !strings.Contains(text, "Nothing waits") {
+		t.Errorf("the token: %d %s", status, text)
+	}
+	// A workload's token is no person's.
+	w := newBrowser(t, d.URL)
+	if status, _, _ := w.post("/sign-in", url.Values{"token": {d.APIToken(t, "4711")}, "to": {"/"}}); status != 401 {
+		t.Errorf("a workload signs in: %d", status)
+	}
+}
