@@ -165,6 +165,11 @@ func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 	if g.Subject.ID != s.ID {
 		return Credentials{}, fmt.Errorf("request %s: %w", id, ErrNotFound) // whose it is, is nobody else's business (52)
 	}
+	if !g.State.Fenced() {
+		if err := b.holds(ctx, g); err != nil {
+			return Credentials{}, err
+		}
+	}
 	key := g.key(&d)
 	b.mu.Lock()
 	if f := b.flight[key]; f != nil {
@@ -192,6 +197,18 @@ func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 	// Who asked first may stop waiting; what was begun is finished for the others and for the record.
 	f.c, f.err = b.issue(context.WithoutCancel(ctx), id, s, d)
 	return f.c, f.err
+}
+
+// holds is an error where the registry, as it is now, does not cover a grant any more.
+func (b *Broker) holds(ctx context.Context, g *Grant) error {
+	e, v, _, err := b.Rules.Entry(ctx, g.Ask.Entry)
+	if err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	if why, _ := Holds(g, e, v, b.Now()); why != "" {
+		return fmt.Errorf("%w: %s", ErrNotInForce, why)
+	}
+	return nil
 }
 
 // patience is how long AWS is waited for.
@@ -265,6 +282,12 @@ func (b *Broker) Decide(ctx context.Context, id string, by Reviewer, approve boo
 	g, err := b.Store.Grant(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if approve {
+		// What people approve is what the registry lets happen now, not what it did when the request was filed.
+		if err := b.holds(ctx, g); err != nil {
+			return nil, err
+		}
 	}
 	others := make(map[string]Reviewer)
 	for _, d := range g.Decisions {
