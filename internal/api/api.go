@@ -34,7 +34,9 @@ type Server struct {
 	Known func(r *http.Request, c *broker.Caller) *cond.Context
 	// Person looks up what the identity provider says of a person.
 	Person func(ctx context.Context, id string) (broker.Reviewer, error)
-	Now    func() time.Time
+	// Registry is nil where the registry is a folder of files.
+	Registry *Registry
+	Now      func() time.Time
 	// Failed is told what went wrong inside.
 	Failed func(operation string, err error)
 }
@@ -67,6 +69,7 @@ func (s *Server) API(mux *http.ServeMux) huma.API {
 	s.token(api)
 	s.requests(api)
 	s.locks(api)
+	s.registry(api)
 	s.log(api)
 	return api
 }
@@ -122,6 +125,8 @@ func (s *Server) fault(operation string, err error) error {
 		return huma.Error422UnprocessableEntity(long.Error())
 	case errors.Is(err, broker.ErrNotFound):
 		return huma.Error404NotFound("there is no such thing, or you may not see it")
+	case errors.Is(err, broker.ErrRegistryFiles):
+		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrNotYours):
 		return huma.Error403Forbidden(err.Error())
 	case errors.Is(err, broker.ErrDecided), errors.Is(err, broker.ErrStale), errors.Is(err, broker.ErrExists), errors.Is(err, broker.ErrNotInForce), errors.Is(err, broker.ErrTooMany), errors.Is(err, broker.ErrLocked):

@@ -124,7 +124,11 @@ func (c *Client) once(ctx context.Context, method, path string, query url.Values
 		}
 		why := cmp.Or(p.Detail, p.Title)
 		for _, e := range p.Errors {
-			why += "; " + strings.TrimPrefix(e.Location, "body.") + ": " + e.Message
+			if at := strings.TrimPrefix(e.Location, "body."); at != "" {
+				why += "; " + at + ": " + e.Message
+			} else {
+				why += "\n  " + e.Message
+			}
 		}
 		return &Error{answer.StatusCode, why}
 	case out == nil:
@@ -236,6 +240,40 @@ func (c *Client) Locks(ctx context.Context) ([]wire.Lock, error) {
 // Lift lifts a lock.
 func (c *Client) Lift(ctx context.Context, id, reason string) error {
 	return c.call(ctx, http.MethodPost, "/v1/locks/"+url.PathEscape(id)+"/lifting", nil, wire.Reason{Reason: reason}, nil)
+}
+
+// Registry is the registry in force, with its text.
+func (c *Client) Registry(ctx context.Context) (*wire.Edition, error) {
+	return ask[wire.Edition](ctx, c, http.MethodGet, "/v1/registry", nil, nil)
+}
+
+// CompareRegistry is what a text would change in the registry in force.
+func (c *Client) CompareRegistry(ctx context.Context, t wire.RegistryText) (*wire.RegistryDifference, error) {
+	return ask[wire.RegistryDifference](ctx, c, http.MethodPost, "/v1/registry/comparison", nil, t)
+}
+
+// ChangeRegistry changes the registry, or proposes it.
+func (c *Client) ChangeRegistry(ctx context.Context, t wire.RegistryText) (*wire.RegistryChanged, error) {
+	return ask[wire.RegistryChanged](ctx, c, http.MethodPost, "/v1/registry", nil, t)
+}
+
+// Editions are those of the registry, the newest first.
+func (c *Client) Editions(ctx context.Context) ([]wire.Edition, error) {
+	out, err := ask[wire.Editions](ctx, c, http.MethodGet, "/v1/registry/editions", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return out.Editions, nil
+}
+
+// Edition is one, with its text.
+func (c *Client) Edition(ctx context.Context, id string) (*wire.Edition, error) {
+	return ask[wire.Edition](ctx, c, http.MethodGet, "/v1/registry/editions/"+url.PathEscape(id), nil, nil)
+}
+
+// DecideEdition agrees to a change of the registry, or rejects it.
+func (c *Client) DecideEdition(ctx context.Context, id string, d wire.DecideEdition) (*wire.RegistryChanged, error) {
+	return ask[wire.RegistryChanged](ctx, c, http.MethodPost, "/v1/registry/editions/"+url.PathEscape(id)+"/decision", nil, d)
 }
 
 func requestPath(id, what string) string { return "/v1/requests/" + url.PathEscape(id) + what }

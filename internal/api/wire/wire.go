@@ -179,3 +179,62 @@ type Problem struct {
 		Location string `json:"location"`
 	} `json:"errors,omitempty"`
 }
+
+// RegistryFile is a file of the registry.
+type RegistryFile struct {
+	Name string `json:"name" minLength:"1" maxLength:"200"`
+	Text string `json:"text" maxLength:"4000000"`
+}
+
+// RegistryText is a registry as a whole.
+type RegistryText struct {
+	Text []RegistryFile `json:"text" maxItems:"2000"`
+	Why  string         `json:"why,omitempty" required:"false" doc:"Why it is changed"`
+	// Base is the edition that was looked at; another one in force is a conflict.
+	Base *string `json:"base,omitempty" required:"false" doc:"The edition that it was made from; a conflict where another is in force"`
+}
+
+// Difference is one entry or vendor that is changed.
+type Difference struct {
+	Kind   string   `json:"kind"`
+	Name   string   `json:"name"`
+	How    string   `json:"how" doc:"added, removed, changed"`
+	Widens []string `json:"widens,omitempty" doc:"What may happen that could not before"`
+}
+
+// RegistryDifference is what a text would change.
+type RegistryDifference struct {
+	Base        string       `json:"base" doc:"The edition in force"`
+	Differences []Difference `json:"differences"`
+}
+
+// Edition is one state of the registry.
+type Edition struct {
+	ID          string         `json:"id" doc:"Empty where no edition is in force yet"`
+	Base        string         `json:"base,omitempty"`
+	State       string         `json:"state" doc:"proposed, in force, replaced, rejected"`
+	By          string         `json:"by"`
+	At          time.Time      `json:"at,omitzero"`
+	Why         string         `json:"why"`
+	Differences []Difference   `json:"differences"`
+	DecidedBy   string         `json:"decidedBy,omitempty"`
+	Reason      string         `json:"reason,omitempty"`
+	Text        []RegistryFile `json:"text,omitempty"`
+}
+
+// Editions is a list of them, without their text.
+type Editions struct {
+	Editions []Edition `json:"editions"`
+}
+
+// DecideEdition is a second person's decision.
+type DecideEdition struct {
+	Agree  bool   `json:"agree"`
+	Reason string `json:"reason,omitempty" required:"false"`
+}
+
+// RegistryChanged answers a change of the registry.
+type RegistryChanged struct {
+	Edition Edition  `json:"edition"`
+	Stopped []string `json:"stopped" doc:"Requests that are not covered any more: suspended, or revoked"`
+}
