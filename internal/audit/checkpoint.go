@@ -230,3 +230,15 @@ func (v *Verifier) End() (Head, error) {
 	}
 	return v.head, nil
 }
+
+// EndAt is End where it is known how far the log goes: the store says it beside the records.
+func (v *Verifier) EndAt(h Head) error {
+	if v.head.Size < h.Size {
+		return &Tampered{Seq: v.head.Size, What: fmt.Sprintf("it is missing: the log ends after %d records, and its store has the hash of %d", v.head.Size, h.Size)}
+	}
+	if v.head.Size == h.Size && v.head.Hash != h.Hash {
+		return &Tampered{Seq: max(h.Size-1, 0), What: "its hash is not that of the log's end, which the store keeps beside it"}
+	}
+	_, err := v.End()
+	return err
+}
