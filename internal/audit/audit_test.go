@@ -236,12 +236,12 @@ func TestProof(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.Check(verifier); err != nil {
+			if _, err := p.Check(Keys{verifier}); err != nil {
 				t.Errorf("record %d of %d: %v", seq, size, err)
 			}
 			p.Record.Actor = "user:eve"
 			p.Record.Hash = p.Record.compute()
-			if _, err := p.Check(verifier); err == nil {
+			if _, err := p.Check(Keys{verifier}); err == nil {
 				t.Errorf("record %d of %d, altered: proven", seq, size)
 			}
 		}
@@ -510,6 +510,50 @@ func TestCosignatures(t *testing.T) {
 	}
 	if status, _ := ask(3, string(text)); status != http.StatusConflict {
 		t.Errorf("another old size: %d", status)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for range 50 { // the base64 of some has plus signs
+		private, public, err := NewKey(rand.Reader, "broker.example/audit")
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, verifier, err := ParseKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := note.NewVerifier(public); err != nil || verifier.Name() != want.Name() || verifier.KeyHash() != want.KeyHash() || signer.KeyHash() != want.KeyHash() {
+			t.Fatalf("%v, error %v; want %v", verifier, err, want)
+		}
+		if s := fmt.Sprint(private); strings.Contains(s, "PRIVATE") {
+			t.Errorf("printed: %s", s)
+		}
+	}
+	for _, name := range []string{"", "a b", "a+b", "a\n"} {
+		if _, _, err := NewKey(rand.Reader, name); err == nil {
+			t.Errorf("%q was taken for a name", name)
+		}
+	}
+	_, public, err := NewKey(rand.Reader, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []Secret{"", "canary", Secret(public), "PRIVATE+KEY+canary"} {
+		if _, _, err := ParseKey(bad); !errors.Is(err, ErrKey) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v", bad.Reveal(), err)
+		}
+	}
+	// A key that was replaced stays good for what it signed.
+	old, oldKey := keys(t)
+	_, newKey := keys(t)
+	list, tree := written(t, 3)
+	text := checkpointOf(t, list, tree, 3, old)
+	if _, err := (Keys{newKey, oldKey}).Open(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := (Keys{newKey}).Open(text); err == nil {
+		t.Error("opened by the new key alone")
 	}
 }
 

@@ -82,6 +82,22 @@ func OpenCheckpoint(text []byte, key note.Verifier, witnesses ...*Witness) (*Che
 	return &c, nil
 }
 
+// Keys are the keys that a log had, the present one first: checkpoints stay good when a key is replaced.
+type Keys []note.Verifier
+
+// Open opens a checkpoint that one of the keys signed; see OpenCheckpoint.
+func (k Keys) Open(text []byte, witnesses ...*Witness) (*Checkpoint, error) {
+	var errs []error
+	for _, key := range k {
+		c, err := OpenCheckpoint(text, key, witnesses...)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
 // Forked is the proof that the key of a log signed two logs: two checkpoints that no one log can have.
 type Forked struct {
 	A, B   string // what the checkpoints were given as
@@ -117,9 +133,9 @@ func (t *Tree) Prove(r *Record, size int64, checkpoint []byte) (*Proof, error) {
 	return p, nil
 }
 
-// Check holds a proof against the log's key alone. What does not fit is a *Tampered.
-func (p *Proof) Check(key note.Verifier, witnesses ...*Witness) (*Checkpoint, error) {
-	c, err := OpenCheckpoint([]byte(p.Checkpoint), key, witnesses...)
+// Check holds a proof against the log's keys alone. What does not fit is a *Tampered.
+func (p *Proof) Check(keys Keys, witnesses ...*Witness) (*Checkpoint, error) {
+	c, err := keys.Open([]byte(p.Checkpoint), witnesses...)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ var (
 	library = group{"iam/arn", "iam/policy", "iam/cond", "iam/eval", "iam/compare", "iam/lint", "iam/ref"}
 	edges   = group{"internal/collect", "internal/ingest", "internal/cloudtrail", "internal/cloudtrail/s3", "internal/cloudtrail/athena", "internal/cloudtrail/trino",
 		"internal/awssts", "internal/stsapi", "internal/oidc", "internal/proxy",
-		"internal/sqlstore", "internal/notify", "internal/web", "internal/api", "internal/mcp"}
+		"internal/sqlstore", "internal/publish", "internal/notify", "internal/web", "internal/api", "internal/mcp"}
 	wiring = group{"internal/cli", "internal/collectcli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
 	// tools are programs and test-only packages of the project itself.
 	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "internal/cloudtrail/s3test", "internal/cloudtrail/trino/trinotest", "internal/sqlstore/pgtest", "internal/audit/witnesstest", "examples/gen", "internal/catalog/gen", "internal/collect/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
@@ -97,7 +97,7 @@ var bans = []ban{
 		"what can issue credentials must not be able to read the whole organisation: snapshots are pushed to it",
 	},
 	{
-		"the command line cannot issue", in(group{"internal/cli", "cmd/drawbridge"}), under(module+"internal/awssts", module+"internal/collect", module+"internal/collectcli", module+"internal/cloudtrail/s3", module+"internal/cloudtrail/athena",
+		"the command line cannot issue", in(group{"internal/cli", "cmd/drawbridge"}), under(module+"internal/awssts", module+"internal/collect", module+"internal/collectcli", module+"internal/cloudtrail/s3", module+"internal/cloudtrail/athena", module+"internal/publish",
 			"github.com/aws/aws-sdk-go-v2/service"),
 		"it builds and starts at once, and only the broker issues credentials",
 	},
