@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +17,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"pgregory.net/rapid"
+
+	"drawbridge/internal/audit/witnesstest"
 )
 
 type opened struct {
@@ -53,7 +59,7 @@ func written(t interface{ Fatal(...any) }, n int) ([]Record, *Tree) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := tree.Grow(&r); err != nil {
+		if err := tree.Grow(&r); err != nil {
 			t.Fatal(err)
 		}
 		list, h = append(list, r), next
@@ -79,8 +85,10 @@ func checkpointOf(t interface{ Fatal(...any) }, list []Record, tree *Tree, size 
 
 func verify(list []Record, checkpoints ...*Checkpoint) error {
 	var v Verifier
-	for _, c := range checkpoints {
-		v.Expect(c)
+	for i, c := range checkpoints {
+		if err := v.Expect(fmt.Sprint("checkpoint ", i), c); err != nil {
+			return err
+		}
 	}
 	for i := range list {
 		if err := v.Next(&list[i]); err != nil {
@@ -161,12 +169,7 @@ func TestTampering(t *testing.T) {
 			list = list[:at]
 		}
 		if rapid.Bool().Draw(t, "computed anew") {
-			var h Head
-			for i := range list {
-				list[i].Seq, list[i].Prev = h.Size, h.Hash
-				list[i].Hash = list[i].compute()
-				h = Head{h.Size + 1, list[i].Hash}
-			}
+			anewFrom(list)
 		}
 		err = verify(list, c)
 		var found *Tampered
@@ -233,12 +236,12 @@ func TestProof(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.Check(verifier); err != nil {
+			if _, err := p.Check(Keys{verifier}); err != nil {
 				t.Errorf("record %d of %d: %v", seq, size, err)
 			}
 			p.Record.Actor = "user:eve"
 			p.Record.Hash = p.Record.compute()
-			if _, err := p.Check(verifier); err == nil {
+			if _, err := p.Check(Keys{verifier}); err == nil {
 				t.Errorf("record %d of %d, altered: proven", seq, size)
 			}
 		}
@@ -250,27 +253,307 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// TestTreeFromAStore: a tree that keeps its hashes elsewhere has the same roots.
-func TestTreeFromAStore(t *testing.T) {
-	list, want := written(t, 21)
-	var store []Hash
-	tree := &Tree{Read: readerOf(&store)}
+// TestTreeAgainstReference: the tree, which holds hashes of blocks and computes the others from records that it reads again, has the roots and proofs of the reference, which stores every hash.
+func TestTreeAgainstReference(t *testing.T) {
+	const n = 3*blockSize + 77
+	list, whole := written(t, n)
+	again := 0
+	sparse := &Tree{Block: func(first int64) ([]Record, error) { again++; return list[first:], nil }}
+	var store []tlog.Hash
+	stored := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, at := range indexes {
+			out[i] = store[at]
+		}
+		return out, nil
+	})
 	for i := range list {
-		first, hashes, err := tree.Grow(&list[i])
-		if err != nil {
+		if err := sparse.Grow(&list[i]); err != nil {
 			t.Fatal(err)
 		}
-		if first != int64(len(store)) {
-			t.Fatalf("record %d: first hash %d, the store has %d", i, first, len(store))
+		hashes, err := tlog.StoredHashes(int64(i), list[i].Encode(), stored)
+		if err != nil {
+			t.Fatal(err)
 		}
 		store = append(store, hashes...)
-		a, err := tree.Root(int64(i + 1))
+		want, err := tlog.TreeHash(int64(i+1), stored)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, _ := want.Root(int64(i + 1)); a != b {
-			t.Errorf("root of %d: %v, want %v", i+1, a, b)
+		for name, tree := range map[string]*Tree{"whole": whole, "sparse": sparse} {
+			if got, err := tree.Root(int64(i + 1)); err != nil || got != Hash(want) {
+				t.Fatalf("%s: root of %d: %v, error %v; want %v", name, i+1, got, err, want)
+			}
 		}
+	}
+	if again != 0 {
+		t.Errorf("%d blocks were read again only to grow", again)
+	}
+	for _, size := range []int64{1, 2, 255, 256, 257, 511, 512, 513, 700, n - 1, n} {
+		for _, old := range []int64{1, 2, 100, 255, 256, 257, 512, 600, 768, n - 1} {
+			if old >= size {
+				continue
+			}
+			want, err := tlog.ProveTree(size, old, stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, tree := range map[string]*Tree{"whole": whole, "sparse": sparse} {
+				got, err := tree.Extends(old, size)
+				if err != nil || !slices.Equal(got, hashesOf(want)) {
+					t.Fatalf("%s: that %d extend %d: %v, error %v; want %v", name, size, old, got, err, want)
+				}
+			}
+		}
+	}
+	if got, err := sparse.Extends(0, 300); err != nil || got != nil {
+		t.Errorf("from nothing: %v, error %v", got, err)
+	}
+	for _, bad := range [][2]int64{{-1, 3}, {5, 4}, {1, n + 1}} {
+		if _, err := sparse.Extends(bad[0], bad[1]); err == nil {
+			t.Errorf("%v was proven", bad)
+		}
+	}
+	// A record that is another one when it is read again is found.
+	list[300].Actor = "user:eve"
+	sparse.again.hashes = nil
+	if _, err := sparse.Extends(257, n); !errors.As(err, new(*Tampered)) {
+		t.Errorf("changed after it was read: %v", err)
+	}
+}
+
+// TestEveryField: no field of any record of an export can be another one, whoever computes the hashes anew.
+func TestEveryField(t *testing.T) {
+	signer, verifier := keys(t)
+	const n = 12
+	list, tree := written(t, n)
+	c, err := OpenCheckpoint(checkpointOf(t, list, tree, n, signer), verifier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := map[string]func(r *Record){
+		"Seq":   func(r *Record) { r.Seq++ },
+		"Time":  func(r *Record) { r.Time = r.Time.Add(time.Microsecond) },
+		"Kind":  func(r *Record) { r.Kind += "x" },
+		"Actor": func(r *Record) { r.Actor = "user:eve" },
+		"About": func(r *Record) { r.About, r.Actor = "", r.About+r.Actor },
+		"Body":  func(r *Record) { r.Body = json.RawMessage(strings.Replace(string(r.Body), "ci", "cd", 1)) },
+		"Prev":  func(r *Record) { r.Prev[31]++ },
+		"Hash":  func(r *Record) { r.Hash[0]++ },
+	}
+	for i := range reflect.TypeFor[Record]().NumField() {
+		field := reflect.TypeFor[Record]().Field(i).Name
+		change := other[field]
+		if change == nil {
+			t.Fatalf("nothing changes the field %s", field)
+		}
+		for seq := range n {
+			for _, anew := range []string{"nothing", "its own hash", "all hashes"} {
+				changed := slices.Clone(list)
+				change(&changed[seq])
+				switch {
+				case anew == "its own hash" && field != "Hash":
+					changed[seq].Hash = changed[seq].compute()
+				case anew == "all hashes" && field != "Hash" && field != "Prev" && field != "Seq": // those are computed anew themselves
+					anewFrom(changed)
+				case anew != "nothing":
+					continue
+				}
+				if err := verify(changed, c); !errors.As(err, new(*Tampered)) {
+					t.Errorf("%s of record %d, %s computed anew: %v", field, seq, anew, err)
+				}
+			}
+		}
+	}
+}
+
+func anewFrom(list []Record) {
+	var h Head
+	for i := range list {
+		list[i].Seq, list[i].Prev = h.Size, h.Hash
+		list[i].Hash = list[i].compute()
+		h = Head{h.Size + 1, list[i].Hash}
+	}
+}
+
+// TestLine: a line of an export is read only as it was written, to the byte.
+func TestLine(t *testing.T) {
+	list, _ := written(t, 3)
+	line, err := list[1].Line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := ParseLine(line); err != nil || r.compute() != list[1].Hash {
+		t.Fatalf("read %+v, error %v", r, err)
+	}
+	text := string(line)
+	for name, bad := range map[string]string{
+		"another space":   strings.Replace(text, `":`, `": `, 1),
+		"a field more":    strings.Replace(text, `{"seq"`, `{"note":"all is well","seq"`, 1),
+		"a field twice":   strings.Replace(text, `{"seq"`, `{"actor":"user:eve","seq"`, 1),
+		"another letter":  strings.Replace(text, `"kind"`, `"Kind"`, 1),
+		"another escape":  strings.Replace(text, `user:ann`, `user\u003aann`, 1),
+		"a field less":    strings.Replace(text, `"about":"req-1",`, ``, 1),
+		"another order":   strings.Replace(strings.Replace(text, `"about":"req-1",`, ``, 1), `"prev"`, `"about":"req-1","prev"`, 1),
+		"more behind":     text + " {}",
+		"nothing":         "",
+		"a space in body": strings.Replace(text, `{"entry":`, `{ "entry":`, 1),
+	} {
+		if bad == text {
+			t.Fatalf("%s: nothing was changed", name)
+		}
+		if _, err := ParseLine([]byte(bad)); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+}
+
+// TestFork: two auditors who were shown two logs find it by comparing their checkpoints, where one size is in both; and where not, by either checkpoint and the other's log.
+func TestFork(t *testing.T) {
+	signer, verifier := keys(t)
+	mine, tree := written(t, 9)
+	yours := slices.Clone(mine)
+	yours[4].Actor = "user:eve"
+	anewFrom(yours)
+	fork := &Tree{}
+	for i := range yours {
+		if err := fork.Grow(&yours[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(list []Record, tree *Tree, size int64) *Checkpoint {
+		c, err := OpenCheckpoint(checkpointOf(t, list, tree, size, signer), verifier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	var forked *Forked
+	var v Verifier
+	if err := v.Expect("mine", open(mine, tree, 9)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Expect("again", open(mine, tree, 9)); err != nil {
+		t.Errorf("the same twice: %v", err)
+	}
+	if err := v.Expect("before", open(yours, fork, 4)); err != nil {
+		t.Errorf("a checkpoint from before the fork: %v", err)
+	}
+	if err := v.Expect("yours", open(yours, fork, 9)); !errors.As(err, &forked) || forked.A != "mine" || forked.B != "yours" || forked.Size != 9 {
+		t.Errorf("one size: %v", err)
+	}
+	err := verify(mine, open(mine, tree, 6), open(yours, fork, 8))
+	if !errors.As(err, new(*Tampered)) || !strings.Contains(err.Error(), "the same key signed") {
+		t.Errorf("another size: %v", err)
+	}
+	if err := verify(mine[:7], open(mine, tree, 9)); err == nil || !strings.Contains(err.Error(), "older copy") {
+		t.Errorf("an older copy: %v", err)
+	}
+}
+
+// TestCosignatures: a witness's word is read where its key is given, and cannot be made up.
+func TestCosignatures(t *testing.T) {
+	signer, verifier := keys(t)
+	list, tree := written(t, 5)
+	text := checkpointOf(t, list, tree, 5, signer)
+	witness := witnesstest.New("witness.example/w1", verifier)
+	server := httptest.NewServer(witness)
+	defer server.Close()
+	ask := func(old int64, text string) (int, string) {
+		r, err := http.Post(server.URL+"/add-checkpoint", "text/plain", strings.NewReader(fmt.Sprintf("old %d\n\n%s", old, text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode, string(b)
+	}
+	status, line := ask(0, string(text))
+	if status != http.StatusOK {
+		t.Fatalf("%d: %s", status, line)
+	}
+	w, err := ParseWitness(witness.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := OpenCheckpoint([]byte(string(text)+line), verifier, w)
+	if err != nil || len(c.Cosigned) != 1 || c.Cosigned[0].Witness != "witness.example/w1" || time.Since(c.Cosigned[0].At) > time.Hour {
+		t.Errorf("cosigned by %+v, error %v", c, err)
+	}
+	if c, err := OpenCheckpoint([]byte(string(text)+line), verifier); err != nil || c.Cosigned != nil {
+		t.Errorf("without the witness's key: %+v, error %v", c, err)
+	}
+	// The same signature under a text that is another one, and one that a stranger made.
+	stranger := witnesstest.New("witness.example/w1", verifier)
+	strange, err := ParseWitness(stranger.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := OpenCheckpoint([]byte(string(text)+line), verifier, strange); err != nil || c.Cosigned != nil {
+		t.Errorf("by a stranger's key: %+v, error %v", c, err)
+	}
+	if _, err := OpenCheckpoint([]byte(string(checkpointOf(t, list, tree, 4, signer))+line), verifier, w); err == nil {
+		t.Error("a cosignature of another checkpoint was taken")
+	}
+	head, _, _ := strings.Cut(string(text), "\n\n")
+	if _, err := OpenCheckpoint([]byte(head+"\n\n"+line), verifier, w); err == nil {
+		t.Error("a checkpoint without the log's own signature was taken")
+	}
+	public := strings.SplitN(witness.Key, "+", 3)
+	for _, bad := range []string{"", "x", "a+b+c", public[0] + "+00000000+" + public[2], public[0] + "+" + public[1] + "+AAAA", "other+" + public[1] + "+" + public[2], strings.TrimSuffix(witness.Key, witness.Key[len(witness.Key)-8:])} {
+		if _, err := ParseWitness(bad); err == nil {
+			t.Errorf("%q was read as a key", bad)
+		}
+	}
+	if status, _ := ask(3, string(text)); status != http.StatusConflict {
+		t.Errorf("another old size: %d", status)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for range 50 { // the base64 of some has plus signs
+		private, public, err := NewKey(rand.Reader, "broker.example/audit")
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, verifier, err := ParseKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := note.NewVerifier(public); err != nil || verifier.Name() != want.Name() || verifier.KeyHash() != want.KeyHash() || signer.KeyHash() != want.KeyHash() {
+			t.Fatalf("%v, error %v; want %v", verifier, err, want)
+		}
+		if s := fmt.Sprint(private); strings.Contains(s, "PRIVATE") {
+			t.Errorf("printed: %s", s)
+		}
+	}
+	for _, name := range []string{"", "a b", "a+b", "a\n"} {
+		if _, _, err := NewKey(rand.Reader, name); err == nil {
+			t.Errorf("%q was taken for a name", name)
+		}
+	}
+	_, public, err := NewKey(rand.Reader, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []Secret{"", "canary", Secret(public), "PRIVATE+KEY+canary"} {
+		if _, _, err := ParseKey(bad); !errors.Is(err, ErrKey) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v", bad.Reveal(), err)
+		}
+	}
+	// A key that was replaced stays good for what it signed.
+	old, oldKey := keys(t)
+	_, newKey := keys(t)
+	list, tree := written(t, 3)
+	text := checkpointOf(t, list, tree, 3, old)
+	if _, err := (Keys{newKey, oldKey}).Open(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := (Keys{newKey}).Open(text); err == nil {
+		t.Error("opened by the new key alone")
 	}
 }
 
@@ -285,12 +568,22 @@ func FuzzCheckpoint(f *testing.F) {
 	})
 }
 
-func readerOf(store *[]Hash) tlog.HashReader {
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, at := range indexes {
-			out[i] = tlog.Hash((*store)[at])
+func FuzzParseLine(f *testing.F) {
+	list, _ := written(f, 2)
+	for i := range list {
+		line, err := list[i].Line()
+		if err != nil {
+			f.Fatal(err)
 		}
-		return out, nil
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		r, err := ParseLine(line)
+		if err != nil {
+			return
+		}
+		if again, err := r.Line(); err != nil || !slices.Equal(again, line) {
+			t.Errorf("read %q and wrote %q, error %v", line, again, err)
+		}
 	})
 }

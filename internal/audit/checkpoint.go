@@ -1,10 +1,9 @@
 package audit
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -18,12 +17,17 @@ type Checkpoint struct {
 	Size   int64
 	Root   Hash
 	Last   Hash // hash of the last record: the chain's end
+	// Cosigned are the witnesses, among those that were asked for, who signed it too.
+	Cosigned []Cosigned
 }
 
 // text is what is signed.
 func (c *Checkpoint) text() string {
 	return fmt.Sprintf("%s\n%d\n%s\nlast %s\n", c.Origin, c.Size, c.Root, c.Last)
 }
+
+// Same reports whether two checkpoints say the same: signatures apart.
+func (c *Checkpoint) Same(d *Checkpoint) bool { return c.text() == d.text() }
 
 // Sign makes the note.
 func (c *Checkpoint) Sign(signers ...note.Signer) ([]byte, error) {
@@ -34,19 +38,42 @@ func (c *Checkpoint) Sign(signers ...note.Signer) ([]byte, error) {
 	return text, nil
 }
 
-// OpenCheckpoint reads a note and checks its signature by the log's key.
-func OpenCheckpoint(text []byte, key note.Verifier) (*Checkpoint, error) {
-	n, err := note.Open(text, note.VerifierList(key))
+// OpenCheckpoint reads a note and checks its signature by the log's key. Cosignatures are checked where a witness is given; those of others are passed over.
+func OpenCheckpoint(text []byte, key note.Verifier, witnesses ...*Witness) (*Checkpoint, error) {
+	known := []note.Verifier{key}
+	for _, w := range witnesses {
+		known = append(known, w)
+	}
+	n, err := note.Open(text, note.VerifierList(known...))
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint is not signed by %s: %w", key.Name(), err)
 	}
 	var c Checkpoint
+	own := false
+	for _, s := range n.Sigs {
+		if s.Name == key.Name() && s.Hash == key.KeyHash() {
+			own = true
+			continue
+		}
+		for _, w := range witnesses {
+			if s.Name == w.Name() && s.Hash == w.KeyHash() {
+				at, err := cosignedAt(s)
+				if err != nil {
+					return nil, err
+				}
+				c.Cosigned = append(c.Cosigned, Cosigned{s.Name, at})
+			}
+		}
+	}
+	if !own {
+		return nil, fmt.Errorf("the checkpoint is signed by a witness and not by %s", key.Name())
+	}
 	lines := strings.Split(n.Text, "\n")
 	bad := len(lines) < 5 || lines[0] != key.Name()
 	if !bad {
 		c.Origin = lines[0]
 		last, ok := strings.CutPrefix(lines[3], "last ")
-		_, err := fmt.Sscanf(lines[1], "%d", &c.Size)
+		c.Size, err = strconv.ParseInt(lines[1], 10, 64)
 		bad = !ok || err != nil || c.Size < 0 || c.Root.UnmarshalText([]byte(lines[2])) != nil || c.Last.UnmarshalText([]byte(last)) != nil
 	}
 	if bad || c.text() != n.Text {
@@ -55,62 +82,31 @@ func OpenCheckpoint(text []byte, key note.Verifier) (*Checkpoint, error) {
 	return &c, nil
 }
 
-// Tree is the Merkle tree over a log, by RFC 6962, as its stored hashes. The zero value is the tree of an empty log, which holds all hashes in memory; a store gives Read instead, and keeps what Grow returns.
-type Tree struct {
-	Size int64
-	// Read gives stored hashes by index (see tlog.StoredHashIndex); nil: those that the tree itself holds.
-	Read tlog.HashReader
+// Keys are the keys that a log had, the present one first: checkpoints stay good when a key is replaced.
+type Keys []note.Verifier
 
-	hashes []tlog.Hash
-}
-
-func (t *Tree) reader() tlog.HashReader {
-	if t.Read != nil {
-		return t.Read
-	}
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, at := range indexes {
-			if at < 0 || at >= int64(len(t.hashes)) {
-				return nil, fmt.Errorf("the tree has no hash %d", at)
-			}
-			out[i] = t.hashes[at]
+// Open opens a checkpoint that one of the keys signed; see OpenCheckpoint.
+func (k Keys) Open(text []byte, witnesses ...*Witness) (*Checkpoint, error) {
+	var errs []error
+	for _, key := range k {
+		c, err := OpenCheckpoint(text, key, witnesses...)
+		if err == nil {
+			return c, nil
 		}
-		return out, nil
-	})
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
 }
 
-// Grow adds a record and returns the hashes to be stored, from index first on.
-func (t *Tree) Grow(r *Record) (first int64, stored []Hash, err error) {
-	if r.Seq != t.Size {
-		return 0, nil, fmt.Errorf("the tree has %d records and was given record %d", t.Size, r.Seq)
-	}
-	first = tlog.StoredHashCount(t.Size)
-	hashes, err := tlog.StoredHashes(t.Size, r.Encode(), t.reader())
-	if err != nil {
-		return 0, nil, fmt.Errorf("growing the tree by record %d: %w", r.Seq, err)
-	}
-	if t.Read == nil {
-		t.hashes = append(t.hashes, hashes...)
-	}
-	t.Size++
-	stored = make([]Hash, len(hashes))
-	for i, h := range hashes {
-		stored[i] = Hash(h)
-	}
-	return first, stored, nil
+// Forked is the proof that the key of a log signed two logs: two checkpoints that no one log can have.
+type Forked struct {
+	A, B   string // what the checkpoints were given as
+	Origin string
+	Size   int64
 }
 
-// Root is the tree's root when it had size records.
-func (t *Tree) Root(size int64) (Hash, error) {
-	if size == 0 {
-		return sha256.Sum256(nil), nil
-	}
-	h, err := tlog.TreeHash(size, t.reader())
-	if err != nil {
-		return Hash{}, fmt.Errorf("the root of %d records: %w", size, err)
-	}
-	return Hash(h), nil
+func (f *Forked) Error() string {
+	return fmt.Sprintf("%s signed two different logs of %d records: %s and %s have different roots. Keep both: together they prove it", f.Origin, f.Size, f.A, f.B)
 }
 
 // Proof shows to somebody who holds a checkpoint, and not the log, that a record is in it.
@@ -123,20 +119,23 @@ type Proof struct {
 
 // Prove makes the proof of a record against a checkpoint of size records.
 func (t *Tree) Prove(r *Record, size int64, checkpoint []byte) (*Proof, error) {
-	proof, err := tlog.ProveRecord(size, r.Seq, t.reader())
+	if size > t.size {
+		return nil, fmt.Errorf("the log has %d records, and the checkpoint is of %d", t.size, size)
+	}
+	if r.Seq >= size {
+		return nil, fmt.Errorf("record %d came after the checkpoint, which is of %d records: take a newer one", r.Seq, size)
+	}
+	proof, err := tlog.ProveRecord(size, r.Seq, t)
 	if err != nil {
 		return nil, fmt.Errorf("proving record %d in %d: %w", r.Seq, size, err)
 	}
-	p := &Proof{Record: *r, Size: size, Checkpoint: string(checkpoint)}
-	for _, h := range proof {
-		p.Hashes = append(p.Hashes, Hash(h))
-	}
+	p := &Proof{Record: *r, Size: size, Hashes: hashesOf(proof), Checkpoint: string(checkpoint)}
 	return p, nil
 }
 
-// Check holds a proof against the log's key alone.
-func (p *Proof) Check(key note.Verifier) (*Checkpoint, error) {
-	c, err := OpenCheckpoint([]byte(p.Checkpoint), key)
+// Check holds a proof against the log's keys alone. What does not fit is a *Tampered.
+func (p *Proof) Check(keys Keys, witnesses ...*Witness) (*Checkpoint, error) {
+	c, err := keys.Open([]byte(p.Checkpoint), witnesses...)
 	if err != nil {
 		return nil, err
 	}
@@ -156,62 +155,106 @@ func (p *Proof) Check(key note.Verifier) (*Checkpoint, error) {
 // ErrNoRecords is returned where there is neither a record nor a checkpoint to verify.
 var ErrNoRecords = errors.New("there is nothing to verify")
 
-// Verifier reads a log from its first record to its last and holds it against checkpoints. The zero value is ready.
+// Verifier reads a log from its first record to its last and holds it against checkpoints. The zero value is ready. It needs little memory, however long the log is.
 type Verifier struct {
 	head Head
 	tree Tree
-	want []Checkpoint
+	want []expected
 }
 
-// Expect names a checkpoint that the log must agree with. All are named before the first record.
-func (v *Verifier) Expect(c *Checkpoint) { v.want = append(v.want, *c) }
+type expected struct {
+	name string
+	Checkpoint
+	met bool
+}
 
-// Next takes the next record. The error is a *Tampered.
-func (v *Verifier) Next(r *Record) error {
-	if err := v.head.Check(r); err != nil {
-		return err
-	}
-	if !json.Valid(r.Body) {
-		return &Tampered{Seq: r.Seq, What: "its body is not JSON"}
-	}
-	if _, _, err := v.tree.Grow(r); err != nil {
-		return err
-	}
-	v.head = Head{r.Seq + 1, r.Hash}
+// Expect names a checkpoint that the log must agree with, which name tells apart in errors. All are named before the first record. The error is a *Forked where it and an earlier one cannot be of one log.
+func (v *Verifier) Expect(name string, c *Checkpoint) error {
 	for i := range v.want {
-		if v.want[i].Size == v.head.Size {
-			if err := v.agree(&v.want[i]); err != nil {
-				return err
-			}
+		if w := &v.want[i]; w.Size == c.Size && w.Origin == c.Origin && !w.Same(c) {
+			return &Forked{w.name, name, c.Origin, c.Size}
 		}
 	}
+	v.want = append(v.want, expected{name: name, Checkpoint: *c})
 	return nil
 }
 
-func (v *Verifier) agree(c *Checkpoint) error {
-	root, err := v.tree.Root(c.Size)
-	if err != nil {
+// Next takes the next record. The error is a *Tampered.
+func (v *Verifier) Next(r *Record) error {
+	if v.head.Size == 0 {
+		v.tree.Block = notAgain
+		if err := v.agree(); err != nil {
+			return err
+		}
+	}
+	if err := v.head.Check(r); err != nil {
 		return err
 	}
-	if root != c.Root || c.Last != v.head.Hash {
-		return &Tampered{Seq: c.Size - 1, What: fmt.Sprintf("the first %d records are not those of the signed checkpoint: something among them was changed, dropped, inserted or reordered, and the hashes were computed anew", c.Size)}
+	if err := v.tree.Grow(r); err != nil {
+		return err
+	}
+	v.head = Head{r.Seq + 1, r.Hash}
+	return v.agree()
+}
+
+// notAgain: a verifier takes the root of what it has read only.
+func notAgain(first int64) ([]Record, error) {
+	return nil, fmt.Errorf("record %d cannot be read again", first)
+}
+
+// agree holds the checkpoints of as many records as were read against them.
+func (v *Verifier) agree() error {
+	for i := range v.want {
+		c := &v.want[i]
+		if c.Size != v.head.Size {
+			continue
+		}
+		root, err := v.tree.Root(c.Size)
+		if err != nil {
+			return err
+		}
+		if root == c.Root && c.Last == v.head.Hash {
+			c.met = true
+			continue
+		}
+		what := fmt.Sprintf("the first %d records are not those of the signed checkpoint %s: something among them was changed, dropped, inserted or reordered, and the hashes were computed anew", c.Size, c.name)
+		for j := range v.want {
+			if v.want[j].met {
+				what += fmt.Sprintf("; they do begin with the %d of %s, which the same key signed: one of the two was made of another log", v.want[j].Size, v.want[j].name)
+				break
+			}
+		}
+		return &Tampered{Seq: max(c.Size-1, 0), What: what}
 	}
 	return nil
 }
 
 // End says what was verified, after the last record: the log's head. A checkpoint of more records than there are means that the tail was cut off.
 func (v *Verifier) End() (Head, error) {
-	if v.head.Size == 0 && len(v.want) == 0 {
-		return v.head, ErrNoRecords
+	if v.head.Size == 0 {
+		if len(v.want) == 0 {
+			return v.head, ErrNoRecords
+		}
+		if err := v.agree(); err != nil {
+			return v.head, err
+		}
 	}
 	for i := range v.want {
-		c := &v.want[i]
-		if c.Size > v.head.Size {
-			return v.head, &Tampered{Seq: v.head.Size, What: fmt.Sprintf("the log ends after %d records, and a signed checkpoint has %d: the tail was cut off", v.head.Size, c.Size)}
-		}
-		if c.Size == 0 && c.Root != sha256.Sum256(nil) {
-			return v.head, &Tampered{What: "the checkpoint of an empty log has a wrong root"}
+		if c := &v.want[i]; c.Size > v.head.Size {
+			return v.head, &Tampered{Seq: v.head.Size, What: fmt.Sprintf("the log ends after %d records, and the signed checkpoint %s has %d: the tail was cut off, or this is an older copy", v.head.Size, c.name, c.Size)}
 		}
 	}
 	return v.head, nil
+}
+
+// EndAt is End where it is known how far the log goes: the store says it beside the records.
+func (v *Verifier) EndAt(h Head) error {
+	if v.head.Size < h.Size {
+		return &Tampered{Seq: v.head.Size, What: fmt.Sprintf("it is missing: the log ends after %d records, and its store has the hash of %d", v.head.Size, h.Size)}
+	}
+	if v.head.Size == h.Size && v.head.Hash != h.Hash {
+		return &Tampered{Seq: max(h.Size-1, 0), What: "its hash is not that of the log's end, which the store keeps beside it"}
+	}
+	_, err := v.End()
+	return err
 }

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,8 @@ func Append(h Head, at time.Time, actor, about string, e Event) (Record, Head, e
 	if err != nil {
 		return Record{}, h, fmt.Errorf("the event %s cannot be recorded: %w", e.Kind(), err)
 	}
-	r := Record{Seq: h.Size, Time: at.UTC().Truncate(time.Microsecond), Kind: e.Kind(), Actor: actor, About: about, Body: body, Prev: h.Hash}
+	// What is no UTF-8 would not come out of JSON as it went in.
+	r := Record{Seq: h.Size, Time: at.UTC().Truncate(time.Microsecond), Kind: e.Kind(), Actor: strings.ToValidUTF8(actor, "\uFFFD"), About: strings.ToValidUTF8(about, "\uFFFD"), Body: body, Prev: h.Hash}
 	r.Hash = r.compute()
 	return r, Head{h.Size + 1, r.Hash}, nil
 }

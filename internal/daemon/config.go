@@ -49,7 +49,10 @@ type Config struct {
 		Name       string        `yaml:"name"` // of the log, as in checkpoints
 		Key        string        `yaml:"key"`  // file of the signing key
 		Every      time.Duration `yaml:"every"`
+		Former     []string      `yaml:"former"`     // public keys that signed before
 		Checkpoint string        `yaml:"checkpoint"` // file to which the newest is written
+		S3         S3Config      `yaml:"s3"`
+		Witnesses  []WitnessKey  `yaml:"witnesses"`
 	} `yaml:"audit"`
 	// Limits are per caller.
 	Limits struct {
@@ -83,6 +86,21 @@ type IssuerConfig struct {
 	Account  string        `yaml:"account"`
 	MaxLife  time.Duration `yaml:"maxLife"`
 	Sponsors []string      `yaml:"sponsors"`
+}
+
+// S3Config is a bucket with object lock.
+type S3Config struct {
+	Bucket     string        `yaml:"bucket"`
+	Prefix     string        `yaml:"prefix"`
+	Region     string        `yaml:"region"` // "": as the SDK's settings say
+	Retain     time.Duration `yaml:"retain"`
+	Governance bool          `yaml:"governance"` // not compliance
+}
+
+// WitnessKey is a witness of checkpoints.
+type WitnessKey struct {
+	URL string `yaml:"url"` // submission prefix
+	Key string `yaml:"key"` // public
 }
 
 // KeyConfig is a signing key of the broker's own.
@@ -224,6 +242,7 @@ func (c *Config) check() error {
 	if c.Log.Format != "" && c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format: expected text or json, found %q", c.Log.Format)
 	}
+	errs = append(errs, c.checkAudit()...)
 	if len(c.Issuer.Keys) > 0 && !strings.HasPrefix(c.URL, "https://") {
 		bad("issuer: AWS reads the keys from url, which must be https")
 	}

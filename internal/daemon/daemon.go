@@ -54,6 +54,7 @@ type Daemon struct {
 	limits  limits
 	rules   *rules
 	started time.Time
+	keeper  *keeper // of checkpoints; nil where none are signed
 }
 
 // Local is the setup without a configuration: everything in one folder, on loopback.
@@ -90,6 +91,9 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		if err != nil {
 			return nil, errors.Join(err, d.store.Close())
 		}
+	}
+	if d.keeper, err = newKeeper(ctx, c, d.store, log); err != nil {
+		return nil, errors.Join(err, d.store.Close())
 	}
 	d.Handler = d.handler(own)
 	return d, nil
@@ -211,6 +215,7 @@ func (d *Daemon) handler(own *oidc.Own) http.Handler {
 	d.sweeps = prometheus.NewCounter(prometheus.CounterOpts{Name: "drawbridge_sweeps_total", Help: "How often the time's work was looked for."})
 	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_calls_total", Help: "Calls by face and status."}, []string{"face", "status"})
 	metrics.MustRegister(d.sweeps, calls)
+	d.keeper.register(metrics)
 
 	mux := http.NewServeMux()
 	server.API(mux)
@@ -225,8 +230,13 @@ func (d *Daemon) handler(own *oidc.Own) http.Handler {
 			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
 			return
 		}
+		if d.keeper.trouble() != nil {
+			http.Error(w, "the audit log does not extend its checkpoints; the broker's log says where", http.StatusServiceUnavailable)
+			return
+		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.HandleFunc("GET /checkpoint", d.checkpoint)
 	mux.Handle("POST /{$}", face)
 	d.pages(failed).Register(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -420,6 +430,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { d.sweep(ctx) })
+	background.Go(func() { d.keeper.run(ctx) })
 	ended := make(chan error, 1)
 	go func() {
 		if d.config.TLS.Certificate != "" {
@@ -442,6 +453,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
+	d.keeper.last()
 	return errors.Join(err, d.store.Close())
 }
 

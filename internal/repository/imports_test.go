@@ -25,10 +25,10 @@ var (
 	library = group{"iam/arn", "iam/policy", "iam/cond", "iam/eval", "iam/compare", "iam/lint", "iam/ref"}
 	edges   = group{"internal/collect", "internal/ingest", "internal/cloudtrail", "internal/cloudtrail/s3", "internal/cloudtrail/athena", "internal/cloudtrail/trino",
 		"internal/awssts", "internal/stsapi", "internal/oidc", "internal/proxy",
-		"internal/sqlstore", "internal/notify", "internal/web", "internal/api", "internal/api/client", "internal/mcp"}
+		"internal/sqlstore", "internal/publish", "internal/notify", "internal/web", "internal/api", "internal/api/client", "internal/mcp"}
 	wiring = group{"internal/cli", "internal/collectcli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
 	// tools are programs and test-only packages of the project itself.
-	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "internal/cloudtrail/s3test", "internal/cloudtrail/trino/trinotest", "internal/sqlstore/pgtest", "internal/daemon/daemontest", "examples/gen", "internal/catalog/gen", "internal/collect/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
+	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "internal/cloudtrail/s3test", "internal/cloudtrail/trino/trinotest", "internal/sqlstore/pgtest", "internal/daemon/daemontest", "internal/audit/witnesstest", "examples/gen", "internal/catalog/gen", "internal/collect/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
 )
 
 func (g group) has(pkg string) bool { return slices.Contains(g, pkg) }

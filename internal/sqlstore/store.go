@@ -31,7 +31,7 @@ var migrations embed.FS
 
 // Store implements broker.Store.
 type Store struct {
-	reads  *sql.DB
+	Log
 	writes *sql.DB // one connection
 	lite   bool
 
@@ -59,8 +59,8 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		// FULL: a commit that was answered survives a loss of power. Each write transaction takes the lock at once.
 		s.lite, driver = true, "sqlite"
 		source = "file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
-	} else if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
-		return nil, fmt.Errorf("the store's address must begin with sqlite: or postgres://")
+	} else if !isPostgres(address) {
+		return nil, errAddress
 	}
 	if s.writes, err = sql.Open(driver, source); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -585,44 +585,6 @@ func (s *Store) Forget(ctx context.Context, at time.Time) error {
 		}
 		return nil
 	})
-}
-
-// Head implements broker.Store.
-func (s *Store) Head(ctx context.Context) (audit.Head, error) {
-	var h audit.Head
-	var hash []byte
-	if err := s.reads.QueryRowContext(ctx, `SELECT size, hash FROM audit_head WHERE one = 1`).Scan(&h.Size, &hash); err != nil {
-		return h, fmt.Errorf("reading the end of the audit log: %w", err)
-	}
-	copy(h.Hash[:], hash)
-	return h, nil
-}
-
-// Records implements broker.Store.
-func (s *Store) Records(ctx context.Context, from int64, most int) ([]audit.Record, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT seq, time, kind, actor, about, body, prev, hash FROM audit WHERE seq >= $1 ORDER BY seq LIMIT $2`, from, most)
-	if err != nil {
-		return nil, fmt.Errorf("reading the audit log: %w", err)
-	}
-	defer rows.Close()
-	var out []audit.Record
-	for rows.Next() {
-		var r audit.Record
-		var micro int64
-		var body string
-		var prev, hash []byte
-		if err := rows.Scan(&r.Seq, &micro, &r.Kind, &r.Actor, &r.About, &body, &prev, &hash); err != nil {
-			return nil, fmt.Errorf("reading the audit log: %w", err)
-		}
-		r.Time, r.Body = time.UnixMicro(micro).UTC(), json.RawMessage(body)
-		copy(r.Prev[:], prev)
-		copy(r.Hash[:], hash)
-		out = append(out, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading the audit log: %w", err)
-	}
-	return out, nil
 }
 
 // Record implements broker.Store.
