@@ -25,6 +25,9 @@ type Registry struct {
 	Alone bool
 }
 
+// maxRegistry is the largest registry that is taken, in bytes.
+const maxRegistry = 64 << 20
+
 func showEdition(e *broker.Edition, text bool) wire.Edition {
 	out := wire.Edition{ID: e.ID, Base: e.Base, State: string(e.State), By: e.By, At: e.At, Why: e.Why, DecidedBy: e.DecidedBy, Reason: e.Reason, Differences: []wire.Difference{}}
 	out.Differences = append(out.Differences, showDifferences(e.Differences)...)
@@ -108,7 +111,7 @@ func (s *Server) registry(api huma.API) {
 	}
 	type textInput struct{ Body wire.RegistryText }
 	type differenceOutput struct{ Body wire.RegistryDifference }
-	huma.Register(api, huma.Operation{OperationID: "compare-registry", Method: http.MethodPost, Path: "/v1/registry/comparison", Summary: "What a text would change in the registry in force"}, func(ctx context.Context, in *textInput) (*differenceOutput, error) {
+	huma.Register(api, huma.Operation{OperationID: "compare-registry", Method: http.MethodPost, Path: "/v1/registry/comparison", MaxBodyBytes: maxRegistry, Summary: "What a text would change in the registry in force"}, func(ctx context.Context, in *textInput) (*differenceOutput, error) {
 		if _, err := may(ctx, "compare-registry", broker.ViewAll); err != nil {
 			return nil, err
 		}
@@ -138,7 +141,7 @@ func (s *Server) registry(api huma.API) {
 		}
 		return out, nil
 	}
-	huma.Register(api, huma.Operation{OperationID: "change-registry", Method: http.MethodPost, Path: "/v1/registry", Summary: "Change the registry, as a whole", Description: "What is not in the text is removed. A change that widens is proposed only (202), and comes into force when a second person agrees."}, func(ctx context.Context, in *textInput) (*changedOutput, error) {
+	huma.Register(api, huma.Operation{OperationID: "change-registry", Method: http.MethodPost, Path: "/v1/registry", MaxBodyBytes: maxRegistry, Summary: "Change the registry, as a whole", Description: "What is not in the text is removed. A change that widens is proposed only (202), and comes into force when a second person agrees."}, func(ctx context.Context, in *textInput) (*changedOutput, error) {
 		c, err := may(ctx, "change-registry", broker.ApplyRegistry)
 		if err != nil {
 			return nil, err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"drawbridge/internal/api/wire"
+	"drawbridge/internal/daemon"
 	"drawbridge/internal/daemon/daemontest"
 )
 
@@ -34,7 +35,7 @@ metadata: {name: ci-deploy, owner: ann@example.com}
 spec:
   purpose: deploy
   category: ci-deploy
-  from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {repository_id: "4711"}}}
+  from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {sub: "repo:acme/web:ref:refs/heads/main", repository_id: "4711"}}}
   to: {role: arn:aws:iam::222222222222:role/deploy}
   allow: {actions: [s3:PutObject, s3:GetObject], resources: ["arn:aws:s3:::artifacts/*"]}
   session: {max: 1h}
@@ -325,4 +326,71 @@ func TestLogin(t *testing.T) {
 	c.run(vars, 0, "sessions")
 	c.run(vars, 0, "logout")
 	c.run(vars, 2, "sessions")
+}
+
+// TestRegistryAtBroker: files are compared with a broker's registry, applied, and written out again as they were.
+func TestRegistryAtBroker(t *testing.T) {
+	d := daemontest.Start(t, "", func(c *daemon.Config) { c.Registry, c.Issuer.Keys, c.URL = "", nil, "http://"+c.Listen })
+	c := &crossing{t: t, d: d}
+	vars := map[string]string{"DRAWBRIDGE_URL": d.URL, "DRAWBRIDGE_TOKEN": d.Token, "XDG_CACHE_HOME": t.TempDir()}
+	dir := t.TempDir()
+	entry := func(actions string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(dir, "teams"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text := `# the release
+apiVersion: drawbridge/v1
+kind: Trust
+metadata: {name: ci-deploy, owner: ann@example.com}
+spec:
+  purpose: deploy
+  category: ci-deploy
+  from: {oidc: {issuer: "` + d.Issuer + `", audience: drawbridge, claims: {sub: "repo:acme/web:ref:refs/heads/main"}}}
+  to: {role: arn:aws:iam::222222222222:role/deploy}
+  allow: {actions: [` + actions + `], resources: ["arn:aws:s3:::artifacts/*"]}
+  session: {max: 1h}
+  approval: {required: 1, approvers: [local]}
+  expires: ` + time.Now().AddDate(0, 6, 0).Format(time.DateOnly) + "\n"
+		if err := os.WriteFile(filepath.Join(dir, "teams", "web.yaml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entry("s3:PutObject")
+	if out, _ := c.run(vars, 1, "registry", "diff", dir); out != "+ trust ci-deploy\n    widens: it is new\n" {
+		t.Errorf("at first: %s", out)
+	}
+	if _, text := c.run(vars, 2, "registry", "export", "--broker", filepath.Join(dir, "x")); !strings.Contains(text, "no registry yet") {
+		t.Errorf("nothing to write out: %s", text)
+	}
+	if out, _ := c.run(vars, 0, "registry", "apply", dir, "--reason", "the first"); !strings.Contains(out, "in force: edition ") {
+		t.Errorf("applied: %s", out)
+	}
+	if _, text := c.run(vars, 0, "registry", "apply", dir, "--reason", "again"); !strings.Contains(text, "nothing to do") {
+		t.Errorf("applied again: %s", text)
+	}
+	entry("s3:PutObject, s3:GetObject")
+	if out, _ := c.run(vars, 1, "registry", "diff", dir); !strings.Contains(out, "~ trust ci-deploy\n    widens: it allows s3:GetObject on arn:aws:s3:::artifacts/x") {
+		t.Errorf("wider: %s", out)
+	}
+	c.run(vars, 0, "registry", "apply", dir, "--reason", "reading too")
+	if out, _ := c.run(vars, 0, "registry", "editions"); strings.Count(out, "\n") != 3 || !strings.Contains(out, "replaced") || !strings.Contains(out, "reading too") {
+		t.Errorf("editions: %s", out)
+	}
+	folder := filepath.Join(t.TempDir(), "out")
+	c.run(vars, 0, "registry", "export", "--broker", folder)
+	want, err := os.ReadFile(filepath.Join(dir, "teams", "web.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(folder, "teams", "web.yaml")); err != nil || string(got) != string(want) {
+		t.Errorf("written out: %s, error %v", got, err)
+	}
+	if _, text := c.run(vars, 3, "registry", "export", "--broker", folder); !strings.Contains(text, "exists") {
+		t.Errorf("over what is there: %s", text)
+	}
+	entry("s3")
+	if _, text := c.run(vars, 1, "registry", "apply", dir, "--reason", "x"); !strings.Contains(text, "teams/web.yaml:2:") {
+		t.Errorf("a mistake: %s", text)
+	}
 }

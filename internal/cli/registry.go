@@ -20,11 +20,14 @@ import (
 func newRegistry(e *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "registry",
-		Short: "Draft, check, edit, import and export the declared trusts",
+		Short: "Draft, check, edit, import, export and apply the declared trusts",
 		Long: `The registry is the list of trusts that should exist: each entry says who may reach what, for how long, why, and whose it is.
-It is kept in YAML or JSON files, in one or in a folder of many. docs/registry.md describes an entry.`,
+It is kept in YAML or JSON files, in one or in a folder of many. docs/registry.md describes an entry.
+
+A broker has a registry of its own: apply makes it what the files say, diff says what that would change, and export --broker writes it into files.`,
 	}
-	c.AddCommand(newRegistryCheck(e), newRegistryInit(e), newRegistrySet(e), newRegistryRemove(e), newRegistryImport(e), newRegistryExport(e))
+	c.AddCommand(newRegistryCheck(e), newRegistryInit(e), newRegistrySet(e), newRegistryRemove(e), newRegistryImport(e), newRegistryExport(e),
+		newRegistryDiff(e), newRegistryApply(e), newRegistryEditions(e), newRegistryDecide(e, true), newRegistryDecide(e, false))
 	return c
 }
 
@@ -271,14 +274,28 @@ func (e *Env) fillRegistry(paths []string, sheet *registry.Registry) ([]registry
 }
 
 func newRegistryExport(e *Env) *cobra.Command {
-	var file, form string
+	var file, form, folder string
+	var broker brokerFlags
 	c := &cobra.Command{
 		Use:   "export PATH…",
-		Short: "Write the registry as a spreadsheet, or as one YAML file",
+		Short: "Write the registry as a spreadsheet or one YAML file, or a broker's into a folder",
 		Example: `  drawbridge registry export registry/ > trusts.csv
-  drawbridge registry export registry/ --form yaml -o registry.yaml`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+  drawbridge registry export registry/ --form yaml -o registry.yaml
+  drawbridge registry export --broker registry/`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if folder != "" {
+				if len(args) > 0 || file != "" {
+					return usagef("--broker writes the files of a broker's registry into its folder: it takes neither PATH nor --output")
+				}
+				b, err := broker.client(e)
+				if err != nil {
+					return err
+				}
+				return e.exportFrom(c, b, folder)
+			}
+			if len(args) == 0 {
+				return usagef("which registry? Give its files, or --broker FOLDER")
+			}
 			write := registry.ExportCSV
 			switch form {
 			case "csv":
@@ -303,6 +320,8 @@ func newRegistryExport(e *Env) *cobra.Command {
 	}
 	c.Flags().StringVar(&form, "form", "csv", "csv or yaml")
 	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
+	c.Flags().StringVar(&folder, "broker", "", "write the registry that is in force at a broker into this new `FOLDER`")
+	broker.register(c)
 	completeWords(c, "form", []string{"csv", "yaml"})
 	return c
 }

@@ -340,7 +340,7 @@ func TestRefusesToSign(t *testing.T) {
 				t.Errorf("published: %s", k.published0())
 			}
 			d := &Daemon{store: k.store, keeper: k.keeper, config: &k.config, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-			h := d.handler(nil)
+			h := d.handler(nil, false)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 			if w.Code != http.StatusServiceUnavailable {

@@ -31,7 +31,7 @@ type Config struct {
 	} `yaml:"tls"`
 	// Store is sqlite:PATH or a PostgreSQL URL. It may hold a password: see Secret.
 	Store Secret `yaml:"store"`
-	// Registry is a file or folder of entries.
+	// Registry is a file or folder of entries; where it is not given the registry is in the store, and is changed by two people.
 	Registry string `yaml:"registry"`
 	// Issuers are those whose tokens prove who workloads are.
 	Issuers []IssuerConfig `yaml:"issuers"`

@@ -33,9 +33,7 @@ import (
 	"drawbridge/internal/api"
 	"drawbridge/internal/awssts"
 	"drawbridge/internal/broker"
-	"drawbridge/internal/ingest"
 	"drawbridge/internal/oidc"
-	"drawbridge/internal/registry"
 	"drawbridge/internal/sqlstore"
 	"drawbridge/internal/stsapi"
 )
@@ -71,7 +69,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.store, err = sqlstore.Open(ctx, c.Store.Reveal()); err != nil {
 		return nil, err
 	}
-	if d.rules, err = openRules(c.Registry); err != nil {
+	if d.rules, err = openRules(d.store, c.Registry); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	own, err := ownIssuer(c)
@@ -95,7 +93,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.keeper, err = newKeeper(ctx, c, d.store, log); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	d.Handler = d.handler(own)
+	d.Handler = d.handler(own, local)
 	return d, nil
 }
 
@@ -187,7 +185,7 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, broker.
 }
 
 // handler joins the faces.
-func (d *Daemon) handler(own *oidc.Own) http.Handler {
+func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 	verifier := &oidc.Verifier{Client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, Now: time.Now, Once: d.store.Spend}
 	for _, i := range d.config.Issuers {
 		verifier.Issuers = append(verifier.Issuers, oidc.Issuer{URL: i.URL, Keys: i.Keys, Audience: i.Audience, ID: i.ID, Account: i.Account, MaxLife: i.MaxLife, Sponsors: i.Sponsors})
@@ -205,7 +203,7 @@ func (d *Daemon) handler(own *oidc.Own) http.Handler {
 			return s, err
 		},
 		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
-		Person: d.person, PersonLife: d.personLife(),
+		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local),
 	}
 	face := &stsapi.Handler{Desk: &desk{d, verifier}, Now: time.Now, RequestID: newID, Failed: failed}
 	if d.config.URL != "" {
@@ -324,52 +322,6 @@ func (l *limits) allow(r *http.Request, perSecond float64, burst int) bool {
 	return limiter.Allow()
 }
 
-// rules are the registry's files, as they were when the daemon started.
-type rules struct {
-	registry *registry.Registry
-	version  string
-}
-
-func openRules(path string) (*rules, error) {
-	if path == "" {
-		return &rules{registry: &registry.Registry{}, version: "empty"}, nil
-	}
-	r, problems, err := ingest.OpenRegistry(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(problems) > 0 {
-		return nil, fmt.Errorf("%w: %s has %d; 'drawbridge registry check %s' lists them. The first: %s", ingest.ErrRegistry, path, len(problems), path, problems[0])
-	}
-	files, err := ingest.RegistryFiles(path)
-	if err != nil {
-		return nil, err
-	}
-	h := sha256.New()
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(h, "%s %d\n", filepath.Base(f), len(text))
-		h.Write(text)
-	}
-	return &rules{r, hex.EncodeToString(h.Sum(nil))[:16]}, nil
-}
-
-// Entry implements broker.Rules.
-func (r *rules) Entry(_ context.Context, name string) (*registry.Entry, *registry.Vendor, string, error) {
-	for i := range r.registry.Entries {
-		if e := &r.registry.Entries[i]; e.Name == name {
-			return e, r.registry.Vendor(e.Vendor), r.version, nil
-		}
-	}
-	return nil, nil, r.version, nil
-}
-
-// Target implements broker.Rules.
-func (r *rules) Target(context.Context, string) (time.Duration, bool, error) { return 0, true, nil }
-
 // desk stands behind the STS face.
 type desk struct {
 	d        *Daemon
@@ -401,9 +353,13 @@ func (k *desk) Once(ctx context.Context, value string, until time.Time) error {
 
 // Assume implements stsapi.Desk: the client knows a role and no entry. One that leads there for this subject is the one that is meant.
 func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) (broker.Credentials, *broker.Grant, error) {
+	all, _, err := k.d.rules.current(ctx)
+	if err != nil {
+		return broker.Credentials{}, nil, err
+	}
 	var names []string
-	for i := range k.d.rules.registry.Entries {
-		if e := &k.d.rules.registry.Entries[i]; e.To.Role == q.Role && broker.Admits(e, &s) {
+	for i := range all.Entries {
+		if e := &all.Entries[i]; e.To.Role == q.Role && broker.Admits(e, &s) {
 			names = append(names, e.Name)
 		}
 	}
@@ -465,6 +421,8 @@ func (d *Daemon) sweep(ctx context.Context) {
 	defer ticker.Stop()
 	forget := time.NewTicker(10 * time.Minute)
 	defer forget.Stop()
+	recheck := time.NewTicker(time.Minute)
+	defer recheck.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -472,6 +430,10 @@ func (d *Daemon) sweep(ctx context.Context) {
 		case <-forget.C:
 			if err := d.store.Forget(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				d.log.Error("forgetting what is of no use any more", "error", err)
+			}
+		case <-recheck.C:
+			if _, err := d.broker.Recheck(ctx); err != nil && ctx.Err() == nil {
+				d.log.Error("holding what is in force against the registry", "error", err)
 			}
 		case <-ticker.C:
 			d.sweeps.Inc()

@@ -27,7 +27,7 @@ metadata: {name: ci-deploy, owner: ann@example.com}
 spec:
   purpose: deploy
   category: ci-deploy
-  from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {repository_id: "4711"}}}
+  from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {sub: "repo:acme/web:ref:refs/heads/main", repository_id: "4711"}}}
   to: {role: arn:aws:iam::222222222222:role/deploy}
   allow: {actions: [s3:PutObject], resources: ["arn:aws:s3:::artifacts/*"]}
   session: {max: 1h}
@@ -285,5 +285,101 @@ func TestLocalSignIn(t *testing.T) {
 	w := newBrowser(t, d.URL)
 	if status, _, _ := w.post("/sign-in", url.Values{"token": {d.APIToken(t, "4711")}, "to": {"/"}}); status != 401 {
 		t.Errorf("a workload signs in: %d", status)
+	}
+}
+
+// TestRegistryInStore: administrators change the registry together; what widens waits for the second one, and what is narrowed stops what it does not cover any more.
+func TestRegistryInStore(t *testing.T) {
+	p := daemontest.NewProvider(t)
+	d := daemontest.Start(t, "", func(c *daemon.Config) {
+		c.People.Issuer, c.People.Client = p.URL, "drawbridge"
+		c.URL = "http://" + c.Listen
+		c.Issuer.Keys, c.Registry = nil, ""
+		c.Roles = map[broker.Role][]string{broker.Approver: {"release"}, broker.Administrator: {"platform"}}
+	})
+	as := func(who string, groups ...string) *client.Client {
+		p.Be(who, groups...)
+		b := newBrowser(t, d.URL)
+		b.get("/")
+		return &client.Client{URL: d.URL, Token: client.Static(b.commandLine())}
+	}
+	ann, bob, rel := as("ann@example.com", "platform"), as("bob@example.com", "platform"), as("rel@example.com", "release")
+	text := func(change ...string) wire.RegistryText {
+		all := strings.ReplaceAll(strings.ReplaceAll(twoApprovers, "EXPIRES", time.Now().AddDate(0, 6, 0).Format(time.DateOnly)), "ISSUER", d.Issuer)
+		all = strings.Replace(all, "required: 2", "required: 1", 1)
+		return wire.RegistryText{Text: []wire.RegistryFile{{Name: "ci.yaml", Text: strings.NewReplacer(change...).Replace(all)}}, Why: "CHG-1"}
+	}
+	ctx := t.Context()
+	refused := func(what string, err error, status int, want string) {
+		t.Helper()
+		var e *client.Error
+		if !errors.As(err, &e) || e.Status != status || !strings.Contains(e.Why, want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if e, err := ann.Registry(ctx); err != nil || e.ID != "" {
+		t.Fatalf("at first: %+v, error %v", e, err)
+	}
+	_, err := ann.ChangeRegistry(ctx, wire.RegistryText{Text: []wire.RegistryFile{{Name: "ci.yaml", Text: "kind: Trust\nfoo: 1\n"}}, Why: "x"})
+	refused("mistakes", err, 422, "ci.yaml:")
+	_, err = rel.ChangeRegistry(ctx, text())
+	refused("somebody else", err, 403, "change the registry")
+	first, err := ann.ChangeRegistry(ctx, text())
+	if err != nil || first.Edition.State != "proposed" {
+		t.Fatalf("the first: %+v, error %v", first, err)
+	}
+	_, err = ann.DecideEdition(ctx, first.Edition.ID, wire.DecideEdition{Agree: true})
+	refused("agreeing to one's own", err, 403, "does not agree to it")
+	w := &client.Client{URL: d.URL, Token: client.Static(d.APIToken(t, "4711"))}
+	_, err = w.File(ctx, wire.Ask{Entry: "ci-deploy", Reason: "r"})
+	refused("before it is in force", err, 403, "no registered trust")
+	if got, err := bob.DecideEdition(ctx, first.Edition.ID, wire.DecideEdition{Agree: true}); err != nil || got.Edition.State != "in force" || got.Edition.DecidedBy != "bob@example.com" {
+		t.Fatalf("agreed: %+v, error %v", got, err)
+	}
+	r, err := w.File(ctx, wire.Ask{Entry: "ci-deploy", Reason: "r"})
+	if err != nil || r.Registry != first.Edition.ID {
+		t.Fatalf("filed: %+v, error %v", r, err)
+	}
+	if r, err = rel.Decide(ctx, r.ID, wire.Decide{Approve: true, Hash: r.Hash}); err != nil || r.State != "active" {
+		t.Fatalf("approved: %+v, error %v", r, err)
+	}
+	if _, err := w.Credentials(ctx, r.ID, wire.Demand{}); err != nil {
+		t.Fatal(err)
+	}
+	// A second request waits while the entry becomes narrower.
+	waiting, err := w.File(ctx, wire.Ask{Entry: "ci-deploy", Reason: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow := text("artifacts/*", "artifacts/web/*")
+	if diff, err := ann.CompareRegistry(ctx, narrow); err != nil || len(diff.Differences) != 1 || diff.Differences[0].How != "changed" || diff.Differences[0].Widens != nil {
+		t.Fatalf("narrower: %+v, error %v", diff, err)
+	}
+	second, err := ann.ChangeRegistry(ctx, narrow)
+	if err != nil || second.Edition.State != "in force" || len(second.Stopped) != 1 || second.Stopped[0] != r.ID {
+		t.Fatalf("narrowed: %+v, error %v", second, err)
+	}
+	if r, err = w.Request(ctx, r.ID); err != nil || r.State != "suspended" {
+		t.Errorf("what it does not cover: %+v, error %v", r, err)
+	}
+	_, err = rel.Decide(ctx, waiting.ID, wire.Decide{Approve: true, Hash: waiting.Hash})
+	refused("approving what the registry does not let happen any more", err, 409, "allows less now")
+	_, err = rel.Decide(ctx, r.ID, wire.Decide{Approve: true, Hash: r.Hash})
+	refused("approving it again", err, 409, "allows less now")
+	stale := text("artifacts/*", "artifacts/api/*")
+	stale.Base = &first.Edition.ID
+	_, err = ann.ChangeRegistry(ctx, stale)
+	refused("from an older one", err, 409, "another one by now")
+	// Taking the entry out needs nobody else, and ends what lives.
+	if got, err := bob.ChangeRegistry(ctx, wire.RegistryText{Text: []wire.RegistryFile{{Name: "empty.yaml", Text: ""}}, Why: "off"}); err != nil || got.Edition.State != "in force" || len(got.Stopped) != 1 {
+		t.Fatalf("taken out: %+v, error %v", got, err)
+	}
+	if r, err = w.Request(ctx, r.ID); err != nil || r.FencedAt == nil {
+		t.Errorf("whose entry is gone: %+v, error %v", r, err)
+	}
+	_, err = w.Credentials(ctx, r.ID, wire.Demand{})
+	refused("credentials", err, 409, "")
+	if list, err := ann.Editions(ctx); err != nil || len(list) != 3 {
+		t.Errorf("editions: %+v, error %v", list, err)
 	}
 }

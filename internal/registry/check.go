@@ -108,6 +108,9 @@ func (c *checker) entry(e *Entry) {
 	c.from(e, bad, hint)
 	c.to(e, bad)
 	for _, action := range e.Actions {
+		if service, name, ok := strings.Cut(action, ":"); action != "*" && (!ok || service == "" || name == "") {
+			bad("spec.allow.actions: %q is no action: expected one like s3:GetObject", action)
+		}
 		if action == "*" || strings.HasSuffix(action, ":*") {
 			bad("spec.allow.actions: %q opens a whole service; name the actions, or say why in an exception", action)
 		}

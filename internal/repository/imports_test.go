@@ -97,7 +97,7 @@ var bans = []ban{
 		"what can issue credentials must not be able to read the whole organisation: snapshots are pushed to it",
 	},
 	{
-		"the command line cannot issue", in(group{"internal/cli", "cmd/drawbridge"}), under(module+"internal/awssts", module+"internal/collect", module+"internal/collectcli", module+"internal/cloudtrail/s3", module+"internal/cloudtrail/athena",
+		"the command line cannot issue", in(group{"internal/cli", "cmd/drawbridge"}), under(module+"internal/awssts", module+"internal/collect", module+"internal/collectcli", module+"internal/cloudtrail/s3", module+"internal/cloudtrail/athena", module+"internal/publish",
 			"github.com/aws/aws-sdk-go-v2/service"),
 		"it builds and starts at once, and only the broker issues credentials",
 	},
