@@ -23,6 +23,7 @@ import (
 	"drawbridge/internal/audit"
 	"drawbridge/internal/audit/witnesstest"
 	"drawbridge/internal/broker"
+	"drawbridge/internal/registry"
 	"drawbridge/internal/sqlstore"
 	"drawbridge/internal/sqlstore/pgtest"
 )
@@ -339,7 +340,7 @@ func TestRefusesToSign(t *testing.T) {
 			if k.published0() != before {
 				t.Errorf("published: %s", k.published0())
 			}
-			d := &Daemon{store: k.store, keeper: k.keeper, config: &k.config, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+			d := &Daemon{rules: &rules{registry: &registry.Registry{}}, store: k.store, keeper: k.keeper, config: &k.config, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 			h := d.handler(nil, false)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
