@@ -106,7 +106,7 @@ func outcome(err error) error {
 // Revoker implements broker.Revoker by inline policies on the target role that deny everything to a source identity. Each has its own name, so that none takes another's place or keeps another from being removed.
 type Revoker struct {
 	// IAM is a client with the rights of the revoker's role in an account: to put, read and delete the broker's own policies, and nothing else.
-	IAM func(ctx context.Context, account string) (*iam.Client, error)
+	IAM func(ctx context.Context, partition, account string) (*iam.Client, error)
 	Now func() time.Time
 }
 
@@ -147,7 +147,7 @@ func (r *Revoker) Carry(ctx context.Context, e broker.Effect) (time.Time, error)
 			break
 		}
 	}
-	client, err := r.IAM(ctx, role.Account)
+	client, err := r.IAM(ctx, role.Partition, role.Account)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("effect %s: %w", e.ID, err)
 	}

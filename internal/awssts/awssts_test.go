@@ -164,7 +164,7 @@ func TestOutcomes(t *testing.T) {
 
 func TestRevoke(t *testing.T) {
 	f := newAWS(t)
-	r := &Revoker{Now: func() time.Time { return noon }, IAM: func(_ context.Context, account string) (*iam.Client, error) {
+	r := &Revoker{Now: func() time.Time { return noon }, IAM: func(_ context.Context, _, account string) (*iam.Client, error) {
 		if account != "222222222222" {
 			t.Errorf("account %s", account)
 		}

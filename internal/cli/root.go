@@ -44,6 +44,7 @@ var commands = []func(*Env) *cobra.Command{
 	newRules,
 	newScan,
 	newSessions,
+	newSetup,
 	newTest,
 	newUsage,
 	newVersion,

@@ -34,6 +34,7 @@ import (
 	"drawbridge/internal/awssts"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/oidc"
+	"drawbridge/internal/setup"
 	"drawbridge/internal/sqlstore"
 	"drawbridge/internal/stsapi"
 )
@@ -155,8 +156,14 @@ func readKey(name string) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// revokerRole is the role in each target account that may put the broker's own denies; drawbridge setup target makes it.
-const revokerRole = "DrawbridgeRevoker"
+// revokerToken is how the broker proves itself to the revoker's role of an account.
+type revokerToken struct{ own *oidc.Own }
+
+// GetIdentityToken implements stscreds.IdentityTokenRetriever.
+func (t revokerToken) GetIdentityToken() ([]byte, error) {
+	token, err := t.own.Token(oidc.Claim{Subject: setup.RevokerSubject, SourceIdentity: "drawbridge-revoker"})
+	return []byte(token), err
+}
 
 // aws is the way to AWS: by the broker's own issuer where it has keys, and by the SDK's usual credentials for what needs some.
 func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, broker.Revoker, error) {
@@ -176,9 +183,14 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, broker.
 	}, Token: func(o broker.Order) (string, error) {
 		return own.Token(oidc.Claim{Subject: o.Entry, SourceIdentity: o.SourceIdentity, Tags: o.Tags})
 	}}
-	revoker := &awssts.Revoker{Now: time.Now, IAM: func(_ context.Context, account string) (*iam.Client, error) {
+	revoker := &awssts.Revoker{Now: time.Now, IAM: func(_ context.Context, partition, account string) (*iam.Client, error) {
 		in := cfg.Copy()
-		in.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, "arn:aws:iam::"+account+":role/"+revokerRole, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "drawbridge-revoker" }))
+		role := "arn:" + partition + ":iam::" + account + ":role/" + setup.RevokerRole
+		if own != nil {
+			in.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, role, revokerToken{own}, func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = "drawbridge-revoker" }))
+		} else {
+			in.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "drawbridge-revoker" }))
+		}
 		return iam.NewFromConfig(in), nil
 	}}
 	return issuer, revoker, nil

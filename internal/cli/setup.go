@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/internal/setup"
+)
+
+// newSetup is what target accounts must have.
+func newSetup(e *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "setup",
+		Short: "Prepare an account so that a broker lets an entry cross into it, and check it",
+	}
+	c.AddCommand(newSetupTarget(e), newSetupCheck(e))
+	return c
+}
+
+// setupFlags say which entry, and of which broker.
+type setupFlags struct {
+	registry         []string
+	issuer, audience string
+}
+
+func (f *setupFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.registry, "registry", nil, "the registry, a file or folder `PATH`; may be given several times")
+	c.Flags().StringVar(&f.issuer, "issuer", "", "the broker's `ADDRESS`, which is its issuer; default: DRAWBRIDGE_URL")
+	c.Flags().StringVar(&f.audience, "audience", "sts.amazonaws.com", "the `AUDIENCE` of the broker's tokens, issuer.audience of its configuration")
+}
+
+func (f *setupFlags) target(e *Env, name string) (*setup.Target, error) {
+	if len(f.registry) == 0 {
+		return nil, usagef("--registry is missing: where the entry %s stands", name)
+	}
+	if f.issuer == "" {
+		f.issuer = e.Getenv("DRAWBRIDGE_URL")
+	}
+	r, err := e.openRegistry(f.registry)
+	if err != nil {
+		return nil, err
+	}
+	entry := r.Entry(name)
+	if entry == nil {
+		return nil, fmt.Errorf("the registry has no entry %q", name)
+	}
+	t, err := setup.New(entry, f.issuer, f.audience)
+	if errors.Is(err, setup.ErrTarget) {
+		return nil, usageError{err}
+	}
+	return t, err
+}
+
+func newSetupTarget(e *Env) *cobra.Command {
+	var f setupFlags
+	var form, file string
+	c := &cobra.Command{
+		Use:   "target ENTRY --registry PATH --issuer ADDRESS",
+		Short: "Print what the account of an entry's role must have",
+		Long: `Prints what the target account must have: the broker as an identity provider; the entry's role, whose trust pins the broker's issuer, audience and the entry as subject, with the permissions that the entry names; and the role by which
+the broker takes access back. There is no standing key: the broker exchanges tokens of its own issuer.`,
+		Example: `  drawbridge setup target ci-deploy --registry registry/ --issuer https://broker.example > ci-deploy.tf
+  drawbridge setup target ci-deploy --registry registry/ --issuer https://broker.example --form cli | sh`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			t, err := f.target(e, args[0])
+			if err != nil {
+				return err
+			}
+			var text string
+			switch form {
+			case "terraform":
+				text = t.Terraform()
+			case "cloudformation":
+				text = t.CloudFormation()
+			case "cli":
+				text = t.Commands()
+			default:
+				return usagef("--form %q is not known: use terraform, cloudformation or cli", form)
+			}
+			return output(e, file, func(w io.Writer) error {
+				_, err := io.WriteString(w, text)
+				return err
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&form, "form", "terraform", "terraform, cloudformation or cli")
+	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
+	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})
+	return c
+}
+
+func newSetupCheck(e *Env) *cobra.Command {
+	var f setupFlags
+	var now nowFlag
+	var format answerFormat
+	c := &cobra.Command{
+		Use:   "check ENTRY PATH --registry PATH --issuer ADDRESS",
+		Short: "Check in a snapshot that an account is set up, and that nobody crosses beside the broker",
+		Long: `Checks in a snapshot, by the policy engine, that the entry's account has what 'drawbridge setup target' prints: the broker gets in with the entry's tokens and with no others, it can take access back, and nobody else can take the role.
+The exit status is 1 where something is not so.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := format.check(); err != nil {
+				return err
+			}
+			at, _, err := now.value(e)
+			if err != nil {
+				return err
+			}
+			t, err := f.target(e, args[0])
+			if err != nil {
+				return err
+			}
+			graph, err := e.openGraph(args[1], at)
+			if err != nil {
+				return err
+			}
+			problems := t.Check(graph)
+			if err := format.print(e, append([]setup.Problem{}, problems...), func(w *textWriter) {
+				for _, p := range problems {
+					sign := "missing"
+					if p.Bypass {
+						sign = "open"
+					}
+					w.line("%-8s %s", sign, p.What)
+				}
+			}); err != nil {
+				return err
+			}
+			if len(problems) > 0 {
+				return errUnwanted
+			}
+			fmt.Fprintf(e.Stderr, "%s is set up\n", args[0])
+			return nil
+		},
+	}
+	f.register(c)
+	now.register(c)
+	format.register(c)
+	return c
+}

@@ -1,0 +1,158 @@
+#!/bin/sh
+# Drawbridge: entry ci-deploy in account 222222222222.
+set -eu
+test "$(aws sts get-caller-identity --query Account --output text)" = 222222222222 || { echo 'these credentials are of another account' >&2; exit 1; }
+
+# The broker as an identity provider, once in an account.
+aws iam get-open-id-connect-provider --open-id-connect-provider-arn 'arn:aws:iam::222222222222:oidc-provider/broker.example' >/dev/null 2>&1 ||
+  aws iam create-open-id-connect-provider --url 'https://broker.example' --client-id-list 'sts.amazonaws.com'
+
+# The role of the entry. One that is there keeps its other policies: see whether it needs them.
+if aws iam get-role --role-name 'deploy' >/dev/null 2>&1; then
+  aws iam update-assume-role-policy --role-name 'deploy' --policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DrawbridgeBroker",
+      "Effect": "Allow",
+      "Principal": {
+        "Federated": "arn:aws:iam::222222222222:oidc-provider/broker.example"
+      },
+      "Action": [
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:SetSourceIdentity",
+        "sts:TagSession"
+      ],
+      "Condition": {
+        "StringEquals": {
+          "broker.example:aud": [
+            "sts.amazonaws.com"
+          ],
+          "broker.example:sub": [
+            "ci-deploy"
+          ]
+        }
+      }
+    }
+  ]
+}'
+else
+  aws iam create-role --path '/ci/' --role-name 'deploy' --assume-role-policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DrawbridgeBroker",
+      "Effect": "Allow",
+      "Principal": {
+        "Federated": "arn:aws:iam::222222222222:oidc-provider/broker.example"
+      },
+      "Action": [
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:SetSourceIdentity",
+        "sts:TagSession"
+      ],
+      "Condition": {
+        "StringEquals": {
+          "broker.example:aud": [
+            "sts.amazonaws.com"
+          ],
+          "broker.example:sub": [
+            "ci-deploy"
+          ]
+        }
+      }
+    }
+  ]
+}' --max-session-duration 7200 --permissions-boundary 'arn:aws:iam::222222222222:policy/boundary'
+fi
+aws iam put-role-policy --role-name 'deploy' --policy-name entry --policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "Entry",
+      "Effect": "Allow",
+      "Action": [
+        "s3:GetObject",
+        "s3:PutObject"
+      ],
+      "Resource": [
+        "arn:aws:s3:::artifacts/${aws:PrincipalTag/team}/*"
+      ]
+    }
+  ]
+}'
+
+# By which the broker takes access back.
+if aws iam get-role --role-name 'DrawbridgeRevoker' >/dev/null 2>&1; then
+  aws iam update-assume-role-policy --role-name 'DrawbridgeRevoker' --policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DrawbridgeBroker",
+      "Effect": "Allow",
+      "Principal": {
+        "Federated": "arn:aws:iam::222222222222:oidc-provider/broker.example"
+      },
+      "Action": [
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:SetSourceIdentity"
+      ],
+      "Condition": {
+        "StringEquals": {
+          "broker.example:aud": [
+            "sts.amazonaws.com"
+          ],
+          "broker.example:sub": [
+            "drawbridge:revoker"
+          ]
+        }
+      }
+    }
+  ]
+}'
+else
+  aws iam create-role --path '/' --role-name 'DrawbridgeRevoker' --assume-role-policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DrawbridgeBroker",
+      "Effect": "Allow",
+      "Principal": {
+        "Federated": "arn:aws:iam::222222222222:oidc-provider/broker.example"
+      },
+      "Action": [
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:SetSourceIdentity"
+      ],
+      "Condition": {
+        "StringEquals": {
+          "broker.example:aud": [
+            "sts.amazonaws.com"
+          ],
+          "broker.example:sub": [
+            "drawbridge:revoker"
+          ]
+        }
+      }
+    }
+  ]
+}'
+fi
+aws iam put-role-policy --role-name DrawbridgeRevoker --policy-name 'ci-deploy' --policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DenyOnTargetRole",
+      "Effect": "Allow",
+      "Action": [
+        "iam:DeleteRolePolicy",
+        "iam:GetRolePolicy",
+        "iam:ListRolePolicies",
+        "iam:PutRolePolicy"
+      ],
+      "Resource": [
+        "arn:aws:iam::222222222222:role/ci/deploy"
+      ]
+    }
+  ]
+}'

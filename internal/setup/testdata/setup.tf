@@ -1,0 +1,127 @@
+# Entry ci-deploy: deploys of web. Account 222222222222.
+# Once in an account, whatever the number of entries:
+resource "aws_iam_openid_connect_provider" "drawbridge" {
+  url            = "https://broker.example"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+resource "aws_iam_role" "ci_deploy" {
+  name                 = "deploy"
+  path                 = "/ci/"
+  max_session_duration = 7200
+  permissions_boundary = "arn:aws:iam::222222222222:policy/boundary"
+  assume_role_policy   = <<-JSON
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Sid": "DrawbridgeBroker",
+          "Effect": "Allow",
+          "Principal": {
+            "Federated": "arn:aws:iam::222222222222:oidc-provider/broker.example"
+          },
+          "Action": [
+            "sts:AssumeRoleWithWebIdentity",
+            "sts:SetSourceIdentity",
+            "sts:TagSession"
+          ],
+          "Condition": {
+            "StringEquals": {
+              "broker.example:aud": [
+                "sts.amazonaws.com"
+              ],
+              "broker.example:sub": [
+                "ci-deploy"
+              ]
+            }
+          }
+        }
+      ]
+    }
+  JSON
+
+  # The broker puts its denies as inline policies; they are not Terraform's.
+  depends_on = [aws_iam_openid_connect_provider.drawbridge]
+}
+
+resource "aws_iam_role_policy" "ci_deploy" {
+  name   = "entry"
+  role   = aws_iam_role.ci_deploy.name
+  policy = <<-JSON
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Sid": "Entry",
+          "Effect": "Allow",
+          "Action": [
+            "s3:GetObject",
+            "s3:PutObject"
+          ],
+          "Resource": [
+            "arn:aws:s3:::artifacts/$${aws:PrincipalTag/team}/*"
+          ]
+        }
+      ]
+    }
+  JSON
+}
+
+# By which the broker takes access back. Once in an account; add a policy for each entry.
+resource "aws_iam_role" "drawbridge_revoker" {
+  name               = "DrawbridgeRevoker"
+  assume_role_policy = <<-JSON
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Sid": "DrawbridgeBroker",
+          "Effect": "Allow",
+          "Principal": {
+            "Federated": "arn:aws:iam::222222222222:oidc-provider/broker.example"
+          },
+          "Action": [
+            "sts:AssumeRoleWithWebIdentity",
+            "sts:SetSourceIdentity"
+          ],
+          "Condition": {
+            "StringEquals": {
+              "broker.example:aud": [
+                "sts.amazonaws.com"
+              ],
+              "broker.example:sub": [
+                "drawbridge:revoker"
+              ]
+            }
+          }
+        }
+      ]
+    }
+  JSON
+  depends_on         = [aws_iam_openid_connect_provider.drawbridge]
+}
+
+resource "aws_iam_role_policy" "drawbridge_revoker_ci_deploy" {
+  name   = "ci-deploy"
+  role   = aws_iam_role.drawbridge_revoker.name
+  policy = <<-JSON
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Sid": "DenyOnTargetRole",
+          "Effect": "Allow",
+          "Action": [
+            "iam:DeleteRolePolicy",
+            "iam:GetRolePolicy",
+            "iam:ListRolePolicies",
+            "iam:PutRolePolicy"
+          ],
+          "Resource": [
+            "arn:aws:iam::222222222222:role/ci/deploy"
+          ]
+        }
+      ]
+    }
+  JSON
+}
