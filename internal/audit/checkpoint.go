@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -139,8 +141,17 @@ func (p *Proof) Check(keys Keys, witnesses ...*Witness) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Size != p.Size || p.Record.Hash != p.Record.compute() {
-		return nil, &Tampered{Seq: p.Record.Seq, What: "the proof does not fit its record or checkpoint"}
+	// A proof may be laid out anew for its readers; a body is hashed without white space.
+	var body bytes.Buffer
+	if err := json.Compact(&body, p.Record.Body); err != nil {
+		return nil, &Tampered{Seq: p.Record.Seq, What: "its body is not JSON"}
+	}
+	p.Record.Body = body.Bytes()
+	switch {
+	case c.Size != p.Size:
+		return nil, &Tampered{Seq: p.Record.Seq, What: fmt.Sprintf("the proof is about %d records, and its checkpoint about %d", p.Size, c.Size)}
+	case p.Record.Hash != p.Record.compute():
+		return nil, &Tampered{Seq: p.Record.Seq, What: "its content is not what was recorded"}
 	}
 	hashes := make(tlog.RecordProof, len(p.Hashes))
 	for i, h := range p.Hashes {

@@ -19,6 +19,7 @@ import (
 var commands = []func(*Env) *cobra.Command{
 	newAgent,
 	newApprove,
+	newAudit,
 	newBlast,
 	newCan,
 	newCollect,

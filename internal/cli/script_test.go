@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the program callable from the transcripts as "drawbridge", and what plays the AWS CLI as "aws".
+// TestMain makes the program callable from the transcripts as "drawbridge", what plays the AWS CLI as "aws", and what plays a broker as "broker".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"drawbridge": func() {
@@ -26,6 +26,12 @@ func TestMain(m *testing.M) {
 				StdoutTerminal: os.Getenv("STDOUT_TERMINAL") != "",
 				StderrTerminal: os.Getenv("STDERR_TERMINAL") != "",
 			}, os.Args[1:]))
+		},
+		"broker": func() {
+			if err := playBroker(); err != nil {
+				fmt.Fprintln(os.Stderr, "broker:", err)
+				os.Exit(1)
+			}
 		},
 		"aws": func() {
 			if err := playAWS(os.Args[1:]); err != nil {

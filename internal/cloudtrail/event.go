@@ -15,7 +15,7 @@ type event struct {
 	id, shared, time, source, name, region, recipient, errorCode, address, category []byte
 	management                                                                      bool // managementEvent is not said to be false
 	// Of userIdentity.
-	kind, arn, account, userName, invokedBy, provider, issuer, identity []byte
+	kind, arn, account, userName, invokedBy, provider, issuer, identity, accessKey []byte
 	// Of requestParameters, which every service fills with its own: only what AssumeRole has is read.
 	role, asked []byte
 	seconds     []byte
@@ -36,7 +36,7 @@ func (e *event) reset() {
 }
 
 func (e *event) resetIdentity() {
-	for _, text := range []*[]byte{&e.kind, &e.arn, &e.account, &e.userName, &e.invokedBy, &e.provider} {
+	for _, text := range []*[]byte{&e.kind, &e.arn, &e.account, &e.userName, &e.invokedBy, &e.provider, &e.accessKey} {
 		*text = (*text)[:0]
 	}
 	e.resetSession()
@@ -116,6 +116,8 @@ func newReader(s *scanner) *reader {
 			return r.string(&e.invokedBy, 3)
 		case "identityProvider":
 			return r.string(&e.provider, 3)
+		case "accessKeyId":
+			return r.string(&e.accessKey, 3)
 		case "sessionContext":
 			e.resetSession()
 			return r.fields(3, r.session)
