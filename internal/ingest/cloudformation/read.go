@@ -42,16 +42,31 @@ type Options struct {
 	Imports map[string]string
 	// Physical are the ids that AWS gave to what exists, by address: logical ids, those in a nested stack behind its own and a dot.
 	Physical map[string]string
-	// Nested finds the template of a nested stack by its TemplateURL; nil: none is at hand.
-	Nested func(location string) (File, bool)
-	// Standing reads a template as what is there, and not as what will be made.
+	// Nested finds the template of a nested stack by its TemplateURL, for the file in which that stands; nil: none is at hand.
+	Nested func(parent, location string) (File, bool)
+	// Standing reads a template as what is there, and not as what will be made. An account or region that is not given is then a placeholder: Nowhere, {region}.
 	Standing bool
+
+	noAccount, noRegion bool // they are placeholders
 
 	children map[string]*stack
 	resolved map[string]bool // parameters whose values are those that were read from Parameter Store
 	loaded   int
 	// described: the values are those of a change set, which hides secret ones; a default is then not what counts.
 	described bool
+}
+
+// Nowhere stands for the account of a template that is read as what is there, where nobody says which it is. AWS gives no account that id.
+const Nowhere = "000000000000"
+
+// assume takes placeholders for what is not given.
+func (o *Options) assume() {
+	if o.Account == "" {
+		o.Account, o.noAccount = Nowhere, true
+	}
+	if o.Region == "" {
+		o.Region, o.noRegion = "{region}", true
+	}
 }
 
 // check refuses options that cannot be meant.
@@ -82,6 +97,7 @@ func Read(name string, data []byte, o Options) (*change.Plan, error) {
 		return nil, err
 	}
 	p := s.plan()
+	o = *s.o
 	for _, r := range s.everything() {
 		b := build(r)
 		p.Gaps = append(p.Gaps, b.gaps...)
@@ -112,6 +128,9 @@ func load(f File, o Options, given map[string]string) (*stack, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if o.Standing {
+		o.assume()
+	}
 	o.children = map[string]*stack{}
 	s, err := newStack(f, &o, "", func(p string) *node {
 		if v, ok := given[p]; ok {
@@ -135,6 +154,13 @@ func newStack(f File, o *Options, prefix string, given func(name string) *node) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	if body := root.get("TemplateBody"); body != nil && root.get("Resources") == nil { // what get-template prints: an object, or the text of YAML
+		if root = body; body.kind == text {
+			if root, err = parse([]byte(body.text)); err != nil {
+				return nil, fmt.Errorf("%s: in TemplateBody: %w", f.Name, err)
+			}
+		}
+	}
 	s := &stack{o: o, file: f.Name, prefix: prefix, root: root, parameters: map[string]*parameter{}, conditions: map[string]*truthValue{}, resources: map[string]*resource{}, resolving: map[string]bool{}, used: map[string]bool{}}
 	if err := s.shape(); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
@@ -144,7 +170,9 @@ func newStack(f File, o *Options, prefix string, given func(name string) *node) 
 	s.transforms()
 	s.readResources()
 	s.nest()
-	if prefix == "" && o.Account == "" {
+	if prefix == "" && o.noAccount {
+		s.gap(snapshot.GapAccount, Nowhere, "stands for the account, which a template does not tell and nobody gave; where the template has its number, that counts as another account", place{1, 1})
+	} else if prefix == "" && o.Account == "" {
 		s.gap(snapshot.GapAccount, f.Name, "a template does not tell its account, and none is given: ARNs of what it makes have none", place{1, 1})
 	}
 	return s, nil
@@ -270,7 +298,7 @@ func (s *stack) nest() {
 		if url == nil || url.kind != text || len(url.open) > 0 {
 			continue
 		}
-		f, ok := s.o.Nested(url.text)
+		f, ok := s.o.Nested(s.file, url.text)
 		if !ok {
 			continue
 		}
