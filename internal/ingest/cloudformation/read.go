@@ -36,7 +36,8 @@ type Options struct {
 	Account, Region string // of the stack
 	// StackName and StackID are the values of the pseudo parameters, Organization the id o-… in ARNs of the organisation's policies.
 	StackName, StackID, Organization string
-	// Parameters are the values given to the template, by name; its defaults count beside them. OldParameters are those that the stack has now, where a change is read; nil: the same.
+	// Parameters are the values given to the template, by name; its defaults count beside them. OldParameters are those that the stack has now, where a change is read: one that is given
+	// anew and not among them has a value that is not known, and not the new one, which would hide what it changes.
 	Parameters, OldParameters map[string]string
 	// Imports are the exports of other stacks, by name.
 	Imports map[string]string
@@ -52,6 +53,8 @@ type Options struct {
 	children map[string]*stack
 	resolved map[string]bool // parameters whose values are those that were read from Parameter Store
 	loaded   int
+	// forgets: it is the old template of a change, and parameters whose value nobody gives had one that is not known.
+	forgets bool
 	// described: the values are those of a change set, which hides secret ones; a default is then not what counts.
 	described bool
 }
@@ -141,12 +144,20 @@ func load(f File, o Options, given map[string]string) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if s.parameters[name] == nil {
-			return nil, fmt.Errorf("%s: the template has no parameter %q", f.Name, name)
-		}
+	if err := s.has(given); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// has refuses values for parameters that the template does not have.
+func (s *stack) has(given map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if s.parameters[name] == nil {
+			return fmt.Errorf("%s: the template has no parameter %q", s.file, name)
+		}
+	}
+	return nil
 }
 
 func newStack(f File, o *Options, prefix string, given func(name string) *node) (*stack, error) {
@@ -198,6 +209,9 @@ func (s *stack) shape() error {
 	return nil
 }
 
+// forgotten is said of a parameter of the old template.
+const forgotten = "whose value before the change is not given"
+
 // readParameters takes the given values, else the defaults.
 func (s *stack) readParameters(given func(name string) *node) {
 	section := s.root.get("Parameters")
@@ -208,7 +222,10 @@ func (s *stack) readParameters(given func(name string) *node) {
 		p := &parameter{raw: f.node, secret: f.get("NoEcho").string() == "true"}
 		s.parameters[f.key] = p
 		kind := f.get("Type").string()
-		mark := "{" + s.prefix + f.key + "}"
+		mark, none := "{"+s.prefix+f.key+"}", "which has no default and for which no value is given"
+		if s.o.forgets { // never the same as what it will be
+			mark, none = "{old "+s.prefix+f.key+"}", forgotten
+		}
 		v := given(f.key)
 		if v.string() == hidden && p.secret {
 			v = nil
@@ -220,7 +237,7 @@ func (s *stack) readParameters(given func(name string) *node) {
 		case v == nil && f.get("Default") != nil && !(p.secret && s.o.described):
 			v = f.get("Default")
 		case v == nil:
-			p.value = lost(mark, "depends on the parameter "+s.prefix+f.key+", which has no default and for which no value is given", f.pos)
+			p.value = lost(mark, "depends on the parameter "+s.prefix+f.key+", "+none, f.pos)
 			continue
 		}
 		if v.kind == text && (kind == "CommaDelimitedList" || strings.HasPrefix(kind, "List<") || strings.Contains(kind, "<List<")) && len(v.open) == 0 {
