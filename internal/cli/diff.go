@@ -52,6 +52,7 @@ action, a longer session. It is narrower in the opposite case, and changed where
 	}
 	format.register(c)
 	now.register(c)
+	codeFlags(c, e)
 	return c
 }
 

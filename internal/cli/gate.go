@@ -29,7 +29,8 @@ import (
 type gateOptions struct {
 	base, source, account, region, format, out string
 	template, oldTemplate                      string
-	parameters                                 map[string]string
+	stackResources                             string
+	parameters, oldParameters                  map[string]string
 	registries                                 []string
 	any, allowUnknown                          bool
 	now                                        nowFlag
@@ -67,6 +68,8 @@ The exit status is 0 where the change passes, and 1 where it does not. docs/gate
 	f.StringVar(&o.oldTemplate, "old-template", "", "the CloudFormation template as it is: a `FILE`; PLAN is then the new one, or a change set")
 	f.StringVar(&o.template, "template", "", "the new CloudFormation template of a change set: a `FILE`")
 	f.StringToStringVar(&o.parameters, "parameter", nil, "a parameter of the CloudFormation template: `NAME=VALUE`; may be given several times")
+	f.StringToStringVar(&o.oldParameters, "old-parameter", nil, "a value that a parameter has in the deployed stack: `NAME=VALUE`; may be given several times")
+	f.StringVar(&o.stackResources, "stack-resources", "", "what 'aws cloudformation describe-stack-resources' prints of the deployed stack: a `FILE`; tells the names that AWS gave")
 	f.BoolVar(&o.any, "any", false, "refuse also what stays inside one account")
 	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "let pass what cannot be judged")
 	f.StringVar(&o.format, "format", "text", "form of the answer: `FORMAT` is text, json, markdown, sarif or junit")
@@ -182,7 +185,16 @@ func (o *gateOptions) stack(e *Env, file cloudformation.File, notPlan error) (*p
 		}
 		templates[i] = &cloudformation.File{Name: filepath.ToSlash(name), Data: data}
 	}
-	options := cloudformation.Options{Account: o.account, Region: o.region, Parameters: o.parameters}
+	options := cloudformation.Options{Account: o.account, Region: o.region, Parameters: o.parameters, OldParameters: o.oldParameters, Nested: ingest.NestedTemplates()}
+	if o.stackResources != "" {
+		data, err := e.readFile(o.stackResources)
+		if err != nil {
+			return nil, fmt.Errorf("opening the resources of the stack: %w", err)
+		}
+		if options.Physical, err = cloudformation.ReadPhysical(cloudformation.File{Name: filepath.ToSlash(o.stackResources), Data: data}); err != nil {
+			return nil, fmt.Errorf("reading the resources of the stack: %w", err)
+		}
+	}
 	p, err := cloudformation.ReadChange(templates[0], templates[1], &file, options)
 	if errors.Is(err, cloudformation.ErrNotChangeSet) {
 		if templates[0] != nil {

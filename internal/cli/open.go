@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
 	"drawbridge/internal/ingest"
@@ -18,7 +19,7 @@ const longWork = time.Second
 // openGraph reads the input at a path and links it into the graph of access, as of a time.
 func (e *Env) openGraph(path string, now time.Time) (*access.Graph, error) {
 	done := e.progress("reading " + path)
-	s, err := ingest.Open(path)
+	s, err := ingest.OpenWith(path, e.code)
 	done()
 	if err != nil {
 		return nil, err
@@ -26,6 +27,24 @@ func (e *Env) openGraph(path string, now time.Time) (*access.Graph, error) {
 	done = e.progress(fmt.Sprintf("linking %d accounts and %d roles", len(s.Accounts), len(s.Roles)))
 	defer done()
 	return access.Build(org.Build(s), access.Options{Now: now, Engine: ref.Engine()}), nil
+}
+
+// codeFlags are what a Terraform file or a CloudFormation template at PATH does not tell of itself.
+func codeFlags(c *cobra.Command, e *Env) {
+	f := c.Flags()
+	f.StringVar(&e.code.Account, "account", "", "of infrastructure code: account `ID`, where it does not say")
+	f.StringVar(&e.code.Region, "region", "", "of infrastructure code: `REGION`, where it does not say")
+	f.StringToStringVar(&e.code.Parameters, "parameter", nil, "of a CloudFormation template: a parameter `NAME=VALUE`; may be given several times")
+	check := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if e.code.Account != "" && !arn.IsAccountID(e.code.Account) {
+			return usagef("--account %q is no account id: expected 12 digits", e.code.Account)
+		}
+		if check != nil {
+			return check(c, args)
+		}
+		return nil
+	}
 }
 
 // progress tells a person at a terminal what takes long. It prints nothing where the work is done within longWork, and

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"drawbridge/internal/ingest"
 )
 
 // commands lists the commands of the program. A new command is a line here and a file beside this one.
@@ -63,6 +65,8 @@ type Env struct {
 	// StdoutTerminal and StderrTerminal say whether a person is reading.
 	StdoutTerminal bool
 	StderrTerminal bool
+
+	code ingest.Code // what infrastructure code does not tell of itself, by flags
 
 	args []string // of the program, for a program that is run in its place
 }

@@ -21,18 +21,27 @@ import (
 //
 //   - a directory with organization.json or accounts/: the directory form of docs/snapshot.md;
 //   - any other directory with .json files: each is one account's authorization details, or a page of them;
-//   - a file: one account's authorization details, or a Terraform state or plan in JSON, which is taken for what it states.
+//   - a file: one account's authorization details, or infrastructure code, which is taken for what it states: a Terraform state or plan in JSON, a CloudFormation
+//     template or change set.
 //
 // It returns an error where there is nothing to work on. Whatever is wrong inside the files is a gap of the snapshot.
-func Open(name string) (*snapshot.Snapshot, error) {
+func Open(name string) (*snapshot.Snapshot, error) { return OpenWith(name, Code{}) }
+
+// OpenWith is Open with what infrastructure code does not tell of itself. It returns an error where something is told and the input is no code.
+func OpenWith(name string, c Code) (*snapshot.Snapshot, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the input: %w", err)
 	}
 	if !info.IsDir() {
-		if s, ok, err := openCode(name); ok || err != nil {
+		if s, ok, err := openCode(name, c); ok || err != nil {
 			return s, err
 		}
+	}
+	if !c.empty() {
+		return nil, fmt.Errorf("%s: %w", name, errNoCode)
+	}
+	if !info.IsDir() {
 		base := filepath.Base(name)
 		return only(snapshot.ReadDetails(os.DirFS(filepath.Dir(name)), []string{base}))
 	}

@@ -32,16 +32,14 @@ func ReadChange(before, after, set *File, o Options) (*change.Plan, error) {
 		return nil, err
 	}
 	old, later := o, o
-	if o.OldParameters != nil {
-		old.Parameters = o.OldParameters
-	}
+	old.Parameters, old.forgets = o.OldParameters, true
 	if d.set != nil {
 		later.Parameters, later.resolved = d.parameters(o.Parameters)
-		later.described = true
-		if o.OldParameters == nil {
-			old.Parameters, old.resolved, old.described = later.Parameters, later.resolved, true
-			d.sameParameters = true
-		}
+		later.described, old.described = true, true
+	}
+	given := map[string]bool{}
+	for name := range later.Parameters {
+		given[name] = true
 	}
 	later.Physical = map[string]string{}
 	for k, v := range o.Physical {
@@ -62,53 +60,76 @@ func ReadChange(before, after, set *File, o Options) (*change.Plan, error) {
 		}
 	}
 	var err error
-	if d.old, err = stackOf(before, old, d.set != nil || o.OldParameters == nil); err != nil {
+	if d.old, err = oldStack(before, old, given); err != nil {
 		return nil, err
 	}
-	if d.later, err = stackOf(after, later, d.set != nil); err != nil {
+	if d.later, err = newerStack(after, later, d.set != nil); err != nil {
 		return nil, err
 	}
 	return d.plan(&later), nil
 }
 
-// stackOf is a template with its parameters; one that is not given is empty, and resources of a change set are put into it. lenient: parameters that it does not have are those of the other template.
-func stackOf(f *File, o Options, lenient bool) (*stack, error) {
+// noStack is a template that is not given: resources of a change set are put into it.
+func noStack(o Options) *stack {
+	o.children = map[string]*stack{}
+	return &stack{o: &o, root: &node{kind: object}, parameters: map[string]*parameter{}, conditions: map[string]*truthValue{}, resources: map[string]*resource{}, resolving: map[string]bool{}, used: map[string]bool{}}
+}
+
+// oldStack is the template as it is. What is given anew says nothing about what was.
+func oldStack(f *File, o Options, anew map[string]bool) (*stack, error) {
 	if f == nil {
-		o.children = map[string]*stack{}
-		return &stack{o: &o, root: &node{kind: object}, parameters: map[string]*parameter{}, conditions: map[string]*truthValue{}, resources: map[string]*resource{}, resolving: map[string]bool{}, used: map[string]bool{}}, nil
+		return noStack(o), nil
 	}
-	if lenient {
-		given := o.Parameters
-		if err := o.check(); err != nil {
-			return nil, err
+	o.children = map[string]*stack{}
+	s, err := newStack(*f, &o, "", func(p string) *node {
+		if v, ok := o.Parameters[p]; ok {
+			return literal(v, place{})
 		}
-		o.children = map[string]*stack{}
-		return newStack(*f, &o, "", func(p string) *node {
-			if v, ok := given[p]; ok {
-				return literal(v, place{})
-			}
-			return nil
-		})
+		if anew[p] {
+			return lost("{old "+p+"}", "depends on the parameter "+p+", "+forgotten, place{})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return load(*f, o, o.Parameters)
+	if err := s.has(o.Parameters); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newerStack is the template as it will be. lenient: parameters that it does not have are those of the change set.
+func newerStack(f *File, o Options, lenient bool) (*stack, error) {
+	if f == nil {
+		return noStack(o), nil
+	}
+	if !lenient {
+		return load(*f, o, o.Parameters)
+	}
+	o.children = map[string]*stack{}
+	return newStack(*f, &o, "", func(p string) *node {
+		if v, ok := o.Parameters[p]; ok {
+			return literal(v, place{})
+		}
+		return nil
+	})
 }
 
 // difference is a change while it is read.
 type difference struct {
-	file           string
-	set            *node
-	listed         map[string]*described // by logical id
-	order          []*described
-	old, later     *stack
-	sameParameters bool // the old template was worked out with the new values
-	gaps           []snapshot.Gap
+	file       string
+	set        *node
+	listed     map[string]*described // by logical id
+	order      []*described
+	old, later *stack
+	gaps       []snapshot.Gap
 }
 
 // described is one change of a change set.
 type described struct {
 	logical, typ, physical, action, replacement, policy string
 	before, after                                       *node // properties, nil where they are not in the change set
-	parameters                                          []string
 	pos                                                 place
 }
 
@@ -154,11 +175,6 @@ func (d *difference) readSet(f File, o *Options) error {
 			continue
 		}
 		c.before, c.after = d.context(rc.get("BeforeContext"), c), d.context(rc.get("AfterContext"), c)
-		for _, detail := range rc.get("Details").list() {
-			if detail.get("ChangeSource").string() == "ParameterReference" && detail.get("Target").get("Attribute").string() == "Properties" {
-				c.parameters = append(c.parameters, cmp.Or(detail.get("CausingEntity").string(), "a parameter"))
-			}
-		}
 		if d.listed[c.logical] != nil {
 			d.gap(rc.pos, c.logical, "the change set changes it twice; the second change was not read")
 			continue
@@ -376,10 +392,10 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 		}
 	}
 	if act != change.Delete {
-		if later == nil {
-			absent("what it will be")
-		} else {
+		if later != nil {
 			will = build(later)
+		} else if act != change.NoOp { // what is imported stays as it is, whatever the template says
+			absent("what it will be")
 		}
 	}
 	if act == change.NoOp {
@@ -413,11 +429,8 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 			}
 			step.Sensitive = step.Sensitive || later.secret
 		}
-		if old != nil && old.contexts == nil && d.sameParameters && row != nil {
-			for _, name := range c.parameters {
-				step.Unknown = append(step.Unknown, change.Unknown{Attribute: "before: " + name, Of: old.name(), Why: "is a parameter that changes, and the value that it had is not given"})
-				step.Before = nil // what the base says is better than the old template with new values
-			}
+		if was != nil && forgets(old) {
+			step.Before = nil // what the base says is better than what nobody knows
 		}
 		if retained {
 			p.Standing = append(p.Standing, step.Before...)
@@ -452,7 +465,7 @@ func (d *difference) unlisted(p *change.Plan, old, later *resource) {
 		d.gap(place{1, 1}, later.address(), "the new template has it and the old one has not, and the change set does not change it: they do not belong together")
 		p.Standing = append(p.Standing, build(later).parts...)
 	default:
-		if old != nil && !d.sameParameters && signature(old) != signature(later) {
+		if old != nil && !forgets(old) && signature(old) != signature(later) {
 			d.gap(place{1, 1}, later.address(), "the templates differ in it, and the change set does not change it")
 		}
 		p.Standing = append(p.Standing, build(later).parts...)
@@ -464,6 +477,15 @@ func signature(r *resource) string {
 	return r.typ + " " + r.name() + " " + r.maybe + " " + r.all().canonical()
 }
 
+// forgets reports whether what a resource of the old template says depends on a parameter whose old value is not given.
+func forgets(r *resource) bool {
+	var walk func(n *node) bool
+	walk = func(n *node) bool {
+		return slices.ContainsFunc(n.open, func(m missing) bool { return strings.HasSuffix(m.why, forgotten) }) || slices.ContainsFunc(n.items, walk) || slices.ContainsFunc(n.fields, func(f field) bool { return walk(f.node) })
+	}
+	return strings.HasSuffix(r.maybe, forgotten) || walk(r.all())
+}
+
 // compared is a resource of two templates, by what it says in each.
 func (d *difference) compared(p *change.Plan, old, later *resource) {
 	switch {
@@ -473,7 +495,9 @@ func (d *difference) compared(p *change.Plan, old, later *resource) {
 	case later == nil:
 		b := build(old)
 		if keeps(old, "DeletionPolicy") {
-			p.Standing = append(p.Standing, b.parts...)
+			if !forgets(old) {
+				p.Standing = append(p.Standing, b.parts...)
+			}
 			return
 		}
 		d.step(p, old, change.Delete, b, nil)
@@ -487,7 +511,9 @@ func (d *difference) compared(p *change.Plan, old, later *resource) {
 		if old.typ != later.typ || old.name() != later.name() {
 			act = change.Replace
 			if keeps(old, "UpdateReplacePolicy") {
-				p.Standing = append(p.Standing, was.parts...)
+				if !forgets(old) {
+					p.Standing = append(p.Standing, was.parts...)
+				}
 				act, was = change.Create, nil
 			}
 		}
@@ -505,7 +531,9 @@ func (d *difference) step(p *change.Plan, r *resource, act change.Action, was, w
 		}
 	}
 	if was != nil {
-		s.Before = was.parts
+		if !forgets(was.r) { // else what the base says is better than what nobody knows
+			s.Before = was.parts
+		}
 		s.Sensitive = s.Sensitive || was.r.secret
 		for _, u := range was.unknown {
 			if !slices.Contains(s.Unknown, u) {

@@ -241,9 +241,13 @@ func (s *stack) opened(v *node, at place, expected string) *node {
 
 // pseudo is the value of a pseudo parameter.
 func (s *stack) pseudo(name string, at place) (*node, bool) {
-	given := func(value, flag string) (*node, bool) {
-		if value == "" {
-			return lost("{"+name+"}", "depends on "+name+", which a template does not tell (give "+flag+")", at), true
+	given := func(value, flag string, placeholder bool) (*node, bool) {
+		why := "depends on " + name + ", which a template does not tell (give " + flag + ")"
+		switch {
+		case placeholder: // a policy may hold it, and no condition is decided by it
+			return &node{kind: text, text: value, pos: at, open: []missing{{mark: value, why: why, name: true}}}, true
+		case value == "":
+			return lost("{"+name+"}", why, at), true
 		}
 		return literal(value, at), true
 	}
@@ -251,9 +255,9 @@ func (s *stack) pseudo(name string, at place) (*node, bool) {
 	case "AWS::NoValue":
 		return nil, true
 	case "AWS::AccountId":
-		return given(s.o.Account, "the account")
+		return given(s.o.Account, "the account", s.o.noAccount)
 	case "AWS::Region":
-		return given(s.o.Region, "the region")
+		return given(s.o.Region, "the region", s.o.noRegion)
 	case "AWS::Partition":
 		return literal(s.o.partition(), at), true
 	case "AWS::URLSuffix":

@@ -36,22 +36,40 @@ type Options struct {
 	Account, Region string // of the stack
 	// StackName and StackID are the values of the pseudo parameters, Organization the id o-… in ARNs of the organisation's policies.
 	StackName, StackID, Organization string
-	// Parameters are the values given to the template, by name; its defaults count beside them. OldParameters are those that the stack has now, where a change is read; nil: the same.
+	// Parameters are the values given to the template, by name; its defaults count beside them. OldParameters are those that the stack has now, where a change is read: one that is given
+	// anew and not among them has a value that is not known, and not the new one, which would hide what it changes.
 	Parameters, OldParameters map[string]string
 	// Imports are the exports of other stacks, by name.
 	Imports map[string]string
 	// Physical are the ids that AWS gave to what exists, by address: logical ids, those in a nested stack behind its own and a dot.
 	Physical map[string]string
-	// Nested finds the template of a nested stack by its TemplateURL; nil: none is at hand.
-	Nested func(location string) (File, bool)
-	// Standing reads a template as what is there, and not as what will be made.
+	// Nested finds the template of a nested stack by its TemplateURL, for the file in which that stands; nil: none is at hand.
+	Nested func(parent, location string) (File, bool)
+	// Standing reads a template as what is there, and not as what will be made. An account or region that is not given is then a placeholder: Nowhere, {region}.
 	Standing bool
+
+	noAccount, noRegion bool // they are placeholders
 
 	children map[string]*stack
 	resolved map[string]bool // parameters whose values are those that were read from Parameter Store
 	loaded   int
+	// forgets: it is the old template of a change, and parameters whose value nobody gives had one that is not known.
+	forgets bool
 	// described: the values are those of a change set, which hides secret ones; a default is then not what counts.
 	described bool
+}
+
+// Nowhere stands for the account of a template that is read as what is there, where nobody says which it is. AWS gives no account that id.
+const Nowhere = "000000000000"
+
+// assume takes placeholders for what is not given.
+func (o *Options) assume() {
+	if o.Account == "" {
+		o.Account, o.noAccount = Nowhere, true
+	}
+	if o.Region == "" {
+		o.Region, o.noRegion = "{region}", true
+	}
 }
 
 // check refuses options that cannot be meant.
@@ -82,6 +100,7 @@ func Read(name string, data []byte, o Options) (*change.Plan, error) {
 		return nil, err
 	}
 	p := s.plan()
+	o = *s.o
 	for _, r := range s.everything() {
 		b := build(r)
 		p.Gaps = append(p.Gaps, b.gaps...)
@@ -112,6 +131,9 @@ func load(f File, o Options, given map[string]string) (*stack, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if o.Standing {
+		o.assume()
+	}
 	o.children = map[string]*stack{}
 	s, err := newStack(f, &o, "", func(p string) *node {
 		if v, ok := given[p]; ok {
@@ -122,18 +144,33 @@ func load(f File, o Options, given map[string]string) (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if s.parameters[name] == nil {
-			return nil, fmt.Errorf("%s: the template has no parameter %q", f.Name, name)
-		}
+	if err := s.has(given); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// has refuses values for parameters that the template does not have.
+func (s *stack) has(given map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if s.parameters[name] == nil {
+			return fmt.Errorf("%s: the template has no parameter %q", s.file, name)
+		}
+	}
+	return nil
 }
 
 func newStack(f File, o *Options, prefix string, given func(name string) *node) (*stack, error) {
 	root, err := parse(f.Data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	if body := root.get("TemplateBody"); body != nil && root.get("Resources") == nil { // what get-template prints: an object, or the text of YAML
+		if root = body; body.kind == text {
+			if root, err = parse([]byte(body.text)); err != nil {
+				return nil, fmt.Errorf("%s: in TemplateBody: %w", f.Name, err)
+			}
+		}
 	}
 	s := &stack{o: o, file: f.Name, prefix: prefix, root: root, parameters: map[string]*parameter{}, conditions: map[string]*truthValue{}, resources: map[string]*resource{}, resolving: map[string]bool{}, used: map[string]bool{}}
 	if err := s.shape(); err != nil {
@@ -144,7 +181,9 @@ func newStack(f File, o *Options, prefix string, given func(name string) *node) 
 	s.transforms()
 	s.readResources()
 	s.nest()
-	if prefix == "" && o.Account == "" {
+	if prefix == "" && o.noAccount {
+		s.gap(snapshot.GapAccount, Nowhere, "stands for the account, which a template does not tell and nobody gave; where the template has its number, that counts as another account", place{1, 1})
+	} else if prefix == "" && o.Account == "" {
 		s.gap(snapshot.GapAccount, f.Name, "a template does not tell its account, and none is given: ARNs of what it makes have none", place{1, 1})
 	}
 	return s, nil
@@ -170,6 +209,9 @@ func (s *stack) shape() error {
 	return nil
 }
 
+// forgotten is said of a parameter of the old template.
+const forgotten = "whose value before the change is not given"
+
 // readParameters takes the given values, else the defaults.
 func (s *stack) readParameters(given func(name string) *node) {
 	section := s.root.get("Parameters")
@@ -180,7 +222,10 @@ func (s *stack) readParameters(given func(name string) *node) {
 		p := &parameter{raw: f.node, secret: f.get("NoEcho").string() == "true"}
 		s.parameters[f.key] = p
 		kind := f.get("Type").string()
-		mark := "{" + s.prefix + f.key + "}"
+		mark, none := "{"+s.prefix+f.key+"}", "which has no default and for which no value is given"
+		if s.o.forgets { // never the same as what it will be
+			mark, none = "{old "+s.prefix+f.key+"}", forgotten
+		}
 		v := given(f.key)
 		if v.string() == hidden && p.secret {
 			v = nil
@@ -192,7 +237,7 @@ func (s *stack) readParameters(given func(name string) *node) {
 		case v == nil && f.get("Default") != nil && !(p.secret && s.o.described):
 			v = f.get("Default")
 		case v == nil:
-			p.value = lost(mark, "depends on the parameter "+s.prefix+f.key+", which has no default and for which no value is given", f.pos)
+			p.value = lost(mark, "depends on the parameter "+s.prefix+f.key+", "+none, f.pos)
 			continue
 		}
 		if v.kind == text && (kind == "CommaDelimitedList" || strings.HasPrefix(kind, "List<") || strings.Contains(kind, "<List<")) && len(v.open) == 0 {
@@ -270,7 +315,7 @@ func (s *stack) nest() {
 		if url == nil || url.kind != text || len(url.open) > 0 {
 			continue
 		}
-		f, ok := s.o.Nested(url.text)
+		f, ok := s.o.Nested(s.file, url.text)
 		if !ok {
 			continue
 		}

@@ -67,7 +67,7 @@ func corpus(files map[string][]byte) (*change.Plan, error) {
 			return nil, err
 		}
 	}
-	o.Nested = func(location string) (File, bool) {
+	o.Nested = func(_, location string) (File, bool) {
 		data, ok := files[location]
 		return File{location, data}, ok
 	}
@@ -520,7 +520,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(template, old, set)
 	}
 	f.Fuzz(func(t *testing.T, template, old, set []byte) {
-		o := Options{Account: "111111111111", Region: "eu-west-1", Nested: func(string) (File, bool) { return File{"nested", template}, true }}
+		o := Options{Account: "111111111111", Region: "eu-west-1", Nested: func(string, string) (File, bool) { return File{"nested", template}, true }}
 		var plans []*change.Plan
 		add := func(p *change.Plan, err error) {
 			if err == nil {
