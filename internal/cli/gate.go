@@ -14,6 +14,7 @@ import (
 
 	"drawbridge/iam/arn"
 	"drawbridge/iam/ref"
+	"drawbridge/internal/catalog"
 	planned "drawbridge/internal/change"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/gate"
@@ -200,12 +201,18 @@ func (o *gateOptions) stack(e *Env, file cloudformation.File, notPlan error) (*p
 	return p, nil
 }
 
+// The rules that the gate judges by.
+var widens, hides = catalog.Rule("IAC-001"), catalog.Rule("IAC-002")
+
 // gateReport is a judgement in the form that is written.
 func gateReport(r *gate.Result, plan, base string) (*report.Gate, error) {
 	out := &report.Gate{Schema: report.GateSchema, Tool: report.Tool{Name: "drawbridge", Version: programVersion()}, Plan: plan, Base: base, Status: r.Status(), Passes: r.Passes(), Changes: r.Changed, Narrowed: r.Lost, Gains: []report.GateGain{}, Unjudged: []report.GateUnjudged{}}
+	for _, rule := range catalog.Planned() {
+		out.Rules = append(out.Rules, report.RuleOf(rule))
+	}
 	for i := range r.Gains {
 		g := &r.Gains[i]
-		a := report.GateGain{Rule: "IAC-001", Severity: "high", Kind: string(g.Kind), Refused: r.Refuses(g), Within: g.Within, Who: append([]string{}, g.Who...), Target: g.What, Actions: append([]string{}, g.Actions...), How: g.How, Steps: g.Steps, Reach: g.Reach,
+		a := report.GateGain{Rule: widens.ID, Severity: widens.Severity.String(), Kind: string(g.Kind), Refused: r.Refuses(g), Within: g.Within, Who: append([]string{}, g.Who...), Target: g.What, Actions: append([]string{}, g.Actions...), How: g.How, Steps: g.Steps, Reach: g.Reach,
 			Entry: g.Registered, Registry: g.Registry, File: g.Source.File, Line: int(g.Source.Line), Column: int(g.Source.Column)}
 		if !a.Refused {
 			a.Severity = "info"
@@ -233,7 +240,7 @@ func gateReport(r *gate.Result, plan, base string) (*report.Gate, error) {
 	}
 	for i := range r.Unjudged {
 		u := &r.Unjudged[i]
-		a := report.GateUnjudged{Rule: "IAC-002", Severity: "medium", What: u.What, Why: u.Why, File: u.Source.File, Line: int(u.Source.Line), Column: int(u.Source.Column), Fingerprint: finding.Fingerprint("IAC-002", u.What, u.Why)}
+		a := report.GateUnjudged{Rule: hides.ID, Severity: hides.Severity.String(), What: u.What, Why: u.Why, File: u.Source.File, Line: int(u.Source.Line), Column: int(u.Source.Column), Fingerprint: finding.Fingerprint(hides.ID, u.What, u.Why)}
 		if u.Step != nil {
 			a.Address = u.Step.Address
 			a.File, a.Line, a.Column = u.Step.Source.File, int(u.Step.Source.Line), int(u.Step.Source.Column)

@@ -25,6 +25,7 @@ type Gate struct {
 	Narrowed int            `json:"narrowed"` // policies that allow less than before
 	Gains    []GateGain     `json:"gains"`
 	Unjudged []GateUnjudged `json:"unjudged"`
+	Rules    []Rule         `json:"-"` // that the judgement names
 }
 
 // GateGain is one thing that somebody can do after the change and could not before.
@@ -311,21 +312,13 @@ func WriteGateJSON(w io.Writer, r *Gate) error {
 	return e.Encode(r)
 }
 
-// gateRules are the rules of a judgement, as SARIF tells them.
-var gateRules = []Rule{
-	{ID: "IAC-001", Title: "Planned change widens access", Severity: "high", Detects: "The change grants somebody something that they could not do before, and no entry of the registry declares it.",
-		Why: "A trust that nobody agreed to is cheapest to refuse before it exists.", Remedy: "Narrow the change, or register the trust with an owner, a reason and an end."},
-	{ID: "IAC-002", Title: "Plan hides the policy", Severity: "medium", Detects: "A value that decides about access is computed when the change is applied.",
-		Why: "What is not known is not known to be safe.", Remedy: "Give the value in the code, or judge the change after it was applied."},
-}
-
 // WriteGateSARIF writes SARIF 2.1.0, with the line of the code where it is known.
 func WriteGateSARIF(w io.Writer, r *Gate, base string) error {
 	s := sarifWriter{base: base, index: map[string]int{}}
 	driver := sarifDriver{Name: "Drawbridge", Version: r.Tool.Version, Rules: []sarifRule{}}
-	for i := range gateRules {
-		s.index[gateRules[i].ID] = i
-		driver.Rules = append(driver.Rules, s.rule(&gateRules[i]))
+	for i := range r.Rules {
+		s.index[r.Rules[i].ID] = i
+		driver.Rules = append(driver.Rules, s.rule(&r.Rules[i]))
 	}
 	run := sarifRun{Tool: sarifTool{driver}, ColumnKind: "utf16CodeUnits", Invocations: []sarifInvocation{{ExecutionSuccessful: true}}, Results: []sarifResult{}}
 	add := func(rule, severity, subject, text, fingerprint, file string, line, column int, passes bool) {
