@@ -211,7 +211,7 @@ func (s *sarifWriter) result(f *Finding) sarifResult {
 		r.BaselineState = "unchanged"
 	}
 	if f.Accepted != nil {
-		r.Suppressions = []sarifSuppression{{"external", "accepted", f.Accepted.Reason + " (" + f.Accepted.Owner + ", until " + f.Accepted.Expires + ")"}}
+		r.Suppressions = []sarifSuppression{f.Accepted.suppression()}
 	}
 	logical := []sarifLogicalLocation{{FullyQualifiedName: f.Subject, Kind: "resource"}}
 	for i := range f.Evidence {
@@ -231,6 +231,10 @@ func (s *sarifWriter) result(f *Finding) sarifResult {
 		r.Locations = []sarifLocation{{Logical: logical}}
 	}
 	return r
+}
+
+func (a *Acceptance) suppression() sarifSuppression {
+	return sarifSuppression{"external", "accepted", a.Reason + " (" + a.Owner + ", until " + a.Expires + ")"}
 }
 
 func remedyText(remedy string) string {
