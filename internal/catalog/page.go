@@ -11,8 +11,8 @@ import (
 
 // Pages are the documents about the rules, by file name: one page a rule and README.md, the list of all.
 func Pages() map[string][]byte {
-	pages := map[string][]byte{"README.md": index(Rules())}
-	for _, r := range Rules() {
+	pages := map[string][]byte{"README.md": index()}
+	for _, r := range All() {
 		pages[r.ID+".md"] = page(r)
 	}
 	return pages
@@ -20,13 +20,19 @@ func Pages() map[string][]byte {
 
 const generated = "<!-- Generated from the rule's record by `make generate`; do not edit. -->\n\n"
 
-func index(rules []*rule.Rule) []byte {
+func index() []byte {
 	var b bytes.Buffer
 	b.WriteString(generated)
-	b.WriteString("# Rules\n\nWhat `drawbridge scan` looks for. `drawbridge rules show ID` prints the same pages.\n\n| rule | finding | severity |\n|---|---|---|\n")
-	for _, r := range rules {
-		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Title, r.Severity)
+	table := func(rules []*rule.Rule) {
+		b.WriteString("| rule | finding | severity |\n|---|---|---|\n")
+		for _, r := range rules {
+			fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.ID, r.ID, r.Title, r.Severity)
+		}
 	}
+	b.WriteString("# Rules\n\nWhat `drawbridge scan` looks for. `drawbridge rules show ID` prints the same pages.\n\n")
+	table(Rules())
+	b.WriteString("\nWhat [`drawbridge gate`](../gate.md) looks for in a change before it is made.\n\n")
+	table(Planned())
 	return b.Bytes()
 }
 
@@ -34,7 +40,11 @@ func page(r *rule.Rule) []byte {
 	var b bytes.Buffer
 	b.WriteString(generated)
 	fmt.Fprintf(&b, "# %s: %s\n\n", r.ID, r.Title)
-	fmt.Fprintf(&b, "Severity: **%s**, unless a guard stops the access (then info, and the finding names the guard). Since %s.\n\n", r.Severity, r.Since)
+	if r.Planned {
+		fmt.Fprintf(&b, "Severity: **%s**. Judged by [`drawbridge gate`](../gate.md). Since %s.\n\n", r.Severity, r.Since)
+	} else {
+		fmt.Fprintf(&b, "Severity: **%s**, unless a guard stops the access (then info, and the finding names the guard). Since %s.\n\n", r.Severity, r.Since)
+	}
 	section := func(title, text string) { fmt.Fprintf(&b, "## %s\n\n%s\n\n", title, text) }
 	section("What it detects", sentence(r.Detects))
 	section("Why it matters", r.Why)

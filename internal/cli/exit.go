@@ -11,11 +11,15 @@ const (
 	codeUsage    = 2 // called wrongly, or the input cannot be read
 	codeOutput   = 3 // the result could not be written
 	codeStopped  = 4 // stopped before the end; the next run goes on from there
+	codeUnknown  = 5 // nothing is wrong as far as it could be judged, and something could not be
 )
 
 // errUnwanted ends a command whose answer is complete and printed and not what was demanded: findings at or above
 // --fail-on, a failed test. The output says it all, so nothing more is printed.
 var errUnwanted = errors.New("the result is not the wished one")
+
+// errUnknown ends a command that was asked for a yes or a no, where what decides is not known. The output says what, so nothing more is printed.
+var errUnknown = errors.New("something could not be judged")
 
 // errOutput ends a command whose result could not be written. What is in the file then is not the whole result.
 var errOutput = errors.New("the result could not be written")
@@ -62,6 +66,8 @@ func statusOf(err error) exitStatus {
 		return exitStatus{code: int(child), silent: true}
 	case errors.Is(err, errUnwanted):
 		return exitStatus{code: codeFindings, silent: true}
+	case errors.Is(err, errUnknown):
+		return exitStatus{code: codeUnknown, silent: true}
 	case errors.Is(err, errOutput):
 		return exitStatus{code: codeOutput}
 	case errors.As(err, new(stoppedError)):

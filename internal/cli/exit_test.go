@@ -38,6 +38,7 @@ func TestExitStatus(t *testing.T) {
 	if err := os.WriteFile(input, []byte(oneRole), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	const plans = "../../examples/gate/"
 	for _, c := range []struct {
 		name   string
 		stdout io.Writer
@@ -52,6 +53,11 @@ func TestExitStatus(t *testing.T) {
 		{"full", fullDisk{}, []string{"scan", input}, codeOutput, "no space left"},
 		{"folder", io.Discard, []string{"scan", input, "-o", filepath.Join(input, "x")}, codeOutput, "could not be written"},
 		{"full before findings", fullDisk{}, []string{"scan", input, "--fail-on", "info"}, codeOutput, "no space left"},
+		{"passes", io.Discard, []string{"gate", plans + "narrow.json"}, 0, ""},
+		{"refused", io.Discard, []string{"gate", plans + "widen-by-list.json"}, codeFindings, ""},
+		{"not judged", io.Discard, []string{"gate", plans + "unknown.json"}, codeUnknown, ""},
+		{"let pass", io.Discard, []string{"gate", plans + "unknown.json", "--allow-unknown"}, 0, ""},
+		{"full before not judged", fullDisk{}, []string{"gate", plans + "unknown.json"}, codeOutput, "no space left"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stderr := run(t, c.stdout, c.args...)

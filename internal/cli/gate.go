@@ -6,14 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"drawbridge/iam/arn"
 	"drawbridge/iam/ref"
+	"drawbridge/internal/catalog"
 	planned "drawbridge/internal/change"
 	"drawbridge/internal/finding"
 	"drawbridge/internal/gate"
@@ -30,8 +32,9 @@ type gateOptions struct {
 	base, source, account, region, format, out string
 	template, oldTemplate                      string
 	stackResources                             string
-	parameters, oldParameters                  map[string]string
+	parameters, oldParameters, also            map[string]string
 	registries                                 []string
+	exceptions                                 string
 	any, allowUnknown                          bool
 	now                                        nowFlag
 }
@@ -52,7 +55,9 @@ func newGate(e *Env) *cobra.Command {
 in one account may complete a way in another. With --registry a trust that an entry declares passes, and one that no entry declares, or that is wider than its entry, is refused.
 
 What stays inside one account passes and is told; with --any it is refused too. What is computed when the change is applied cannot be judged, and does not pass unless --allow-unknown says so.
-The exit status is 0 where the change passes, and 1 where it does not. docs/gate.md tells how it is used in a pull request.`,
+With --exceptions a finding that somebody answers for passes until its exception expires.
+
+The exit status is 0 where the change passes, 1 where something is refused, and 5 where nothing is and something cannot be judged. docs/gate.md tells how it is used in a pull request.`,
 		Example: `  terraform plan -out plan.bin && terraform show -json plan.bin > plan.json
   drawbridge gate plan.json --base snapshot --registry registry --source .
   drawbridge gate plan.json --format markdown --out comment.md`,
@@ -62,6 +67,7 @@ The exit status is 0 where the change passes, and 1 where it does not. docs/gate
 	f := c.Flags()
 	f.StringVar(&o.base, "base", "", "the organisation as it is: a `PATH` as scan takes it")
 	f.StringSliceVar(&o.registries, "registry", nil, "the registry: a `FILE` or folder; may be given several times")
+	f.StringVar(&o.exceptions, "exceptions", "", "accepted findings: a YAML `FILE` of exceptions, each with owner, reason and expiry")
 	f.StringVar(&o.source, "source", "", "the code that was planned, a `DIR`: places in it, and values that the plan does not have")
 	f.StringVar(&o.account, "account", "", "account `ID` of the default provider, where the plan does not say")
 	f.StringVar(&o.region, "region", "", "`REGION` of the default provider, where the plan does not say")
@@ -74,6 +80,7 @@ The exit status is 0 where the change passes, and 1 where it does not. docs/gate
 	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "let pass what cannot be judged")
 	f.StringVar(&o.format, "format", "text", "form of the answer: `FORMAT` is text, json, markdown, sarif or junit")
 	f.StringVarP(&o.out, "out", "o", "", "write to a `FILE` instead of standard output")
+	f.StringToStringVar(&o.also, "also", nil, "write another form of the same judgement to a file: `FORMAT=FILE`; may be given several times")
 	o.now.register(c)
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "markdown", "sarif", "junit"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -84,12 +91,27 @@ func runGate(e *Env, o *gateOptions, plan string) error {
 	if !ok {
 		return usagef("--format %q is not known: use text, json, markdown, sarif or junit", o.format)
 	}
+	for form := range o.also {
+		if gateForms[form] == nil {
+			return usagef("--also %q is not known: use text, json, markdown, sarif or junit, as in sarif=FILE", form)
+		}
+	}
 	if o.account != "" && !arn.IsAccountID(o.account) {
 		return usagef("--account %q is no account id: expected 12 digits", o.account)
 	}
 	at, _, err := o.now.value(e)
 	if err != nil {
 		return err
+	}
+	var exceptions []finding.Exception
+	if o.exceptions != "" {
+		data, err := os.ReadFile(o.exceptions)
+		if err != nil {
+			return fmt.Errorf("opening the exceptions: %w", err)
+		}
+		if exceptions, err = finding.ReadExceptions(o.exceptions, data); err != nil {
+			return err
+		}
 	}
 	p, err := readPlan(e, o, plan)
 	if err != nil {
@@ -115,29 +137,27 @@ func runGate(e *Env, o *gateOptions, plan string) error {
 		}
 	}
 	done := e.progress("judging")
-	result := gate.Judge(base, p, gate.Options{Now: at, Engine: ref.Engine(), Registry: declared, Any: o.any, AllowUnknown: o.allowUnknown})
+	result := gate.Judge(base, p, gate.Options{Now: at, Engine: ref.Engine(), Registry: declared, Any: o.any, AllowUnknown: o.allowUnknown, Exceptions: exceptions})
 	done()
 	answer, err := gateReport(result, filepath.ToSlash(plan), filepath.ToSlash(o.base))
 	if err != nil {
 		return err
 	}
-	out := e.Stdout
-	if o.out != "" {
-		f, err := os.Create(o.out)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errOutput, err)
-		}
-		err = errors.Join(write(f, answer), f.Close())
-		if err != nil {
-			return fmt.Errorf("%w: %w", errOutput, err)
-		}
-	} else if err := write(out, answer); err != nil {
-		return fmt.Errorf("%w: %w", errOutput, err)
+	if err := output(e, o.out, func(w io.Writer) error { return write(w, answer) }); err != nil {
+		return err
 	}
-	if !answer.Passes {
+	for _, form := range slices.Sorted(maps.Keys(o.also)) {
+		if err := output(e, o.also[form], func(w io.Writer) error { return gateForms[form](w, answer) }); err != nil {
+			return err
+		}
+	}
+	switch {
+	case answer.Passes:
+		return nil
+	case answer.Refused():
 		return errUnwanted
 	}
-	return nil
+	return errUnknown
 }
 
 // readPlan reads a Terraform plan, with its code where that is at hand.
@@ -212,14 +232,20 @@ func (o *gateOptions) stack(e *Env, file cloudformation.File, notPlan error) (*p
 	return p, nil
 }
 
+// The rules that the gate judges by.
+var widens, hides = catalog.Rule(gate.Widens), catalog.Rule(gate.Hides)
+
 // gateReport is a judgement in the form that is written.
 func gateReport(r *gate.Result, plan, base string) (*report.Gate, error) {
 	out := &report.Gate{Schema: report.GateSchema, Tool: report.Tool{Name: "drawbridge", Version: programVersion()}, Plan: plan, Base: base, Status: r.Status(), Passes: r.Passes(), Changes: r.Changed, Narrowed: r.Lost, Gains: []report.GateGain{}, Unjudged: []report.GateUnjudged{}}
+	for _, rule := range catalog.Planned() {
+		out.Rules = append(out.Rules, report.RuleOf(rule))
+	}
 	for i := range r.Gains {
 		g := &r.Gains[i]
-		a := report.GateGain{Rule: "IAC-001", Severity: "high", Kind: string(g.Kind), Refused: r.Refuses(g), Within: g.Within, Who: append([]string{}, g.Who...), Target: g.What, Actions: append([]string{}, g.Actions...), How: g.How, Steps: g.Steps, Reach: g.Reach,
+		a := report.GateGain{Rule: widens.ID, Severity: widens.Severity.String(), Kind: string(g.Kind), Refused: r.Refuses(g), Within: g.Within, Who: append([]string{}, g.Who...), Target: g.What, Actions: append([]string{}, g.Actions...), How: g.How, Steps: g.Steps, Reach: g.Reach,
 			Entry: g.Registered, Registry: g.Registry, File: g.Source.File, Line: int(g.Source.Line), Column: int(g.Source.Column)}
-		if !a.Refused {
+		if !a.Refused && g.Accepted == nil {
 			a.Severity = "info"
 		}
 		if g.Conditions != "always" {
@@ -240,12 +266,12 @@ func gateReport(r *gate.Result, plan, base string) (*report.Gate, error) {
 				a.RequestText += " with " + contextText(w.Context)
 			}
 		}
-		a.Fingerprint = finding.Fingerprint(a.Rule, a.Kind, strings.Join(a.Who, ","), a.Target, strings.Join(a.Actions, ","), a.Conditions)
+		a.Fingerprint, a.Accepted, a.Expired = g.Fingerprint, acceptance(g.Accepted), acceptance(g.Expired)
 		out.Gains = append(out.Gains, a)
 	}
 	for i := range r.Unjudged {
 		u := &r.Unjudged[i]
-		a := report.GateUnjudged{Rule: "IAC-002", Severity: "medium", What: u.What, Why: u.Why, File: u.Source.File, Line: int(u.Source.Line), Column: int(u.Source.Column), Fingerprint: finding.Fingerprint("IAC-002", u.What, u.Why)}
+		a := report.GateUnjudged{Rule: hides.ID, Severity: hides.Severity.String(), What: u.What, Why: u.Why, File: u.Source.File, Line: int(u.Source.Line), Column: int(u.Source.Column), Fingerprint: u.Fingerprint, Accepted: acceptance(u.Accepted), Expired: acceptance(u.Expired)}
 		if u.Step != nil {
 			a.Address = u.Step.Address
 			a.File, a.Line, a.Column = u.Step.Source.File, int(u.Step.Source.Line), int(u.Step.Source.Column)

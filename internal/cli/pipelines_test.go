@@ -55,7 +55,7 @@ func TestPipelines(t *testing.T) {
 		}
 		return dir, string(text), status
 	}
-	plans := map[string]int{"examples/gate/narrow.json": 0, "examples/gate/widen-by-list.json": 1, "examples/gate/unknown.json": 1, "examples/gate/none.json": 2}
+	plans := map[string]int{"examples/gate/narrow.json": 0, "examples/gate/widen-by-list.json": 1, "examples/gate/unknown.json": codeUnknown, "examples/gate/none.json": 2}
 
 	t.Run("github", func(t *testing.T) {
 		var action struct {
@@ -127,7 +127,7 @@ func TestPipelines(t *testing.T) {
 			if status != want {
 				t.Errorf("%s: status %d, want %d: %s", plan, status, want, out)
 			}
-			if _, err := os.Stat(filepath.Join(dir, job.Artifacts.Reports["junit"])); want < 2 && err != nil {
+			if _, err := os.Stat(filepath.Join(dir, job.Artifacts.Reports["junit"])); want != codeUsage && err != nil {
 				t.Errorf("%s: %v", plan, err)
 			}
 		}
@@ -138,7 +138,7 @@ func TestPipelines(t *testing.T) {
 		read(".pre-commit-hooks.yaml", &hooks)
 		files := map[string]map[string]int{
 			"drawbridge-registry": {"examples/gate/registry.yaml": 0, "examples/gate/narrow.json": 1},
-			"drawbridge-gate":     {"examples/gate/narrow.json": 0, "examples/gate/widen-by-list.json": 1},
+			"drawbridge-gate":     {"examples/gate/narrow.json": 0, "examples/gate/widen-by-list.json": 1, "examples/gate/unknown.json": codeUnknown},
 		}
 		for _, h := range hooks {
 			for file, want := range files[h.ID] {

@@ -55,7 +55,7 @@ func newRulesList(e *Env) *cobra.Command {
 		Short: "List all rules",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			rules := catalog.Rules()
+			rules := catalog.All()
 			switch format {
 			case "text":
 				return output(e, "", func(w io.Writer) error {
@@ -88,13 +88,13 @@ func newRulesShow(e *Env) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			var ids []cobra.Completion
-			for _, r := range catalog.Rules() {
+			for _, r := range catalog.All() {
 				ids = append(ids, cobra.CompletionWithDesc(r.ID, r.Title))
 			}
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			rules := catalog.Rules()
+			rules := catalog.All()
 			i := slices.IndexFunc(rules, func(r *rule.Rule) bool { return strings.EqualFold(r.ID, args[0]) })
 			if i < 0 {
 				return usagef("there is no rule %q: 'drawbridge rules list' names all", args[0])

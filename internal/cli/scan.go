@@ -183,11 +183,17 @@ func (o *scanOptions) analyse(e *Env, now time.Time, given bool) (*report.Report
 func acceptances(list []finding.Accepted) map[string]report.Acceptance {
 	out := make(map[string]report.Acceptance, len(list))
 	for _, a := range list {
-		out[a.Exception.Fingerprint] = report.Acceptance{
-			Owner: a.Exception.Owner, Reason: a.Exception.Reason, Expires: a.Exception.Expires.UTC().Format(time.RFC3339),
-		}
+		out[a.Exception.Fingerprint] = *acceptance(&a.Exception)
 	}
 	return out
+}
+
+// acceptance is an exception as a report shows it; nil of nil.
+func acceptance(x *finding.Exception) *report.Acceptance {
+	if x == nil {
+		return nil
+	}
+	return &report.Acceptance{Owner: x.Owner, Reason: x.Reason, Expires: x.Expires.UTC().Format(time.RFC3339)}
 }
 
 // reportWriter is the writer of the wished form.

@@ -19,6 +19,7 @@ import (
 	"drawbridge/iam/policy"
 	"drawbridge/internal/access"
 	"drawbridge/internal/change"
+	"drawbridge/internal/finding"
 	"drawbridge/internal/org"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/snapshot"
@@ -57,6 +58,25 @@ type Gain struct {
 	Within bool
 	Step   *change.Step // that gives it, nil where several do or none by itself
 	Source snapshot.Source
+	Standing
+	basis string // what its policies say: see fingerprint
+}
+
+// Standing is how a gain, or what could not be judged, stands to the exceptions.
+type Standing struct {
+	Fingerprint string
+	// Accepted is the exception in force that accepts it, Expired one that did; nil where there is none.
+	Accepted, Expired *finding.Exception
+}
+
+func (s *Standing) hold(exceptions map[string]*finding.Exception, now time.Time) {
+	switch e := exceptions[s.Fingerprint]; {
+	case e == nil:
+	case now.Before(e.Expires):
+		s.Accepted = e
+	default:
+		s.Expired = e
+	}
 }
 
 // Unjudged is something that could not be judged.
@@ -65,6 +85,8 @@ type Unjudged struct {
 	Why    string
 	Step   *change.Step
 	Source snapshot.Source
+	Standing
+	basis string
 }
 
 // Result is the judgement.
@@ -80,8 +102,20 @@ type Result struct {
 	Based bool
 }
 
-// Refuses reports whether a gain needs somebody's yes that it has not: no entry of the registry declares it, and it does not stay inside one account.
-func (r *Result) Refuses(g *Gain) bool { return g.Registered == "" && (r.any || !g.Within) }
+// Refuses reports whether a gain needs somebody's yes that it has not: no entry of the registry declares it, no exception accepts it, and it does not stay inside one account.
+func (r *Result) Refuses(g *Gain) bool {
+	return g.Registered == "" && g.Accepted == nil && (r.any || !g.Within)
+}
+
+// Open counts what could not be judged and is accepted by no exception.
+func (r *Result) Open() (n int) {
+	for i := range r.Unjudged {
+		if r.Unjudged[i].Accepted == nil {
+			n++
+		}
+	}
+	return n
+}
 
 // Status is the whole judgement in words.
 func (r *Result) Status() string {
@@ -91,8 +125,10 @@ func (r *Result) Status() string {
 	switch {
 	case some(r.Refuses):
 		return "refused"
-	case len(r.Unjudged) > 0:
+	case r.Open() > 0:
 		return "cannot be judged"
+	case len(r.Unjudged) > 0, some(func(g *Gain) bool { return g.Accepted != nil }):
+		return "accepted"
 	case some(func(g *Gain) bool { return g.Registered != "" }):
 		return "registered"
 	case len(r.Gains) > 0:
@@ -103,7 +139,7 @@ func (r *Result) Status() string {
 
 // Passes reports whether nothing is refused, and nothing could not be judged.
 func (r *Result) Passes() bool {
-	return !slices.ContainsFunc(r.Gains, func(g Gain) bool { return r.Refuses(&g) }) && (len(r.Unjudged) == 0 || r.allowUnknown)
+	return !slices.ContainsFunc(r.Gains, func(g Gain) bool { return r.Refuses(&g) }) && (r.Open() == 0 || r.allowUnknown)
 }
 
 // Options of a judgement.
@@ -114,6 +150,8 @@ type Options struct {
 	Registry *registry.Registry
 	// Any refuses also what stays inside one account; AllowUnknown lets pass what could not be judged.
 	Any, AllowUnknown bool
+	// Exceptions accept gains, and what could not be judged, by their fingerprints, until they expire.
+	Exceptions []finding.Exception
 }
 
 // Judge judges a plan over an organisation, nil where only the plan is known.
@@ -144,8 +182,51 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	slices.SortStableFunc(j.r.Gains, func(a, b Gain) int {
 		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.What, b.What), slices.Compare(a.Who, b.Who), slices.Compare(a.Actions, b.Actions))
 	})
+	j.accepted()
 	return j.r
 }
+
+// The rules that a judgement reports by.
+const (
+	Widens = "IAC-001"
+	Hides  = "IAC-002"
+)
+
+// accepted gives everything its fingerprint, and holds it against the exceptions.
+func (j *judge) accepted() {
+	exceptions := make(map[string]*finding.Exception, len(j.o.Exceptions))
+	for i := range j.o.Exceptions {
+		exceptions[j.o.Exceptions[i].Fingerprint] = &j.o.Exceptions[i]
+	}
+	for i := range j.r.Gains {
+		g := &j.r.Gains[i]
+		g.Fingerprint = g.fingerprint()
+		g.hold(exceptions, j.o.Now)
+	}
+	for i := range j.r.Unjudged {
+		u := &j.r.Unjudged[i]
+		address := ""
+		if u.Step != nil {
+			address = u.Step.Address
+		}
+		u.Fingerprint = finding.Fingerprint(Hides, u.What, u.Why, address, u.basis)
+		u.hold(exceptions, j.o.Now)
+	}
+}
+
+// fingerprint identifies a gain. Whoever accepts it accepts what they have seen: who gains what, on what, under which conditions, and whoever can come to use it. What a document lets through is not said in full by a
+// sentence, so that its meaning counts too: another policy is another gain, even where one request shows both.
+func (g *Gain) fingerprint() string {
+	list := func(names []string) string {
+		sorted := slices.Clone(names)
+		slices.Sort(sorted)
+		return strings.Join(sorted, ",")
+	}
+	return finding.Fingerprint(Widens, g.What, string(g.Kind), list(g.Who), list(g.Actions), g.Conditions, list(g.Reach), strings.Join(g.Steps, ","), g.basis)
+}
+
+// basisOf is what documents say, the same for those that mean the same.
+func basisOf(list ...*policy.Policy) string { return strings.Join(keys(list), "\x00") }
 
 // within marks the gains that stay inside one account.
 func (j *judge) within() {
@@ -263,8 +344,8 @@ func aboutOf(p change.Part) string {
 
 const trustPolicy = "trust policy"
 
-// gained adds what a comparison of one document, or of all documents of one principal, shows.
-func (j *judge) gained(kind Kind, what, how string, r compare.Result, source snapshot.Source) {
+// gained adds what a comparison of one document, or of all documents of one principal, shows. basis is what they say after the change.
+func (j *judge) gained(kind Kind, what, how string, r compare.Result, basis string, source snapshot.Source) {
 	switch {
 	case r.Relation == compare.Narrower:
 		j.r.Lost++
@@ -277,14 +358,14 @@ func (j *judge) gained(kind Kind, what, how string, r compare.Result, source sna
 		if how == trustPolicy {
 			d.Witness.Resource = what // a trust policy names no resource: the comparison made one up
 		}
-		j.r.Gains = append(j.r.Gains, Gain{Kind: kind, Who: d.Who, What: cmp.Or(onWhat(kind, what, d.Resource), what), Actions: d.Actions, How: how, Conditions: d.Conditions.String(), Witness: &d.Witness, Step: s, Source: source})
+		j.r.Gains = append(j.r.Gains, Gain{Kind: kind, Who: d.Who, What: cmp.Or(onWhat(kind, what, d.Resource), what), Actions: d.Actions, How: how, Conditions: d.Conditions.String(), Witness: &d.Witness, Step: s, Source: source, basis: basis})
 	}
 	if !r.NothingNew && len(r.Gained) == 0 {
 		why := "whether it gives anything new could not be decided"
 		if len(r.Undecided) > 0 {
 			why = r.Undecided[0]
 		}
-		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: what, Why: how + ": " + why, Step: s, Source: source})
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: what, Why: how + ": " + why, Step: s, Source: source, basis: basis})
 	}
 }
 
@@ -348,7 +429,7 @@ func (j *judge) document(kind Kind, as policy.Kind, what, account, how string, o
 	result.Gained = slices.DeleteFunc(result.Gained, func(d compare.Difference) bool {
 		return d.Witness.Caller != nil && d.Witness.Caller.Account != "" && d.Witness.Caller.Account == account && as == policy.Resource
 	})
-	j.gained(kind, what, how, result, new.Source)
+	j.gained(kind, what, how, result, basisOf(policies(new)...), new.Source)
 }
 
 func policies(d snapshot.Document) []*policy.Policy {
@@ -400,7 +481,7 @@ func (j *judge) rights(o, n *org.Principal) {
 	}
 	result := compare.Policies(policy.Identity, old, n.Identity.Policies, compare.Options{Engine: j.o.Engine, Account: n.Account})
 	begin := len(j.r.Gains)
-	j.gained(Rights, n.ARN, "identity policies", result, source)
+	j.gained(Rights, n.ARN, "identity policies", result, basisOf(n.Identity.Policies...), source)
 	reach := j.reachedFrom(n)
 	for i := begin; i < len(j.r.Gains); i++ {
 		j.r.Gains[i].Who, j.r.Gains[i].Reach = []string{n.ARN}, reach
@@ -435,7 +516,7 @@ func (j *judge) boundary(o, n *org.Principal) {
 		after, unread := access.Granted(n)
 		more := slices.DeleteFunc(slices.Clone(after), func(a string) bool { _, ok := slices.BinarySearch(before, a); return ok })
 		const how = "its permissions boundary is taken away"
-		j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{n.ARN}, What: n.ARN, Actions: more, How: how, Conditions: "always", Reach: j.reachedFrom(n), Step: step, Source: n.Source})
+		j.r.Gains = append(j.r.Gains, Gain{Kind: Guard, Who: []string{n.ARN}, What: n.ARN, Actions: more, How: how, Conditions: "always", Reach: j.reachedFrom(n), Step: step, Source: n.Source, basis: basisOf(n.Identity.Policies...)})
 		if len(unread) > 0 {
 			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + ": " + unread[0], Step: step, Source: n.Source})
 		}
@@ -446,7 +527,7 @@ func (j *judge) boundary(o, n *org.Principal) {
 		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: "its permissions boundary: " + why, Step: step, Source: n.Source})
 	}
 	begin := len(j.r.Gains)
-	j.gained(Guard, n.ARN, how, compare.Policies(policy.Identity, o.Boundary.Policies, n.Boundary.Policies, compare.Options{Engine: j.o.Engine, Account: n.Account}), n.Source)
+	j.gained(Guard, n.ARN, how, compare.Policies(policy.Identity, o.Boundary.Policies, n.Boundary.Policies, compare.Options{Engine: j.o.Engine, Account: n.Account}), basisOf(n.Boundary.Policies...), n.Source)
 	reach := j.reachedFrom(n)
 	for i := begin; i < len(j.r.Gains); i++ {
 		j.r.Gains[i].Who, j.r.Gains[i].Reach = []string{n.ARN}, reach
@@ -502,7 +583,7 @@ func (j *judge) trusts() {
 			continue
 		}
 		j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{c.New.Grantee}, What: c.New.Target, Actions: c.New.Actions, How: c.New.Mechanism + ", " + c.Change.String() + strings.Join(append([]string{""}, c.What...), "; "),
-			Conditions: c.New.Condition.String(), Step: j.stepOf(c.New.Target)})
+			Conditions: c.New.Condition.String(), Step: j.stepOf(c.New.Target), basis: c.New.Mechanism})
 	}
 	// Crossings of principals that are known: a trust that was there is one that somebody can use now.
 	for _, n := range j.new.Org.Principals {
@@ -520,7 +601,7 @@ func (j *judge) trusts() {
 			if j.gains(e.Target.ARN) || j.dark(e.Target.ARN) {
 				continue
 			}
-			j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{n.ARN}, What: e.Target.ARN, Actions: e.Actions, How: string(e.Mechanism) + ": both sides allow it now", Conditions: conditions(e), Step: j.stepOf(n.ARN)})
+			j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: []string{n.ARN}, What: e.Target.ARN, Actions: e.Actions, How: string(e.Mechanism) + ": both sides allow it now", Conditions: conditions(e), Step: j.stepOf(n.ARN), basis: string(e.Mechanism)})
 		}
 	}
 }
@@ -643,7 +724,7 @@ func (j *judge) guard(kind string, as policy.Kind, account string, old, new []sn
 	name := differing(old, new)
 	step := j.stepOf(name)
 	unjudged := func(why string) *Gain {
-		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: name, Why: "what the " + kind + " lets through: " + why, Step: step})
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: name, Why: "what the " + kind + " lets through: " + why, Step: step, basis: saying(old) + "\x01" + saying(new)})
 		return nil
 	}
 	read := func(level []snapshot.Document) (out []*policy.Policy, why string) {
@@ -677,7 +758,7 @@ func (j *judge) guard(kind string, as policy.Kind, account string, old, new []sn
 		if !slices.ContainsFunc(new, func(d snapshot.Document) bool { return bare(d.Name) == name }) {
 			how = fmt.Sprintf("the %s %s does not bind the account any more", kind, name)
 		}
-		return &Gain{Kind: Guard, Who: []string{account}, What: name, Actions: slices.Compact(actions), How: how, Conditions: "always", Step: step}
+		return &Gain{Kind: Guard, Who: []string{account}, What: name, Actions: slices.Compact(actions), How: how, Conditions: "always", Step: step, basis: saying(old) + "\x01" + saying(new)}
 	case !result.NothingNew:
 		why := "whether it is more could not be decided"
 		if len(result.Undecided) > 0 {

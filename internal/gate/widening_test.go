@@ -57,7 +57,7 @@ func show(t *testing.T, r *gate.Result) {
 		g := &r.Gains[i]
 		t.Logf("   gain %s who=%v what=%s how=%s acts=%v cond=%s within=%v reach=%v registry=%q reg=%q", g.Kind, g.Who, g.What, g.How, g.Actions, g.Conditions, g.Within, g.Reach, g.Registry, g.Registered)
 		if g.Witness != nil && g.Witness.Caller != nil {
-			t.Logf("      witness caller %+v", *g.Witness.Caller)
+			t.Logf("      shown by %s on %s", g.Witness.Caller.ARN, g.Witness.Resource)
 		}
 	}
 	for _, u := range r.Unjudged {

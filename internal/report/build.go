@@ -292,9 +292,14 @@ func unitName(names map[string]string, path string) string {
 func (b *builder) rules() []Rule {
 	rules := make([]Rule, 0, len(b.options.Rules))
 	for _, r := range b.options.Rules {
-		rules = append(rules, Rule{r.ID, r.Title, r.Detects, r.Why, r.Remedy, r.Severity.String(), Controls(&r.Controls)})
+		rules = append(rules, RuleOf(r))
 	}
 	return rules
+}
+
+// RuleOf is what a report says of a rule.
+func RuleOf(r *rule.Rule) Rule {
+	return Rule{r.ID, r.Title, r.Detects, r.Why, r.Remedy, r.Severity.String(), Controls(&r.Controls)}
 }
 
 // Controls lists the ids of the frameworks that a rule maps to, each with its framework.

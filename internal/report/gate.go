@@ -18,13 +18,14 @@ type Gate struct {
 	Tool   Tool   `json:"tool"`
 	Plan   string `json:"plan"`
 	Base   string `json:"base,omitempty"` // the organisation that the change was judged over; "" where only the plan is known
-	// Status is refused, cannot be judged, registered, nothing new across accounts, or nothing new. Passes: nothing of it needs anybody's yes.
+	// Status is refused, cannot be judged, accepted, registered, nothing new across accounts, or nothing new. Passes: nothing of it needs anybody's yes.
 	Status   string         `json:"status"`
 	Passes   bool           `json:"passes"`
 	Changes  int            `json:"changes"`  // steps that change something
 	Narrowed int            `json:"narrowed"` // policies that allow less than before
 	Gains    []GateGain     `json:"gains"`
 	Unjudged []GateUnjudged `json:"unjudged"`
+	Rules    []Rule         `json:"-"` // that the judgement names
 }
 
 // GateGain is one thing that somebody can do after the change and could not before.
@@ -51,6 +52,9 @@ type GateGain struct {
 	Request     json.RawMessage `json:"request,omitempty"` // that is allowed after the change, for 'drawbridge eval'
 	RequestText string          `json:"requestText,omitempty"`
 	Fingerprint string          `json:"fingerprint"`
+	// Accepted: an exception in force accepts it. Expired is the exception that accepted it and is over.
+	Accepted *Acceptance `json:"accepted,omitempty"`
+	Expired  *Acceptance `json:"expiredException,omitempty"`
 }
 
 // GateUnjudged is something that could not be judged.
@@ -64,6 +68,9 @@ type GateUnjudged struct {
 	Line        int    `json:"line,omitempty"`
 	Column      int    `json:"column,omitempty"`
 	Fingerprint string `json:"fingerprint"`
+	// As of a gain.
+	Accepted *Acceptance `json:"accepted,omitempty"`
+	Expired  *Acceptance `json:"expiredException,omitempty"`
 }
 
 // gateActions is how many actions are written out for people.
@@ -120,76 +127,178 @@ func (g *GateGain) place() string { return place(g.File, g.Line) }
 func WriteGateText(w io.Writer, r *Gate) error {
 	out := bufio.NewWriter(w)
 	printf := func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
+	row := func(name, value string) {
+		if value != "" {
+			printf("         %-10s %s\n", name, visible(value))
+		}
+	}
+	exceptions := func(accepted, expired *Acceptance) {
+		if accepted != nil {
+			row("exception", accepted.sentence())
+		}
+		if expired != nil {
+			row("exception", fmt.Sprintf("of %s ran out on %s", expired.Owner, expired.Expires))
+		}
+	}
 	printf("%s\n", r.headline())
-	section := func(title string, refused, within bool) {
+	section := func(title string, has func(*GateGain) bool) {
 		first := true
 		for i := range r.Gains {
 			g := &r.Gains[i]
-			if g.Refused != refused || g.Within != within {
+			if !has(g) {
 				continue
 			}
 			if first {
 				printf("\n%s\n", title)
 				first = false
 			}
-			printf("  %-6s %s\n", g.Kind, g.Sentence())
+			printf("  %-6s %s\n", g.Kind, visible(g.Sentence()))
 			for n, step := range g.Steps {
-				printf("         %d. %s\n", n+1, step)
+				printf("         %d. %s\n", n+1, visible(step))
 			}
-			if len(g.Reach) > 0 {
-				printf("         reached by %s\n", strings.Join(g.Reach[:min(len(g.Reach), 5)], ", "))
-			}
-			if g.Address != "" {
-				printf("         by     %s, %s", g.Address, g.Action)
-				if p := g.place(); p != "" {
-					printf("  %s", p)
-				}
-				printf("\n")
-			}
-			if g.RequestText != "" {
-				printf("         shown  %s\n", g.RequestText)
-			}
-			if g.Registry != "" {
-				printf("         entry  %s\n", g.Registry)
+			row("used by", reached(g.Reach))
+			row("by", by(g.Address, g.Action, g.File, g.Line))
+			row("shown by", g.RequestText)
+			row("registry", g.Registry)
+			exceptions(g.Accepted, g.Expired)
+			if g.Refused {
+				row("finding", g.Fingerprint)
 			}
 		}
 	}
-	section("Refused: nobody agreed to this", true, false)
-	section("Registered", false, false)
-	section("Inside one account", false, true)
-	if len(r.Unjudged) > 0 {
-		printf("\nCannot be judged\n")
+	section("Refused: nobody agreed to this", func(g *GateGain) bool { return g.Refused })
+	section("Accepted by an exception", func(g *GateGain) bool { return g.state() == gainAccepted })
+	section("Registered", func(g *GateGain) bool { return g.state() == gainRegistered })
+	section("Inside one account", func(g *GateGain) bool { return g.state() == gainWithin })
+	unjudged := func(title string, accepted bool) {
+		first := true
 		for i := range r.Unjudged {
 			u := &r.Unjudged[i]
-			printf("  %s\n         %s\n", u.What, u.Why)
-			if u.Address != "" && u.Address != u.What {
-				printf("         by     %s", u.Address)
-				if p := place(u.File, u.Line); p != "" {
-					printf("  %s", p)
-				}
-				printf("\n")
+			if (u.Accepted != nil) != accepted {
+				continue
+			}
+			if first {
+				printf("\n%s\n", title)
+				first = false
+			}
+			printf("  %s\n         %s\n", visible(u.What), visible(u.Why))
+			if u.Address != u.What {
+				row("by", by(u.Address, "", u.File, u.Line))
+			} else {
+				row("at", place(u.File, u.Line))
+			}
+			exceptions(u.Accepted, u.Expired)
+			if u.Accepted == nil {
+				row("finding", u.Fingerprint)
 			}
 		}
 	}
+	unjudged("Cannot be judged", false)
+	unjudged("Cannot be judged, and accepted by an exception", true)
 	if next := r.next(); next != "" {
 		printf("\n%s\n", next)
 	}
 	return out.Flush()
 }
 
+// by names the resource of the code, what happens to it, and where it stands.
+func by(address, action, file string, line int) string {
+	if address == "" {
+		return ""
+	}
+	if action != "" {
+		address += ", " + action
+	}
+	if p := place(file, line); p != "" {
+		address += "  " + p
+	}
+	return address
+}
+
+// reached names the first of those who can come to use rights.
+func reached(names []string) string {
+	const most = 5
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:most-1], ", "), len(names)-most+1)
+	}
+	return strings.Join(names, ", ")
+}
+
+// sentence says who accepts, until when, and why.
+func (a *Acceptance) sentence() string { return a.Owner + ", until " + a.Expires + ": " + a.Reason }
+
+// How a gain stands.
+const (
+	gainRefused    = "refused"
+	gainAccepted   = "accepted"
+	gainRegistered = "registered"
+	gainWithin     = "inside"
+)
+
+// state is why a gain passes, where it does.
+func (g *GateGain) state() string {
+	switch {
+	case g.Refused:
+		return gainRefused
+	case g.Entry != "":
+		return gainRegistered
+	case g.Accepted != nil:
+		return gainAccepted
+	}
+	return gainWithin
+}
+
+// Refused reports whether something is refused, whatever else could not be judged.
+func (r *Gate) Refused() bool { return r.count(gainRefused) > 0 }
+
+func (r *Gate) count(state string) (n int) {
+	for i := range r.Gains {
+		if r.Gains[i].state() == state {
+			n++
+		}
+	}
+	return n
+}
+
+// open counts what could not be judged and nobody accepts; accepted is the rest.
+func (r *Gate) open() (open, accepted int) {
+	for i := range r.Unjudged {
+		if r.Unjudged[i].Accepted == nil {
+			open++
+		} else {
+			accepted++
+		}
+	}
+	return open, accepted
+}
+
 // headline says the judgement in one line.
 func (r *Gate) headline() string {
-	refused, registered, within := r.count()
+	open, unknown := r.open()
+	accepted, registered := r.count(gainAccepted)+unknown, r.count(gainRegistered)
 	var s string
-	switch r.Status {
-	case "refused":
-		s = fmt.Sprintf("Refused: the change gives %s across accounts that nobody agreed to", plural(refused, "thing"))
-	case "cannot be judged":
-		s = "Cannot be judged: " + pluralVerb(len(r.Unjudged), "thing that decides about access is", "things that decide about access are") + " not known or not understood"
-	case "registered":
+	switch {
+	case r.Refused():
+		s = fmt.Sprintf("Refused: the change gives %s across accounts that nobody agreed to", plural(r.count(gainRefused), "thing"))
+		if open > 0 {
+			s += fmt.Sprintf(", and %s be judged", pluralVerb(open, "thing cannot", "things cannot"))
+		}
+	case open > 0:
+		s = pluralVerb(open, "thing that decides about access is", "things that decide about access are") + " not known or not understood"
+		if r.Passes {
+			s = "Passes without having been judged: " + s
+		} else {
+			s = "Cannot be judged: " + s
+		}
+	case accepted > 0:
+		s = fmt.Sprintf("Passes: an exception accepts %s", pluralVerb(accepted, "thing", "things"))
+		if registered > 0 {
+			s += fmt.Sprintf(", and the registry declares %d", registered)
+		}
+	case registered > 0:
 		s = fmt.Sprintf("Passes: the change gives %s, and the registry declares all of it", plural(registered, "thing"))
-	case "nothing new across accounts":
-		s = fmt.Sprintf("Passes: the change gives nothing new across accounts, and %s inside one", plural(within, "thing"))
+	case len(r.Gains) > 0:
+		s = fmt.Sprintf("Passes: the change gives nothing new across accounts, and %s inside one", plural(r.count(gainWithin), "thing"))
 	default:
 		s = "Passes: the change gives nobody anything new"
 	}
@@ -206,27 +315,14 @@ func pluralVerb(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-func (r *Gate) count() (refused, registered, within int) {
-	for i := range r.Gains {
-		switch g := &r.Gains[i]; {
-		case g.Refused:
-			refused++
-		case g.Within:
-			within++
-		default:
-			registered++
-		}
-	}
-	return refused, registered, within
-}
-
 // next says what to do.
 func (r *Gate) next() string {
 	var parts []string
-	if r.Status == "refused" {
-		parts = append(parts, "Next: narrow the change, or register what it gives: 'drawbridge registry init' drafts an entry once it is there, docs/registry.md says what is in one.")
+	open, _ := r.open()
+	if r.Refused() {
+		parts = append(parts, "Next: narrow the change, register what it gives (docs/registry.md), or accept a finding for a time by an exception (docs/exceptions.md).")
 	}
-	if len(r.Unjudged) > 0 {
+	if open > 0 {
 		parts = append(parts, "What is computed when the change is applied can be judged after it, or before it where the code gives its value.")
 	}
 	if r.Base == "" {
@@ -250,15 +346,19 @@ func WriteGateMarkdown(w io.Writer, r *Gate) error {
 			printf("- %s.\n", inline(g.Sentence()))
 		}
 	}
-	if refused, _, _ := r.count(); refused > told {
+	if refused := r.count(gainRefused); refused > told {
 		printf("- … and %d more.\n", refused-told)
 	}
+	told = 0
 	for i := range r.Unjudged {
-		if i == 3 {
-			printf("- … and %d more cannot be judged.\n", len(r.Unjudged)-i)
-			break
+		u := &r.Unjudged[i]
+		if u.Accepted == nil && told < 3 {
+			told++
+			printf("- %s cannot be judged: %s.\n", code(u.What), inline(strings.TrimSuffix(u.Why, ".")))
 		}
-		printf("- %s cannot be judged: %s.\n", code(r.Unjudged[i].What), inline(strings.TrimSuffix(r.Unjudged[i].Why, ".")))
+	}
+	if open, _ := r.open(); open > told {
+		printf("- … and %d more cannot be judged.\n", open-told)
 	}
 	for _, next := range strings.Split(r.next(), "\n") {
 		if next != "" {
@@ -273,12 +373,9 @@ func WriteGateMarkdown(w io.Writer, r *Gate) error {
 				break
 			}
 			g := &r.Gains[i]
-			mark := "registered"
-			switch {
-			case g.Refused:
+			mark := g.state()
+			if g.Refused {
 				mark = "**refused**"
-			case g.Within:
-				mark = "inside"
 			}
 			by := g.Address
 			if p := g.place(); p != "" {
@@ -311,39 +408,34 @@ func WriteGateJSON(w io.Writer, r *Gate) error {
 	return e.Encode(r)
 }
 
-// gateRules are the rules of a judgement, as SARIF tells them.
-var gateRules = []Rule{
-	{ID: "IAC-001", Title: "Planned change widens access", Severity: "high", Detects: "The change grants somebody something that they could not do before, and no entry of the registry declares it.",
-		Why: "A trust that nobody agreed to is cheapest to refuse before it exists.", Remedy: "Narrow the change, or register the trust with an owner, a reason and an end."},
-	{ID: "IAC-002", Title: "Plan hides the policy", Severity: "medium", Detects: "A value that decides about access is computed when the change is applied.",
-		Why: "What is not known is not known to be safe.", Remedy: "Give the value in the code, or judge the change after it was applied."},
-}
-
 // WriteGateSARIF writes SARIF 2.1.0, with the line of the code where it is known.
 func WriteGateSARIF(w io.Writer, r *Gate, base string) error {
 	s := sarifWriter{base: base, index: map[string]int{}}
 	driver := sarifDriver{Name: "Drawbridge", Version: r.Tool.Version, Rules: []sarifRule{}}
-	for i := range gateRules {
-		s.index[gateRules[i].ID] = i
-		driver.Rules = append(driver.Rules, s.rule(&gateRules[i]))
+	for i := range r.Rules {
+		s.index[r.Rules[i].ID] = i
+		driver.Rules = append(driver.Rules, s.rule(&r.Rules[i]))
 	}
 	run := sarifRun{Tool: sarifTool{driver}, ColumnKind: "utf16CodeUnits", Invocations: []sarifInvocation{{ExecutionSuccessful: true}}, Results: []sarifResult{}}
-	add := func(rule, severity, subject, text, fingerprint, file string, line, column int, passes bool) {
+	add := func(rule, severity, subject, text, fingerprint, file string, line, column int, passes bool, accepted *Acceptance) {
 		i := s.index[rule]
 		result := sarifResult{RuleID: rule, RuleIndex: &i, Kind: "fail", Level: sarifLevels[severity], Message: sarifText{Text: text}, PartialFingerprints: map[string]string{fingerprintName: fingerprint},
 			Properties: &sarifResultProps{Severity: severity, Status: "confirmed"}, Locations: []sarifLocation{{Physical: s.physical(file, line, column), Logical: []sarifLogicalLocation{{FullyQualifiedName: subject, Kind: "resource"}}}}}
 		if passes {
 			result.Level = "note"
 		}
+		if accepted != nil {
+			result.Suppressions = []sarifSuppression{accepted.suppression()}
+		}
 		run.Results = append(run.Results, result)
 	}
 	for i := range r.Gains {
 		g := &r.Gains[i]
-		add(g.Rule, g.Severity, g.Target, g.Sentence()+".", g.Fingerprint, g.File, g.Line, g.Column, !g.Refused)
+		add(g.Rule, g.Severity, g.Target, g.Sentence()+".", g.Fingerprint, g.File, g.Line, g.Column, !g.Refused && g.Accepted == nil, g.Accepted)
 	}
 	for i := range r.Unjudged {
 		u := &r.Unjudged[i]
-		add(u.Rule, u.Severity, u.What, u.What+" cannot be judged: "+u.Why, u.Fingerprint, u.File, u.Line, u.Column, false)
+		add(u.Rule, u.Severity, u.What, u.What+" cannot be judged: "+u.Why, u.Fingerprint, u.File, u.Line, u.Column, false, u.Accepted)
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -359,6 +451,7 @@ type (
 		Tests    int         `xml:"tests,attr"`
 		Failures int         `xml:"failures,attr"`
 		Errors   int         `xml:"errors,attr"`
+		Skipped  int         `xml:"skipped,attr,omitempty"`
 		Cases    []junitCase `xml:"testcase"`
 	}
 	junitCase struct {
@@ -368,6 +461,10 @@ type (
 		Line    int           `xml:"line,attr,omitempty"`
 		Failure *junitMessage `xml:"failure,omitempty"`
 		Error   *junitMessage `xml:"error,omitempty"`
+		Skipped *junitSkipped `xml:"skipped,omitempty"`
+	}
+	junitSkipped struct {
+		Message string `xml:"message,attr"`
 	}
 	junitMessage struct {
 		Message string `xml:"message,attr"`
@@ -376,22 +473,33 @@ type (
 	}
 )
 
-// WriteGateJUnit writes a judgement as a suite of tests: each gain is one, which fails where it is refused; what cannot be judged is an error.
+// WriteGateJUnit writes a judgement as a suite of tests: each gain is one, which fails where it is refused; what cannot be judged is an error, and what an exception accepts is skipped.
 func WriteGateJUnit(w io.Writer, r *Gate) error {
 	suite := junitSuite{Name: "drawbridge gate " + r.Plan, Cases: []junitCase{}}
 	for i := range r.Gains {
 		g := &r.Gains[i]
 		c := junitCase{Name: g.Sentence(), Class: or(g.Address, g.Target), File: g.File, Line: g.Line}
-		if g.Refused {
+		switch g.state() {
+		case gainRefused:
 			suite.Failures++
 			c.Failure = &junitMessage{Message: g.Sentence(), Type: g.Rule, Text: g.RequestText}
+		case gainAccepted:
+			suite.Skipped++
+			c.Skipped = &junitSkipped{"accepted by " + g.Accepted.sentence()}
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
 	for i := range r.Unjudged {
 		u := &r.Unjudged[i]
-		suite.Errors++
-		suite.Cases = append(suite.Cases, junitCase{Name: u.What + " can be judged", Class: or(u.Address, u.What), File: u.File, Line: u.Line, Error: &junitMessage{Message: u.Why, Type: u.Rule}})
+		c := junitCase{Name: u.What + " can be judged", Class: or(u.Address, u.What), File: u.File, Line: u.Line}
+		if u.Accepted != nil {
+			suite.Skipped++
+			c.Skipped = &junitSkipped{"accepted by " + u.Accepted.sentence()}
+		} else {
+			suite.Errors++
+			c.Error = &junitMessage{Message: u.Why, Type: u.Rule}
+		}
+		suite.Cases = append(suite.Cases, c)
 	}
 	if len(suite.Cases) == 0 {
 		suite.Cases = append(suite.Cases, junitCase{Name: "the change gives nobody anything new", Class: r.Plan})

@@ -36,6 +36,7 @@ type (
 		Name                 string         `json:"name"`
 		ShortDescription     sarifText      `json:"shortDescription"`
 		FullDescription      sarifText      `json:"fullDescription"`
+		HelpURI              string         `json:"helpUri,omitempty"`
 		Help                 sarifText      `json:"help"`
 		DefaultConfiguration sarifLevel     `json:"defaultConfiguration"`
 		Properties           sarifRuleProps `json:"properties"`
@@ -156,11 +157,21 @@ type sarifWriter struct {
 	index map[string]int // of rules, by id
 }
 
+// rulePages is where the pages about the rules are read.
+const rulePages = "https://github.com/drawbridge/drawbridge/blob/main/docs/rules/"
+
 func (s *sarifWriter) rule(r *Rule) sarifRule {
-	help := r.Detects + "\n\nWhy it matters: " + r.Why + "\n\nRemedy: " + r.Remedy
+	help := sarifText{Text: r.Detects + "\n\nWhy it matters: " + r.Why + "\n\nRemedy: " + r.Remedy}
+	help.Markdown = inline(r.Detects) + "\n\n**Why it matters**: " + inline(r.Why) + "\n\n**Remedy**: " + inline(r.Remedy)
+	if len(r.Controls) > 0 {
+		help.Markdown += "\n"
+		for _, c := range r.Controls {
+			help.Markdown += "\n- " + inline(c)
+		}
+	}
 	return sarifRule{
 		ID: r.ID, Name: pascal(r.Title), ShortDescription: sarifText{Text: r.Title}, FullDescription: sarifText{Text: or(r.Detects, r.Title)},
-		Help: sarifText{Text: help}, DefaultConfiguration: sarifLevel{sarifLevels[r.Severity]},
+		HelpURI: rulePages + r.ID + ".md", Help: help, DefaultConfiguration: sarifLevel{sarifLevels[r.Severity]},
 		Properties: sarifRuleProps{sarifScores[r.Severity], "high", []string{"security", "aws", "iam", "cross-account"}, r.Controls},
 	}
 }
@@ -200,7 +211,7 @@ func (s *sarifWriter) result(f *Finding) sarifResult {
 		r.BaselineState = "unchanged"
 	}
 	if f.Accepted != nil {
-		r.Suppressions = []sarifSuppression{{"external", "accepted", f.Accepted.Reason + " (" + f.Accepted.Owner + ", until " + f.Accepted.Expires + ")"}}
+		r.Suppressions = []sarifSuppression{f.Accepted.suppression()}
 	}
 	logical := []sarifLogicalLocation{{FullyQualifiedName: f.Subject, Kind: "resource"}}
 	for i := range f.Evidence {
@@ -220,6 +231,10 @@ func (s *sarifWriter) result(f *Finding) sarifResult {
 		r.Locations = []sarifLocation{{Logical: logical}}
 	}
 	return r
+}
+
+func (a *Acceptance) suppression() sarifSuppression {
+	return sarifSuppression{"external", "accepted", a.Reason + " (" + a.Owner + ", until " + a.Expires + ")"}
 }
 
 func remedyText(remedy string) string {

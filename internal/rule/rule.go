@@ -30,7 +30,9 @@ type Rule struct {
 	// NeverUnassessed says why no missing fact can keep the rule from judging, "" where one can: then the rule has a case in
 	// which it reports that it could not assess.
 	NeverUnassessed string
-	Check           func(*Pass)
+	// Planned: the rule is about a change before it exists. Package gate judges it, and there is no Check: Run is not given such rules.
+	Planned bool
+	Check   func(*Pass)
 }
 
 // Controls maps a rule to the frameworks' ids.
