@@ -27,10 +27,11 @@ import (
 	"drawbridge/internal/sealed"
 )
 
-// Options are how an organisation is read. Config and Out are required.
+// Options are how an organisation is read. Config is required, and one of Out and Store.
 type Options struct {
 	Config aws.Config // the caller's credentials and region, by the SDK's usual chain
 	Out    string     // directory of the snapshot
+	Store  string     // directory of snapshots, in which a new one is named by its time
 
 	// Role is the name of the role that is assumed in every account but the caller's own, RolePath its path ("/"). "" means that only the caller's own account is read.
 	Role, RolePath string
@@ -51,7 +52,7 @@ type Options struct {
 	EncryptTo  []sealed.Recipient
 	Identities []age.Identity // open the earlier snapshot for Since, where that is encrypted
 
-	Since        time.Duration // accounts of an earlier snapshot at Out that are not older are taken over, and it is replaced; 0 means none
+	Since        time.Duration // accounts of the snapshot at Out, which is then replaced, or of the newest in Store, that are not older are taken over; 0 means none
 	Replace      bool          // a snapshot at Out is replaced
 	Restart      bool          // what a run that was stopped has read is thrown away
 	LastAccessed bool          // IAM is asked which services each role used: two calls a role, and minutes an account
@@ -72,8 +73,9 @@ type Progress struct {
 
 // Result is what a run did.
 type Result struct {
-	Accounts int // accounts in the snapshot
-	Kept     int // of them, taken over from a run that was stopped or from an earlier snapshot
+	Out      string // where the snapshot is, or will be
+	Accounts int    // accounts in the snapshot
+	Kept     int    // of them, taken over from a run that was stopped or from an earlier snapshot
 	Resumed  bool
 	Closed   int // of them, that the collector's role could not be assumed in
 	Gaps     int
@@ -144,7 +146,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer w.close()
-	result := Result{Resumed: resumed}
+	result := Result{Out: w.out, Resumed: resumed}
 	tree, f := r.organization(ctx)
 	if err := stopped(ctx); err != nil {
 		return result, err

@@ -366,3 +366,100 @@ func TestSealedKilled(t *testing.T) {
 	}
 	t.Logf("killed %d times, with up to %d parts; searched %d times", killed, parts, searches)
 }
+
+// TestStore: each run adds a snapshot that is named by its time; one that was stopped goes on under its name; accounts are taken over from the newest that is whole.
+func TestStore(t *testing.T) {
+	o := &fakeOrganization{accounts: 12, roles: 3}
+	id, to := identity(t)
+	dir := filepath.Join(t.TempDir(), "snapshots")
+	clock := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	run := func(ctx context.Context, change func(*Options)) (Result, error) {
+		opts := options(o, "")
+		opts.Store, opts.Parallel, opts.Now = dir, 1, func() time.Time { return clock }
+		if change != nil {
+			change(&opts)
+		}
+		return Run(ctx, opts)
+	}
+	names := func() string {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, e := range entries {
+			out = append(out, e.Name())
+		}
+		return strings.Join(out, " ")
+	}
+	expect := func(want string) {
+		t.Helper()
+		if got := names(); got != want {
+			t.Fatalf("%s\nwant %s", got, want)
+		}
+	}
+	if result, err := run(context.Background(), func(o *Options) { o.Since = time.Hour }); err != nil || result.Out != filepath.Join(dir, "2026-03-01T10-00-00Z") {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	if _, err := run(context.Background(), nil); err != nil { // in the same second
+		t.Fatal(err)
+	}
+	expect("2026-03-01T10-00-00Z 2026-03-01T10-00-01Z")
+	ctx, stop := context.WithCancel(context.Background())
+	clock = clock.Add(30 * time.Minute)
+	_, err := run(ctx, func(o *Options) {
+		o.EncryptTo = to
+		o.Progress = func(p Progress) {
+			if p.Done == 5 {
+				stop()
+			}
+		}
+	})
+	if !errors.Is(err, ErrStopped) {
+		t.Fatal(err)
+	}
+	expect("2026-03-01T10-00-00Z 2026-03-01T10-00-01Z 2026-03-01T10-30-00Z.partial")
+	if err := os.MkdirAll(filepath.Join(dir, "2026-03-01T09-00-00Z.partial.new", "accounts"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(time.Minute)
+	if _, err := run(context.Background(), nil); !errors.Is(err, ErrOptions) {
+		t.Fatal(err)
+	}
+	result, err := run(context.Background(), func(o *Options) { o.EncryptTo = to })
+	if err != nil || !result.Resumed || result.Kept < 5 || result.Out != filepath.Join(dir, "2026-03-01T10-30-00Z") {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	expect("2026-03-01T10-00-00Z 2026-03-01T10-00-01Z 2026-03-01T10-30-00Z")
+	clock = clock.Add(time.Minute)
+	if _, err := run(context.Background(), func(o *Options) { o.Since = time.Hour }); !errors.Is(err, sealed.ErrEncrypted) {
+		t.Fatal(err)
+	}
+	result, err = run(context.Background(), func(o *Options) { o.EncryptTo, o.Since, o.Identities = to, time.Hour, []age.Identity{id} })
+	if err != nil || result.Kept != 11 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	expect("2026-03-01T10-00-00Z 2026-03-01T10-00-01Z 2026-03-01T10-30-00Z 2026-03-01T10-32-00Z")
+	// A run that is killed in its last moment leaves the options it began with; one that is stopped is thrown away on request.
+	if err := os.WriteFile(filepath.Join(dir, "2026-03-01T10-32-00Z", beginFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stray := filepath.Join(dir, "2026-03-01T10-33-00Z.partial")
+	if err := os.MkdirAll(stray, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(context.Background(), func(o *Options) { o.Restart = true }); err == nil || !strings.Contains(err.Error(), "in the way") {
+		t.Fatalf("what no run left is thrown away: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(stray, beginFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(time.Hour)
+	if result, err = run(context.Background(), func(o *Options) { o.Restart = true }); err != nil || result.Resumed {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	expect("2026-03-01T10-00-00Z 2026-03-01T10-00-01Z 2026-03-01T10-30-00Z 2026-03-01T10-32-00Z 2026-03-01T11-32-00Z")
+	if _, err := os.Stat(filepath.Join(dir, "2026-03-01T10-32-00Z", beginFile)); err == nil {
+		t.Error("the options of a run that is done are still there")
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"drawbridge/internal/sealed"
+	"drawbridge/internal/store"
 )
 
 // writer writes a snapshot beside its place, account by account, and puts it there when it is whole.
@@ -37,7 +38,8 @@ type writer struct {
 }
 
 const (
-	partialSuffix = ".partial"
+	partialSuffix = store.Partial
+	freshSuffix   = ".new"
 	accountsDir   = "accounts"
 	collectedFile = "collected.json"
 	// beginFile holds the options of the run that a directory belongs to: only a run with the same goes on with it. It is no JSON file by its name, so that no reader of a snapshot takes it for one.
@@ -98,19 +100,21 @@ func digest(s string) string {
 
 // open takes the lock and finds what an earlier run left. It reports whether this run goes on with it.
 func (r *run) open() (w *writer, resumed bool, err error) {
-	w = &writer{out: filepath.Clean(r.Out), work: filepath.Clean(r.Out) + partialSuffix, scope: r.scope()}
-	if err := os.MkdirAll(filepath.Dir(w.out), 0o700); err != nil {
-		return nil, false, fmt.Errorf("making the snapshot's directory: %w", err)
-	}
-	if w.lock, err = lock(w.work + ".lock"); err != nil {
-		return nil, false, err
-	}
+	w = &writer{scope: r.scope()}
 	opened := w
 	defer func() {
 		if err != nil {
 			opened.close()
 		}
 	}()
+	if r.Store != "" {
+		err = w.inStore(r)
+	} else {
+		err = w.at(filepath.Clean(r.Out))
+	}
+	if err != nil {
+		return nil, false, err
+	}
 	if err := w.recover(); err != nil {
 		return nil, false, err
 	}
@@ -165,6 +169,80 @@ func (r *run) open() (w *writer, resumed bool, err error) {
 	return w, false, w.begin(choices, r.EncryptTo)
 }
 
+// at takes a place for the snapshot.
+func (w *writer) at(out string) (err error) {
+	w.out, w.work = out, out+partialSuffix
+	if err := os.MkdirAll(filepath.Dir(w.out), 0o700); err != nil {
+		return fmt.Errorf("making the snapshot's directory: %w", err)
+	}
+	w.lock, err = lock(w.work + ".lock")
+	return err
+}
+
+// inStore takes a place among the snapshots of a directory: that of a run that was stopped, else a new one, named by the time. One run is at work there at a time.
+func (w *writer) inStore(r *run) (err error) {
+	if err := os.MkdirAll(r.Store, 0o700); err != nil {
+		return fmt.Errorf("making the directory of snapshots: %w", err)
+	}
+	if w.lock, err = lock(filepath.Join(r.Store, ".lock")); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(r.Store)
+	if err != nil {
+		return fmt.Errorf("looking for an earlier run: %w", err)
+	}
+	begun := r.started
+	for _, e := range entries {
+		name, stopped := strings.CutSuffix(e.Name(), partialSuffix)
+		name, fresh := strings.CutSuffix(name, partialSuffix+freshSuffix)
+		if _, ok := store.ParseName(name); !ok {
+			continue
+		}
+		at := filepath.Join(r.Store, name)
+		switch {
+		case fresh: // killed in its first moment
+			if err := os.RemoveAll(at + partialSuffix + freshSuffix); err != nil {
+				return fmt.Errorf("removing what an earlier run left: %w", err)
+			}
+		case stopped && r.Restart && exists(filepath.Join(at+partialSuffix, beginFile)):
+			if err := os.RemoveAll(at + partialSuffix); err != nil {
+				return fmt.Errorf("removing what an earlier run left: %w", err)
+			}
+		case stopped:
+			w.out, w.work = at, at+partialSuffix
+		default: // killed in its last moment
+			done := &writer{out: at, work: at + partialSuffix}
+			if err := done.recover(); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Since > 0 {
+		switch name, err := store.Newest(os.DirFS(r.Store)); {
+		case err == nil:
+			if err := w.takeOver(filepath.Join(r.Store, name), r); err != nil {
+				return err
+			}
+		case !errors.Is(err, store.ErrNone):
+			return fmt.Errorf("%s: %w", r.Store, err)
+		}
+	}
+	for ; w.out == ""; begun = begun.Add(time.Second) {
+		out := filepath.Join(r.Store, store.Name(begun))
+		if _, err := os.Stat(out); errors.Is(err, fs.ErrNotExist) {
+			w.out, w.work = out, out+partialSuffix
+		} else if err != nil {
+			return fmt.Errorf("looking for an earlier snapshot: %w", err)
+		}
+	}
+	return nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
 // takeOver opens the earlier snapshot that accounts are taken over from.
 func (w *writer) takeOver(dir string, r *run) error {
 	w.since = r.started.Add(-r.Since)
@@ -185,7 +263,7 @@ func (w *writer) takeOver(dir string, r *run) error {
 
 // begin makes the directory of the run, with its options from the first moment on.
 func (w *writer) begin(choices map[string]string, to []sealed.Recipient) error {
-	fresh := w.work + ".new"
+	fresh := w.work + freshSuffix
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("making the snapshot's directory: %w", err)
 	}
