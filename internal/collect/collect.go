@@ -16,18 +16,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	"filippo.io/age"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/sync/errgroup"
+
+	"drawbridge/internal/sealed"
 )
 
-// Options are how an organisation is read. Config and Out are required.
+// Options are how an organisation is read. Config is required, and one of Out and Store.
 type Options struct {
 	Config aws.Config // the caller's credentials and region, by the SDK's usual chain
 	Out    string     // directory of the snapshot
+	Store  string     // directory of snapshots, in which a new one is named by its time
 
 	// Role is the name of the role that is assumed in every account but the caller's own, RolePath its path ("/"). "" means that only the caller's own account is read.
 	Role, RolePath string
@@ -44,7 +48,11 @@ type Options struct {
 	Answer   time.Duration // how long one try of a call may take, its answer read to the end; 0 means one minute
 	Attempts int           // how often a throttled call is tried; 0 means 10. Others are tried at most 4 times
 
-	Since        time.Duration // accounts of an earlier snapshot at Out that are not older are taken over, and it is replaced; 0 means none
+	// EncryptTo are those who may read the snapshot: it is encrypted to them as it is written. nil means that it is not encrypted.
+	EncryptTo  []sealed.Recipient
+	Identities []age.Identity // open the earlier snapshot for Since, where that is encrypted
+
+	Since        time.Duration // accounts of the snapshot at Out, which is then replaced, or of the newest in Store, that are not older are taken over; 0 means none
 	Replace      bool          // a snapshot at Out is replaced
 	Restart      bool          // what a run that was stopped has read is thrown away
 	LastAccessed bool          // IAM is asked which services each role used: two calls a role, and minutes an account
@@ -65,11 +73,14 @@ type Progress struct {
 
 // Result is what a run did.
 type Result struct {
-	Accounts int // accounts in the snapshot
-	Kept     int // of them, taken over from a run that was stopped or from an earlier snapshot
+	Out      string // where the snapshot is, or will be
+	Accounts int    // accounts in the snapshot
+	Kept     int    // of them, taken over from a run that was stopped or from an earlier snapshot
 	Resumed  bool
 	Closed   int // of them, that the collector's role could not be assumed in
 	Gaps     int
+	Hidden   int     // of them, in accounts of a stopped run, and encrypted: they are in no group
+	Dropped  bool    // what a stopped run had read was read anew: which part is whose was not known any more
 	Groups   []Group // the gaps, those of most accounts first
 	Calls    int64
 }
@@ -135,7 +146,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer w.close()
-	result := Result{Resumed: resumed}
+	result := Result{Out: w.out, Resumed: resumed}
 	tree, f := r.organization(ctx)
 	if err := stopped(ctx); err != nil {
 		return result, err
@@ -145,6 +156,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	for _, a := range todo {
 		w.wanted[a.ID] = true
 	}
+	if w.seal != nil {
+		if result.Dropped, err = w.expect(resumed); err != nil {
+			return result, err
+		}
+		w.seal.collected = tree.Collected
+	}
 	if err := w.root(tree, f); err != nil {
 		return result, err
 	}
@@ -153,6 +170,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	err = r.accounts(ctx, w, todo, &result)
 	result.Calls = r.calls.Load()
 	result.Gaps, result.Groups = r.gaps.groups()
+	result.Hidden = r.gaps.hidden
 	if err != nil {
 		return result, err
 	}
@@ -290,8 +308,8 @@ func (r *run) accounts(ctx context.Context, w *writer, todo []account, result *R
 			if ctx.Err() != nil {
 				return nil
 			}
-			gaps, kept, err := w.kept(a.ID)
-			open := true
+			k, kept, err := w.kept(a.ID)
+			gaps, open := k.gaps, true
 			if err == nil && !kept {
 				gaps, open, err = r.account(ctx, w, a)
 			}
@@ -300,6 +318,7 @@ func (r *run) accounts(ctx context.Context, w *writer, todo []account, result *R
 				return err
 			}
 			r.gaps.add(a.ID, gaps)
+			r.gaps.hide(k.hidden)
 			mu.Lock()
 			defer mu.Unlock()
 			done++

@@ -11,6 +11,7 @@ import (
 type tally struct {
 	mu     sync.Mutex
 	total  int
+	hidden int // of them, those that are only counted
 	byKind map[[3]string]*Group
 }
 
@@ -38,6 +39,14 @@ func (t *tally) add(account string, gaps []gap) {
 			group.Accounts++
 		}
 	}
+}
+
+// hide counts gaps of which nothing but their number is known.
+func (t *tally) hide(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total += n
+	t.hidden += n
 }
 
 // unread are the policies that could not be read, as gaps: they stand with their resources, and whoever reads the snapshot makes gaps of them.
