@@ -243,7 +243,7 @@ func TestSealedSince(t *testing.T) {
 			if err != nil || result.Kept != 11 {
 				t.Fatalf("%+v, %v", result, err)
 			}
-			var fsys fs.FS = os.DirFS(out)
+			fsys := os.DirFS(out)
 			if into != nil {
 				if found := tells(filepath.Dir(out)); len(found) > 0 {
 					t.Errorf("%v", found)
