@@ -44,9 +44,23 @@ func Apply(base *snapshot.Snapshot, p *Plan) (before, after *snapshot.Snapshot) 
 	return before, after
 }
 
-// Snapshot is what a file states that says what is there: Terraform state, a template. Steps count as made.
+// Snapshot is what a file states that says what is there: Terraform state, a template. Steps count as made; what they do not know is a gap.
 func Snapshot(p *Plan) *snapshot.Snapshot {
 	_, after := Apply(nil, p)
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		gap := func(subject, why string) {
+			after.Gaps = append(after.Gaps, snapshot.Gap{Kind: snapshot.GapElement, Subject: cmp.Or(subject, s.Address), Account: p.Account, Reason: s.Address + ": " + why, Source: s.Source})
+		}
+		if s.Action == NoOp && len(s.Before)+len(s.After)+len(s.Unknown) == 0 {
+			gap("", "stays as it is in AWS, and what that is is not told")
+		}
+		for _, u := range s.Unknown {
+			if !strings.HasPrefix(u.Attribute, "before: ") {
+				gap(u.Of, u.Attribute+" "+u.Why)
+			}
+		}
+	}
 	return after
 }
 

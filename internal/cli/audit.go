@@ -26,8 +26,8 @@ func newAudit(e *Env) *cobra.Command {
 		Long: `Audit works on the log of the broker without asking the broker: on an export, or on its store.
 
 LOG is a file that 'drawbridge audit export' wrote (- for standard input), the store itself as sqlite:PATH or a PostgreSQL URL,
-env:NAME where a variable holds that, or the URL of a daemon, which is asked with the token in DRAWBRIDGE_TOKEN.
-A store is opened for reading only.`,
+env:NAME where a variable holds that, or the URL of a daemon, which is asked as by 'drawbridge request': after 'drawbridge login', or
+with what proves a workload. A store is opened for reading only.`,
 		Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

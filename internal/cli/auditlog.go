@@ -4,19 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 
+	"drawbridge/internal/api/client"
 	"drawbridge/internal/audit"
 	"drawbridge/internal/sqlstore"
 )
@@ -54,7 +50,11 @@ func openLogSource(ctx context.Context, e *Env, address string) (logSource, erro
 		}
 		return &storedLog{l}, nil
 	case strings.HasPrefix(address, "http://"), strings.HasPrefix(address, "https://"):
-		return openServedLog(e, address)
+		c, err := (&brokerFlags{url: address}).client(e)
+		if err != nil {
+			return nil, err
+		}
+		return &servedLog{c}, nil
 	}
 	f, err := os.Open(address)
 	if err != nil {
@@ -177,75 +177,26 @@ func (l *storedLog) head(ctx context.Context) (audit.Head, bool, error) {
 func (l *storedLog) close() { _ = l.Close() }
 
 // servedLog is the log of a daemon, which records that it was read.
-type servedLog struct {
-	url, token string
-	client     *http.Client
-}
-
-func openServedLog(e *Env, address string) (*servedLog, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return nil, usagef("%q is no URL of a daemon", address)
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, usagef("%s is asked with a token, which would cross the network in the clear: use https", address)
-	}
-	token := e.Getenv("DRAWBRIDGE_TOKEN")
-	if token == "" {
-		return nil, usagef("DRAWBRIDGE_TOKEN is not set: the daemon gives its log to those who may read it")
-	}
-	return &servedLog{strings.TrimRight(address, "/"), token, &http.Client{Timeout: time.Minute}}, nil
-}
-
-// get asks for a path; nil where there is nothing.
-func (l *servedLog) get(ctx context.Context, path string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Authorization", "Bearer "+l.token)
-	a, err := l.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer a.Body.Close()
-	text, err := io.ReadAll(a.Body)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s%s: %w", l.url, path, err)
-	case a.StatusCode == http.StatusNotFound:
-		return nil, nil
-	case a.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s%s: %s: %s", l.url, path, a.Status, bytes.TrimSpace(text))
-	}
-	return text, nil
-}
+type servedLog struct{ client *client.Client }
 
 // each gives the records that there were when reading began: reading adds some.
 func (l *servedLog) each(ctx context.Context, add func(*audit.Record) error) error {
-	for next, size := int64(0), int64(-1); size < 0 || next < size; {
-		text, err := l.get(ctx, fmt.Sprintf("/v1/audit?from=%d&most=%d", next, logPage))
+	for next, end := int64(0), int64(-1); end < 0 || next < end; {
+		list, size, err := l.client.Records(ctx, next, logPage)
 		if err != nil {
 			return err
 		}
-		var page struct {
-			Records []audit.Record `json:"records"`
-			Size    int64          `json:"size"`
+		if end < 0 {
+			end = size
 		}
-		if err := json.Unmarshal(text, &page); err != nil {
-			return fmt.Errorf("%s: the answer is no page of a log: %w", l.url, err)
-		}
-		if size < 0 {
-			size = page.Size
-		}
-		if len(page.Records) == 0 {
+		if len(list) == 0 {
 			return errors.New("the daemon gave fewer records than it said there are")
 		}
-		for i := range page.Records {
-			if next == size {
+		for i := range list {
+			if next == end {
 				break
 			}
-			if err := add(&page.Records[i]); err != nil {
+			if err := add(&list[i]); err != nil {
 				return err
 			}
 			next++
@@ -255,7 +206,7 @@ func (l *servedLog) each(ctx context.Context, add func(*audit.Record) error) err
 }
 
 func (l *servedLog) checkpoints(ctx context.Context) ([]namedNote, error) {
-	text, err := l.get(ctx, "/checkpoint")
+	text, err := l.client.Checkpoint(ctx)
 	if err != nil || text == nil {
 		return nil, err
 	}

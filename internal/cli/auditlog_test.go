@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,8 @@ import (
 	"drawbridge/internal/api"
 	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
+	"drawbridge/internal/daemon"
+	"drawbridge/internal/daemon/daemontest"
 	"drawbridge/internal/sqlstore"
 )
 
@@ -202,13 +205,55 @@ func TestServedLog(t *testing.T) {
 	if out, errs, status := run("token", "audit", "verify", "--chain", server.URL); status != 0 || !strings.Contains(out, "The log holds") {
 		t.Errorf("verify: %d %s %s", status, out, errs)
 	}
-	if _, errs, status := run("", "audit", "export", server.URL); status != codeUsage || !strings.Contains(errs, "DRAWBRIDGE_TOKEN") {
-		t.Errorf("without a token: %d %s", status, errs)
-	}
-	if _, errs, status := run("other", "audit", "export", server.URL); status != codeUsage || !strings.Contains(errs, "401") {
+	if _, errs, status := run("other", "audit", "export", server.URL); status != codeUsage || !strings.Contains(errs, "does not know who you are") {
 		t.Errorf("another token: %d %s", status, errs)
 	}
 	if _, errs, status := run("token", "audit", "export", "http://broker.example"); status != codeUsage || !strings.Contains(errs, "in the clear") {
 		t.Errorf("in the clear: %d %s", status, errs)
+	}
+}
+
+// TestAuditOfADaemon: what a running daemon signs is what its log is held against, over its API and offline.
+func TestAuditOfADaemon(t *testing.T) {
+	dir := t.TempDir()
+	key, checkpoint, export := filepath.Join(dir, "audit.key"), filepath.Join(dir, "checkpoint.txt"), filepath.Join(dir, "audit.jsonl")
+	run := func(vars map[string]string, status int, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		e := &Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(name string) string { return vars[name] }, Now: time.Now}
+		if got := Run(e, args); got != status {
+			t.Fatalf("drawbridge %s: status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &out, &errs)
+		}
+		return out.String()
+	}
+	run(nil, 0, "audit", "key", "--name", "broker.example/audit", "-o", key)
+	d := daemontest.Start(t, "", func(c *daemon.Config) {
+		c.Audit.Key, c.Audit.Checkpoint, c.Audit.Every = key, checkpoint, 10*time.Millisecond
+	})
+	vars := map[string]string{"DRAWBRIDGE_TOKEN": d.Token, "DRAWBRIDGE_URL": d.URL, "XDG_CACHE_HOME": dir}
+	run(vars, 1, "request", "nothing", "--reason", "x") // is refused, and recorded
+	for {                                               // until it is signed
+		if _, err := os.Stat(checkpoint); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	kept, err := os.ReadFile(checkpoint)
+	if err == nil {
+		checkpoint = filepath.Join(dir, "kept.txt")
+		err = os.WriteFile(checkpoint, kept, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(vars, 0, "audit", "export", d.URL, "-o", export)
+	if out := run(nil, 0, "audit", "verify", export, "--key", key+".pub", "--checkpoint", checkpoint); !strings.Contains(out, "It extends "+checkpoint) {
+		t.Errorf("offline: %s", out)
+	}
+	if out := run(vars, 0, "audit", "verify", d.URL, "--key", key+".pub", "--checkpoint", checkpoint); !strings.Contains(out, "The log holds") || !strings.Contains(out, "the daemon's checkpoint") {
+		t.Errorf("by the daemon: %s", out)
+	}
+	if out := run(vars, 0, "audit", "export", d.URL, "--format", "ocsf"); !strings.Contains(out, `"class_name":"Entity Management"`) || strings.Contains(out, daemontest.Canary) {
+		t.Errorf("as OCSF: %s", out)
 	}
 }

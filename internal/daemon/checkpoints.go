@@ -148,7 +148,7 @@ func newKeeper(ctx context.Context, c *Config, store *sqlstore.Store, log *slog.
 		if a.S3.Region != "" {
 			cfg.Region = a.S3.Region
 		}
-		place := &publish.S3{Client: s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }), Bucket: a.S3.Bucket, Prefix: a.S3.Prefix, Retain: a.S3.Retain, Governance: a.S3.Governance, Now: time.Now}
+		place := &publish.S3{Client: s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }), Bucket: a.S3.Bucket, Prefix: a.S3.Prefix, Retain: a.S3.Retain, Governance: a.S3.Governance, Now: time.Now}
 		if place.Retain == 0 {
 			place.Retain = defaultRetain
 		}

@@ -1,7 +1,7 @@
 // Package ocsf writes records of the audit log as events of the Open Cybersecurity Schema Framework, for the programs that security teams collect events with.
 //
-// Three classes are used, of the category Identity & Access Management: requests, grants, locks and what is done in AWS are entities that are managed (3004); what an approval gives and a revocation takes are privileges of
-// a user (3005); a session is one that was authorized (3003). Source: schema.ocsf.io, version 1.8.0.
+// Four classes are used, of the category Identity & Access Management: requests, grants, locks, editions of the registry and what is done in AWS are entities that are managed (3004); what an approval gives and a revocation
+// takes are privileges of a user (3005); a session is one that was authorized (3003); people sign in (3002). Source: schema.ocsf.io, version 1.8.0.
 package ocsf
 
 import (
@@ -19,6 +19,7 @@ const Version = "1.8.0"
 
 // The classes.
 const (
+	authentication   = 3002
 	authorizeSession = 3003
 	entityManagement = 3004
 	userAccess       = 3005
@@ -38,6 +39,8 @@ const (
 	suspend         = 12
 	assignPrivilege = 1
 	revokePrivilege = 2
+	logon           = 1
+	logoff          = 2
 )
 
 // Severities.
@@ -56,8 +59,9 @@ const (
 )
 
 var (
-	classNames    = map[int]string{authorizeSession: "Authorize Session", entityManagement: "Entity Management", userAccess: "User Access Management"}
+	classNames    = map[int]string{authentication: "Authentication", authorizeSession: "Authorize Session", entityManagement: "Entity Management", userAccess: "User Access Management"}
 	activityNames = map[int]map[int]string{
+		authentication:   {logon: "Logon", logoff: "Logoff"},
 		authorizeSession: {assignPrivilege: "Assign Privileges"},
 		entityManagement: {create: "Create", read: "Read", update: "Update", remove: "Delete", activate: "Activate", deactivate: "Deactivate", suspend: "Suspend", other: "Other"},
 		userAccess:       {assignPrivilege: "Assign Privileges", revokePrivilege: "Revoke Privileges"},
@@ -87,6 +91,7 @@ type event struct {
 	Entity       *entity    `json:"entity,omitempty"`
 	User         *user      `json:"user,omitempty"`
 	Session      *session   `json:"session,omitempty"`
+	Service      *service   `json:"service,omitempty"` // that people sign in to
 	Privileges   []string   `json:"privileges,omitempty"`
 	Resources    []resource `json:"resources,omitempty"`
 	Metadata     metadata   `json:"metadata"`
@@ -116,6 +121,10 @@ type entity struct {
 	Name   string `json:"name,omitempty"`
 	TypeID int    `json:"type_id"`
 	Type   string `json:"type"`
+}
+
+type service struct {
+	Name string `json:"name"`
 }
 
 type session struct {
@@ -397,6 +406,34 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		}
 		e.managed(remove, "Lock", r.About, "")
 		e.SeverityID, e.Comment, e.Message = medium, b.Why, "A lock was lifted"
+	case broker.EditionProposed{}.Kind():
+		b, err := body[broker.EditionProposed](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, "Registry", r.About, "")
+		e.SeverityID, e.Comment, e.Message = medium, b.Why, fmt.Sprintf("A change of the registry: %d differences, %s", len(b.Differences), b.State)
+	case broker.EditionDecided{}.Kind():
+		b, err := body[broker.EditionDecided](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, "Registry", r.About, "")
+		e.SeverityID, e.Comment, e.Message = medium, b.Reason, "A second person did not agree to a change of the registry"
+		if b.Agree {
+			e.Message = "A second person agreed to a change of the registry"
+		}
+	case "person.signed-in":
+		e.person(logon, r.Actor, "A person signed in")
+	case "person.signed-out":
+		e.person(logoff, r.Actor, "A person signed out")
+	case "person.refused":
+		b, err := body[struct{ Why string }](r)
+		if err != nil {
+			return err
+		}
+		e.person(logon, "", "Somebody was not let in")
+		e.SeverityID, e.StatusID, e.StatusDetail = low, failure, b.Why
 	case "audit.read":
 		e.managed(read, "Audit Log", r.About, "")
 		e.Message = "The audit log was read"
@@ -405,6 +442,15 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		e.StatusID, e.Message = unknown, "A record of a kind that this export does not know: "+r.Kind
 	}
 	return nil
+}
+
+// person makes the event one about a person who signs in or out; "": it is not known who.
+func (e *event) person(activity int, id, message string) {
+	e.ClassUID, e.ActivityID, e.Message, e.Service = authentication, activity, message, &service{"Drawbridge"}
+	e.User = &user{UID: id, TypeID: 1, Type: "User"}
+	if id == "" {
+		e.User = &user{Name: "unknown", Type: "Unknown"}
+	}
 }
 
 // session makes the event one about a session.

@@ -2,7 +2,10 @@ package ocsf
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +16,14 @@ import (
 	"drawbridge/internal/broker"
 )
 
-type readLog struct{}
+// named is an event of a package that this one may not know.
+type named string
 
-func (readLog) Kind() string { return "audit.read" }
+func (n named) Kind() string { return string(n) }
 
-type later struct{}
+func (n named) MarshalJSON() ([]byte, error) { return []byte(`{"why":"x"}`), nil }
 
-func (later) Kind() string { return "moat.filled" }
+const later = named("moat.filled")
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
 
@@ -31,7 +35,7 @@ func everything() []broker.Logged {
 	for _, e := range []audit.Event{
 		broker.RequestFiled{Request: request, Terms: terms}, broker.RequestChanged{Ask: request.Ask, Terms: terms}, broker.RequestDecided{Decision: broker.Decision{By: "ann", Approve: true}}, broker.RequestApproved{}, broker.GrantMoved{State: "active", Why: "its start has come"}, broker.GrantMoved{State: "expired", Why: "its end has come"},
 		broker.GrantSuspended{Why: "a lock"}, broker.GrantRevoked{Why: "enough"}, broker.SessionIntended{Session: broker.Session{ID: "s-1", NotAfter: noon}}, broker.SessionIssued{Session: "s-1", AccessKeyID: "ASIAEXAMPLE", NotAfter: noon}, broker.SessionFailed{Session: "s-1", Why: "no"},
-		broker.SessionUnknown{Session: "s-1", Why: "timeout"}, broker.EffectDone{Effect: "e-1"}, broker.EffectFailed{Effect: "e-1", Stuck: true}, broker.Locked{Lock: broker.Lock{ID: "l-1", Kind: broker.LockAll}}, broker.Unlocked{ID: "l-1"}, readLog{}, later{},
+		broker.SessionUnknown{Session: "s-1", Why: "timeout"}, broker.EffectDone{Effect: "e-1"}, broker.EffectFailed{Effect: "e-1", Stuck: true}, broker.Locked{Lock: broker.Lock{ID: "l-1", Kind: broker.LockAll}}, broker.Unlocked{ID: "l-1"}, broker.EditionProposed{State: broker.InForce}, broker.EditionDecided{}, named("person.signed-in"), named("person.signed-out"), named("person.refused"), named("audit.read"), later,
 	} {
 		list = append(list, broker.Logged{Actor: "oidc:ci", Event: e})
 	}
@@ -110,11 +114,40 @@ func TestSchema(t *testing.T) {
 	}
 }
 
+// TestEveryKind: every kind of event in the tree is one that the mapping knows.
+func TestEveryKind(t *testing.T) {
+	known := make(map[string]bool)
+	for _, l := range everything() {
+		known[l.Event.Kind()] = true
+	}
+	kind := regexp.MustCompile(`(?m)^func \(\w+\) Kind\(\) string +\{ return "([a-z.-]+)" \}`)
+	found := 0
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		for _, m := range kind.FindAllSubmatch(text, -1) {
+			found++
+			if !known[string(m[1])] {
+				t.Errorf("%s: %s is mapped by no test", name, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 20 {
+		t.Errorf("%d kinds found, error %v", found, err)
+	}
+}
+
 // TestClasses: what an event is, for each kind.
 func TestClasses(t *testing.T) {
 	want := map[string]int{
 		"request.filed": 300401, "request.refused": 300401, "request.changed": 300403, "request.decided": 300403, "request.approved": 300501, "grant.suspended": 300412, "grant.revoked": 300502,
-		"session.intended": 300301, "session.issued": 300301, "session.failed": 300301, "session.unknown": 300301, "effect.done": 300401, "effect.failed": 300401, "lock.set": 300401, "lock.lifted": 300404, "audit.read": 300402, "moat.filled": 300499,
+		"session.intended": 300301, "session.issued": 300301, "session.failed": 300301, "session.unknown": 300301, "effect.done": 300401, "effect.failed": 300401, "lock.set": 300401, "lock.lifted": 300404, "audit.read": 300402, "person.signed-in": 300201, "person.signed-out": 300202, "person.refused": 300201, "registry.proposed": 300403, "registry.decided": 300403, "moat.filled": 300499,
 	}
 	var head audit.Head
 	var m Mapper

@@ -358,7 +358,7 @@ func (d *difference) put(s *stack, c *described, properties *node) *resource {
 
 // listedStep is the step of a resource that the change set changes. It reports whether values are missing altogether.
 func (d *difference) listedStep(p *change.Plan, c *described, old, later *resource) (valueless bool) {
-	retained := c.policy == "Retain" || c.policy == "ReplaceAndRetain" || old != nil && (c.action == "Remove" && keeps(old, "DeletionPolicy") || c.replacement == "True" && keeps(old, "UpdateReplacePolicy"))
+	retained := c.policy == "Retain" || c.policy == "ReplaceAndRetain" || old != nil && (c.action == "Remove" && keeps(old, "DeletionPolicy") || c.replacement == "True" && keeps(old, "UpdateReplacePolicy") && keeps(later, "UpdateReplacePolicy"))
 	action := map[string]change.Action{"Add": change.Create, "Modify": change.Update, "Remove": change.Delete, "Import": change.NoOp, "Dynamic": change.Update, "SyncWithActual": change.NoOp}
 	act, known := action[c.action]
 	if !known {
@@ -374,6 +374,10 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 			step.Source = r.s.source(r.pos)
 		}
 	}
+	if act == change.NoOp { // what is imported, or taken as it is, stays as it is in AWS, whatever the template says
+		p.Steps = append(p.Steps, step)
+		return false
+	}
 	row := byType[c.typ]
 	absent := func(what string) {
 		if row != nil || unplaced[c.typ] != "" {
@@ -384,7 +388,7 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 		valueless = true
 	}
 	var was, will *builder
-	if act != change.Create && act != change.NoOp {
+	if act != change.Create {
 		if old == nil {
 			absent("what it was")
 		} else {
@@ -394,55 +398,43 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 	if act != change.Delete {
 		if later != nil {
 			will = build(later)
-		} else if act != change.NoOp { // what is imported stays as it is, whatever the template says
+		} else {
 			absent("what it will be")
 		}
 	}
-	if act == change.NoOp {
-		// What is imported, or taken as it is, stays as it is in AWS.
-		if will != nil {
-			p.Standing = append(p.Standing, will.parts...)
-			p.Gaps = append(p.Gaps, will.gaps...)
+	if was != nil {
+		step.Before = was.parts
+		if was.unseen != "" && will == nil {
+			p.Gaps = append(p.Gaps, was.unseenGap())
 		}
-		step.Before = nil
-	} else {
-		if was != nil {
-			step.Before = was.parts
-			if was.unseen != "" && will == nil {
-				p.Gaps = append(p.Gaps, was.unseenGap())
+		// What it was and is no longer known cannot be taken away: a Deny of it may go.
+		for _, u := range was.unknown {
+			if will == nil || !slices.Contains(will.unknown, u) {
+				u.Attribute = "before: " + u.Attribute
+				step.Unknown = append(step.Unknown, u)
 			}
-			// What it was and is no longer known cannot be taken away: a Deny of it may go.
-			for _, u := range was.unknown {
-				if will == nil || !slices.Contains(will.unknown, u) {
-					u.Attribute = "before: " + u.Attribute
-					step.Unknown = append(step.Unknown, u)
-				}
-			}
-			step.Sensitive = step.Sensitive || old.secret
 		}
-		if will != nil {
-			step.After = will.parts
-			step.Unknown = append(step.Unknown, will.unknown...)
-			p.Gaps = append(p.Gaps, will.gaps...)
-			if will.unseen != "" {
-				p.Gaps = append(p.Gaps, will.unseenGap())
-			}
-			step.Sensitive = step.Sensitive || later.secret
-		}
-		if was != nil && forgets(old) {
-			step.Before = nil // what the base says is better than what nobody knows
-		}
-		if retained {
-			p.Standing = append(p.Standing, step.Before...)
-			step.Before = nil
-			if act == change.Delete {
-				return valueless // the stack lets go of it, and it stays
-			}
-			step.Action = change.Create
-		}
+		step.Sensitive = step.Sensitive || old.secret
 	}
-	if act == change.NoOp && len(step.Unknown) == 0 {
-		return valueless
+	if will != nil {
+		step.After = will.parts
+		step.Unknown = append(step.Unknown, will.unknown...)
+		p.Gaps = append(p.Gaps, will.gaps...)
+		if will.unseen != "" {
+			p.Gaps = append(p.Gaps, will.unseenGap())
+		}
+		step.Sensitive = step.Sensitive || later.secret
+	}
+	if was != nil && forgets(old) {
+		step.Before = nil // what the base says is better than what nobody knows
+	}
+	if retained {
+		p.Standing = append(p.Standing, step.Before...)
+		step.Before = nil
+		if act == change.Delete {
+			return valueless // the stack lets go of it, and it stays
+		}
+		step.Action = change.Create
 	}
 	if len(step.Before)+len(step.After)+len(step.Unknown) > 0 {
 		p.Steps = append(p.Steps, step)
@@ -451,7 +443,7 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 }
 
 func keeps(r *resource, policy string) bool {
-	return strings.HasPrefix(r.raw.get(policy).string(), "Retain")
+	return r != nil && strings.HasPrefix(r.raw.get(policy).string(), "Retain")
 }
 
 // unlisted is a resource of the templates that the change set does not change.
@@ -510,7 +502,7 @@ func (d *difference) compared(p *change.Plan, old, later *resource) {
 		act := change.Update
 		if old.typ != later.typ || old.name() != later.name() {
 			act = change.Replace
-			if keeps(old, "UpdateReplacePolicy") {
+			if keeps(old, "UpdateReplacePolicy") && keeps(later, "UpdateReplacePolicy") {
 				if !forgets(old) {
 					p.Standing = append(p.Standing, was.parts...)
 				}
