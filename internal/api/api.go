@@ -28,6 +28,9 @@ type Server struct {
 	// Prove is whom an identity token proves; an error wraps ErrUnproven where it proves nobody. Tokens keeps the tokens that are given for it.
 	Prove  func(ctx context.Context, token string) (broker.Subject, error)
 	Tokens Tokens
+	// ProveAWS is whom the parts of a signed request prove; nil where no AWS identities are taken. Audience is what they sign for.
+	ProveAWS func(ctx context.Context, p *wire.AWSProof) (broker.Subject, error)
+	Audience string
 	// PersonLife is how long a token lives that a person let a command line have.
 	PersonLife time.Duration
 	// Known is what is known of a request's context: where it comes from, when, with which claims.
@@ -84,7 +87,7 @@ type call struct {
 // identify puts the caller into the context of an operation.
 func (s *Server) identify(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if ctx.Operation().OperationID == exchangeID {
+		if id := ctx.Operation().OperationID; id == exchangeID || id == challengeID {
 			next(ctx)
 			return
 		}

@@ -99,7 +99,20 @@ func Bearer(r *http.Request, whose func(context.Context, string) (broker.Caller,
 	return c, err
 }
 
-const exchangeID = "exchange-token"
+// The operations that nobody need have proved themselves for.
+const (
+	exchangeID  = "exchange-token"
+	challengeID = "challenge"
+)
+
+// nonceLife is how long an AWS identity has to sign its challenge.
+const nonceLife = 2 * time.Minute
+
+// TakeNonce uses up the word of a challenge; broker.ErrNotFound where it is none that was given out, was used, or is over.
+func TakeNonce(ctx context.Context, tokens Tokens, nonce string, now time.Time) error {
+	_, err := tokens.TakeToken(ctx, hashOf("nonce "+nonce), now)
+	return err
+}
 
 func (s *Server) token(api huma.API) {
 	type input struct{ Body wire.Proof }
@@ -115,6 +128,8 @@ func (s *Server) token(api huma.API) {
 		if in.Body.Code != "" {
 			caller, err = takeCode(ctx, s.Tokens, in.Body.Code, in.Body.Verifier, now)
 			until = now.Add(s.PersonLife)
+		} else if in.Body.AWS != nil && s.ProveAWS != nil {
+			caller.Subject, err = s.ProveAWS(ctx, in.Body.AWS)
 		} else {
 			caller.Subject, err = s.Prove(ctx, in.Body.Token)
 		}
@@ -134,6 +149,19 @@ func (s *Server) token(api huma.API) {
 		out := &output{CacheControl: "no-store"}
 		out.Body = wire.Token{AccessToken: token, ExpiresIn: int(until.Sub(now).Seconds()), Subject: caller.Subject.ID}
 		return out, nil
+	})
+	type challengeOutput struct{ Body wire.Challenge }
+	huma.Register(api, huma.Operation{OperationID: challengeID, Method: http.MethodPost, Path: "/v1/token/challenge", Summary: "A word for an AWS identity to sign", Security: []map[string][]string{}}, func(ctx context.Context, _ *struct{}) (*challengeOutput, error) {
+		if s.ProveAWS == nil {
+			return nil, huma.Error409Conflict("this broker takes no AWS identities")
+		}
+		var b [24]byte
+		_, _ = rand.Read(b[:]) // never fails
+		nonce := base64.RawURLEncoding.EncodeToString(b[:])
+		if err := s.Tokens.KeepToken(ctx, hashOf("nonce "+nonce), broker.Caller{}, s.Now().Add(nonceLife)); err != nil {
+			return nil, s.fault(challengeID, err)
+		}
+		return &challengeOutput{wire.Challenge{Nonce: nonce, Audience: s.Audience}}, nil
 	})
 	type leave struct {
 		Authorization string `header:"Authorization" hidden:"true"`

@@ -136,7 +136,7 @@ func admits(from *registry.From, s *Subject) string {
 		}
 		return ""
 	}
-	if s.Name != "" && slices.Contains(from.Principals, s.Name) {
+	if s.Name != "" && slices.ContainsFunc(from.Principals, func(p string) bool { return p == s.Name || s.Issuer == "aws" && roleOf(p) != "" && roleOf(p) == roleOf(s.Name) }) {
 		return ""
 	}
 	// A whole account is what the entry's owner wrote down; every principal of it that proves itself is one of it.
@@ -144,6 +144,16 @@ func admits(from *registry.From, s *Subject) string {
 		return ""
 	}
 	return fmt.Sprintf("%s is none of those whom it names", s.ID)
+}
+
+// roleOf is a role's ARN without its path, which the ARN of a session does not have; "" for what is no role. The name is the only one of its account (IAM User Guide, "IAM identifiers").
+func roleOf(name string) string {
+	a, err := arn.Parse(name)
+	if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/") {
+		return ""
+	}
+	a.Resource = "role/" + a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
+	return a.String()
 }
 
 func accountOf(name string) string { return arn.Account(name) }

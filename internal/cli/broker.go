@@ -21,11 +21,13 @@ import (
 type brokerFlags struct {
 	url       string
 	tokenFile string
+	aws       bool
 	person    bool // of those who sign in: no proof of a workload is looked for
 }
 
 func (f *brokerFlags) register(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&f.url, "url", "", "the broker's `ADDRESS`; default: DRAWBRIDGE_URL")
+	c.PersistentFlags().BoolVar(&f.aws, "aws", false, "prove yourself by the AWS credentials at hand, which are not sent")
 	c.PersistentFlags().StringVar(&f.tokenFile, "token-file", "", "the `FILE` with your identity token; default: see the documentation of the daemon")
 }
 
@@ -50,6 +52,10 @@ func (f *brokerFlags) client(e *Env) (*client.Client, error) {
 		c.Token = e.kept(c, signedIn)
 		return c, nil
 	}
+	if f.aws || e.Getenv("DRAWBRIDGE_PROOF") == "aws" && f.tokenFile == "" {
+		c.Token = e.kept(c, byAWS(e, c))
+		return c, nil
+	}
 	if token := e.Getenv("DRAWBRIDGE_TOKEN"); token != "" && f.tokenFile == "" {
 		c.Token = client.Static(token)
 		return c, nil
@@ -72,7 +78,7 @@ func (f *brokerFlags) client(e *Env) (*client.Client, error) {
 }
 
 // signedIn is the proof of a person: it is given once, in the browser.
-var signedIn = client.Proof{Name: "there is nothing that proves it. A person signs in with 'drawbridge login'. A workload has an identity token of its platform: in the file of --token-file or DRAWBRIDGE_ID_TOKEN_FILE, in DRAWBRIDGE_ID_TOKEN, or from GitHub Actions with 'id-token: write'"}
+var signedIn = client.Proof{Name: "there is nothing that proves it. A person signs in with 'drawbridge login'. A workload has an identity token of its platform: in the file of --token-file or DRAWBRIDGE_ID_TOKEN_FILE, in DRAWBRIDGE_ID_TOKEN, or from GitHub Actions with 'id-token: write'; in AWS, --aws"}
 
 // kept are tokens of the API in the user's cache folder.
 func (e *Env) kept(c *client.Client, proof client.Proof) *client.Exchanged {

@@ -394,3 +394,50 @@ spec:
 		t.Errorf("a mistake: %s", text)
 	}
 }
+
+// TestAWSProof: a role of AWS proves itself by its own credentials, of which none is sent, and is let in by an entry that names the role with its path.
+func TestAWSProof(t *testing.T) {
+	d := daemontest.Start(t, `
+apiVersion: drawbridge/v1
+kind: Trust
+metadata: {name: nightly, owner: ann@example.com}
+spec:
+  purpose: copy
+  category: data-pipeline
+  from: {principals: ["arn:aws:iam::111111111111:role/batch/nightly"]}
+  to: {role: arn:aws:iam::222222222222:role/deploy}
+  allow: {actions: [s3:GetObject], resources: ["arn:aws:s3:::artifacts/*"]}
+  session: {max: 1h}
+  approval: {automatic: true}
+  expires: `+time.Now().AddDate(1, 0, 0).Format(time.DateOnly)+`
+`, func(c *daemon.Config) {
+		c.URL, c.Issuer.Keys, c.AWS.Accounts = "http://"+c.Listen, nil, []string{"111111111111"}
+	})
+	t.Setenv("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE000000002")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-caller")
+	t.Setenv("AWS_SESSION_TOKEN", strings.Repeat("s", 40))
+	c := &crossing{t: t, d: d}
+	vars := map[string]string{"DRAWBRIDGE_URL": d.URL, "XDG_CACHE_HOME": t.TempDir()}
+	if out, _ := c.run(vars, 0, "creds", "nightly", "--aws", "--reason", "copy"); !strings.Contains(out, daemontest.Canary) {
+		t.Errorf("credentials: %s", out)
+	}
+	// What was proved is kept for a while.
+	if out, _ := c.run(vars, 0, "sessions", "--aws"); !strings.Contains(out, "aws:111111111111:AROAEXAMPLE000000001") {
+		t.Errorf("sessions: %s", out)
+	}
+	asked := 0
+	for _, form := range d.Asked() {
+		if strings.Contains(form, "secret-of-the-caller") {
+			t.Errorf("a secret was sent: %s", form)
+		}
+		if strings.Contains(form, "GetCallerIdentity") {
+			asked++
+		}
+	}
+	if asked != 1 {
+		t.Errorf("AWS was asked %d times who calls", asked)
+	}
+	if _, text := c.run(map[string]string{"DRAWBRIDGE_URL": strings.Replace(d.URL, "127.0.0.1", "localhost", 1), "DRAWBRIDGE_PROOF": "aws", "XDG_CACHE_HOME": t.TempDir()}, 2, "sessions"); !strings.Contains(text, "calls itself") {
+		t.Errorf("by another name: %s", text)
+	}
+}

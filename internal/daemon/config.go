@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
 )
@@ -37,6 +38,10 @@ type Config struct {
 	Issuers []IssuerConfig `yaml:"issuers"`
 	// People is the identity provider by which people sign in.
 	People PeopleConfig `yaml:"people"`
+	// AWS says whose AWS identities are taken: those of these accounts, none where none is named.
+	AWS struct {
+		Accounts []string `yaml:"accounts"`
+	} `yaml:"aws"`
 	// Roles maps groups of people to what they are to the broker.
 	Roles map[broker.Role][]string `yaml:"roles"`
 	// Issuer is the broker's own: how it federates with target accounts.
@@ -230,6 +235,14 @@ func (c *Config) check() error {
 		case p.Session < 0 || p.Session > maxPersonLife:
 			bad("people: session: expected at most %v, found %v", maxPersonLife, p.Session)
 		}
+	}
+	for _, a := range c.AWS.Accounts {
+		if !arn.IsAccountID(a) {
+			bad("aws.accounts: %q is no account: expected twelve digits, in quotes", a)
+		}
+	}
+	if len(c.AWS.Accounts) > 0 && c.URL == "" {
+		bad("aws: identities sign for url, which is missing")
 	}
 	for role := range c.Roles {
 		if !slices.Contains(broker.Roles, role) {

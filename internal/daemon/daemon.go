@@ -217,6 +217,9 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
 		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local),
 	}
+	if len(d.config.AWS.Accounts) > 0 {
+		server.ProveAWS, server.Audience = d.proveAWS(), d.config.URL
+	}
 	face := &stsapi.Handler{Desk: &desk{d, verifier}, Now: time.Now, RequestID: newID, Failed: failed}
 	if d.config.URL != "" {
 		face.Link = func(request string) string { return d.config.URL + "/requests/" + request }

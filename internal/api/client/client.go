@@ -157,6 +157,15 @@ func (c *Client) Exchange(ctx context.Context, proof wire.Proof) (*wire.Token, e
 	return out, nil
 }
 
+// Challenge is a word for an AWS identity to sign.
+func (c *Client) Challenge(ctx context.Context) (*wire.Challenge, error) {
+	out := new(wire.Challenge)
+	if err := c.once(ctx, http.MethodPost, "/v1/token/challenge", nil, "", nil, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Who is who the caller is to the broker.
 func (c *Client) Who(ctx context.Context) (*wire.Who, error) {
 	return ask[wire.Who](ctx, c, http.MethodGet, "/v1/whoami", nil, nil)

@@ -19,11 +19,11 @@ import (
 	"drawbridge/internal/api/wire"
 )
 
-// Proof is where a workload's identity token comes from. A token proves something once, so that it is asked for anew each time.
+// Proof is where that comes from which proves a workload. It proves something once, so that it is asked for anew each time.
 type Proof struct {
 	// Name tells where from, for messages and for the name of what is kept.
 	Name string
-	Get  func(ctx context.Context) (string, error)
+	Get  func(ctx context.Context) (wire.Proof, error)
 }
 
 // Static are tokens of the API that are given as they are, as a local setup prints one.
@@ -66,7 +66,7 @@ func (e *Exchanged) Token(ctx context.Context, refused string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: the proof by %s: %w", ErrUnproven, e.Proof.Name, err)
 	}
-	got, err := e.Client.Exchange(ctx, wire.Proof{Token: proof})
+	got, err := e.Client.Exchange(ctx, proof)
 	if err != nil {
 		return "", fmt.Errorf("proving who you are by %s: %w", e.Proof.Name, err)
 	}
@@ -147,11 +147,12 @@ func Find(getenv func(string) string, audience string) Proof {
 	case getenv("DRAWBRIDGE_ID_TOKEN") != "":
 		token := getenv("DRAWBRIDGE_ID_TOKEN")
 		sum := sha256.Sum256([]byte(token))
-		return Proof{"the token in DRAWBRIDGE_ID_TOKEN " + hex.EncodeToString(sum[:4]), func(context.Context) (string, error) { return token, nil }}
+		return Proof{"the token in DRAWBRIDGE_ID_TOKEN " + hex.EncodeToString(sum[:4]), func(context.Context) (wire.Proof, error) { return wire.Proof{Token: token}, nil }}
 	case getenv("ACTIONS_ID_TOKEN_REQUEST_URL") != "" && getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") != "":
 		// The run is part of the name: what one run of a self-hosted runner proved, another does not use.
-		return Proof{"GitHub Actions " + strings.Join([]string{getenv("GITHUB_REPOSITORY"), getenv("GITHUB_RUN_ID"), getenv("GITHUB_RUN_ATTEMPT"), getenv("GITHUB_JOB")}, " "), func(ctx context.Context) (string, error) {
-			return actionsToken(ctx, getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"), audience)
+		return Proof{"GitHub Actions " + strings.Join([]string{getenv("GITHUB_REPOSITORY"), getenv("GITHUB_RUN_ID"), getenv("GITHUB_RUN_ATTEMPT"), getenv("GITHUB_JOB")}, " "), func(ctx context.Context) (wire.Proof, error) {
+			token, err := actionsToken(ctx, getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"), audience)
+			return wire.Proof{Token: token}, err
 		}}
 	}
 	return Proof{}
@@ -159,16 +160,16 @@ func Find(getenv func(string) string, audience string) Proof {
 
 // File is a proof that stands in a file, which whoever runs the workload renews.
 func File(name string) Proof {
-	return Proof{"the file " + name, func(context.Context) (string, error) {
+	return Proof{"the file " + name, func(context.Context) (wire.Proof, error) {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return "", err
+			return wire.Proof{}, err
 		}
 		token := strings.TrimSpace(string(text))
 		if token == "" {
-			return "", &fs.PathError{Op: "read", Path: name, Err: errors.New("the file is empty")}
+			return wire.Proof{}, &fs.PathError{Op: "read", Path: name, Err: errors.New("the file is empty")}
 		}
-		return token, nil
+		return wire.Proof{Token: token}, nil
 	}}
 }
 

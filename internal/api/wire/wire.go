@@ -148,11 +148,28 @@ type Locked struct {
 	Suspended []string `json:"suspended" doc:"Requests that were in force and are stopped"`
 }
 
-// Proof is what is exchanged for a token of the API: a workload's identity token, or the code that a person let a command line have, with what its challenge was made from.
+// Proof is what is exchanged for a token of the API: a workload's identity token, what an AWS identity signed, or the code that a person let a command line have, with what its challenge was made from.
 type Proof struct {
-	Code     string `json:"code,omitempty" required:"false" maxLength:"100"`
-	Verifier string `json:"verifier,omitempty" required:"false" maxLength:"128"`
-	Token    string `json:"token,omitempty" required:"false" doc:"An identity token of a registered issuer, made for this broker; it is taken once" maxLength:"20000"`
+	Code     string    `json:"code,omitempty" required:"false" maxLength:"100"`
+	Verifier string    `json:"verifier,omitempty" required:"false" maxLength:"128"`
+	AWS      *AWSProof `json:"aws,omitempty" required:"false"`
+	Token    string    `json:"token,omitempty" required:"false" doc:"An identity token of a registered issuer, made for this broker; it is taken once" maxLength:"20000"`
+}
+
+// Challenge is a word that an AWS identity signs, once.
+type Challenge struct {
+	Nonce    string `json:"nonce"`
+	Audience string `json:"audience" doc:"What else is signed: the broker's address"`
+}
+
+// AWSProof are the parts of a GetCallerIdentity request that an AWS identity signed with the challenge. The broker builds that request itself.
+type AWSProof struct {
+	Nonce       string `json:"nonce" maxLength:"100"`
+	Region      string `json:"region" maxLength:"32"`
+	Date        string `json:"date" maxLength:"20"`
+	AccessKeyID string `json:"accessKeyId" maxLength:"128"`
+	Token       string `json:"token,omitempty" required:"false" maxLength:"8192"`
+	Signature   string `json:"signature" maxLength:"64"`
 }
 
 // Token is a token of the API.

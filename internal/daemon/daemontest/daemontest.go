@@ -81,17 +81,17 @@ func Start(t *testing.T, registry string, change ...func(*daemon.Config)) *Daemo
 	}))
 	t.Cleanup(issuer.Close)
 	d.Issuer = issuer.URL
-	// The daemon asks the issuer as it asks any: by the system's roots.
+	cloud := httptest.NewServer(http.HandlerFunc(d.aws))
+	t.Cleanup(cloud.Close)
+	// The daemon asks the issuer as it asks any: by the system's roots. What it asks of STS's own hosts comes to the AWS of the test.
 	pool := x509.NewCertPool()
 	pool.AddCert(issuer.Certificate())
 	old := http.DefaultTransport
-	http.DefaultTransport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	http.DefaultTransport = &aside{cloud.Listener.Addr().String(), &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	t.Cleanup(func() { http.DefaultTransport = old })
 	if d.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k1"}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	cloud := httptest.NewServer(http.HandlerFunc(d.aws))
-	t.Cleanup(cloud.Close)
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": cloud.URL, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
 	}
@@ -148,6 +148,9 @@ func (d *Daemon) aws(w http.ResponseWriter, q *http.Request) {
 	n := len(d.asked)
 	d.mu.Unlock()
 	switch action := q.PostForm.Get("Action"); action {
+	case "GetCallerIdentity":
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:sts::111111111111:assumed-role/nightly/i-0abc</Arn><UserId>AROAEXAMPLE000000001:i-0abc</UserId><Account>111111111111</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
 	case "AssumeRole", "AssumeRoleWithWebIdentity":
 		fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>ASIAEXAMPLE%[3]d</AccessKeyId><SecretAccessKey>`+Canary+`secret</SecretAccessKey><SessionToken>`+Canary+`token</SessionToken><Expiration>%[2]s</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::222222222222:assumed-role/deploy/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser></%[1]sResult></%[1]sResponse>`,
 			action, time.Now().Add(time.Hour).UTC().Format(time.RFC3339), n)
@@ -203,4 +206,19 @@ func (d *Daemon) File(t *testing.T, repository, ask string) string {
 		t.Fatal(err)
 	}
 	return r.ID
+}
+
+// aside is a transport that leads requests for STS's hosts to another address.
+type aside struct {
+	sts  string
+	rest http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a *aside) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasPrefix(r.URL.Host, "sts.") && strings.HasSuffix(r.URL.Host, ".amazonaws.com") {
+		r = r.Clone(r.Context())
+		r.URL.Scheme, r.URL.Host = "http", a.sts
+	}
+	return a.rest.RoundTrip(r)
 }
