@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"drawbridge/internal/audit"
+	"drawbridge/internal/broker"
 	"drawbridge/internal/publish"
 	"drawbridge/internal/sqlstore"
 )
@@ -320,7 +321,7 @@ func (k *keeper) check(ctx context.Context) error {
 			if got.Size != c.Size {
 				return broken("the store's checkpoint of %d records says %d", c.Size, got.Size)
 			}
-			if err := k.expect(fmt.Sprintf("of %d records in the store", c.Size), got); err != nil {
+			if err := k.expect("in the store", got); err != nil {
 				return err
 			}
 			k.prior, k.stored = k.stored, c.Size
@@ -410,6 +411,11 @@ func (k *keeper) readOn(ctx context.Context) error {
 	if end.Size < k.tree.Size() {
 		return broken("the log had %d records and has %d", k.tree.Size(), end.Size)
 	}
+	for size, list := range k.want { // an older copy of the store is seen before the log is read
+		if size > end.Size {
+			return broken("the log ends after %d records, and the checkpoint %s is of %d", end.Size, list[0].name, size)
+		}
+	}
 	for k.tree.Size() < end.Size {
 		list, err := k.store.Records(ctx, k.tree.Size(), readPage)
 		if err != nil {
@@ -438,9 +444,6 @@ func (k *keeper) readOn(ctx context.Context) error {
 	}
 	if end.Size == k.head.Size && end.Hash != k.head.Hash {
 		return broken("the hash of the log's end is not that of its last record")
-	}
-	for _, list := range k.want { // these are of more records than there are
-		return broken("the log ends after %d records, and the checkpoint %s has %d", k.tree.Size(), list[0].name, list[0].Size)
 	}
 	return nil
 }
@@ -551,6 +554,20 @@ func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkp
 	k.asked[w.Name()] = laid{size: c.Size, cosigned: 1, at: k.now(), text: cosigned}
 	k.metrics.published.WithLabelValues(w.Name()).Set(float64(c.Size))
 	return cosigned, nil
+}
+
+// guarded issues nothing while the log does not extend its checkpoints: it may be an older copy, which does not know what was taken back.
+type guarded struct {
+	broker.Issuer
+	keeper *keeper
+}
+
+// Issue implements broker.Issuer.
+func (g guarded) Issue(ctx context.Context, p *broker.Permit) (broker.Credentials, error) {
+	if err := g.keeper.trouble(); err != nil {
+		return broker.Credentials{}, fmt.Errorf("%w: %w", broker.ErrNotIssued, err)
+	}
+	return g.Issuer.Issue(ctx, p)
 }
 
 // checkpoint answers with the newest checkpoint: for auditors to keep and compare.

@@ -265,7 +265,7 @@ func TestRefusesToSign(t *testing.T) {
 		}, "first 10 records are not those"},
 		"dropped": {func(k *kept) {
 			k.anew(func(list []audit.Record) []audit.Record { return append(list[:3], list[4:]...) })
-		}, "first 10 records are not those"},
+		}, "ends after 19 records, and the checkpoint in the store is of 20"},
 		"inserted": {func(k *kept) {
 			k.anew(func(list []audit.Record) []audit.Record { return append(list[:4], list[3:]...) })
 		}, "first 10 records are not those"},
@@ -351,6 +351,9 @@ func TestRefusesToSign(t *testing.T) {
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 			if !strings.Contains(w.Body.String(), "drawbridge_audit_broken 1") {
 				t.Errorf("metrics: %s", w.Body)
+			}
+			if _, err := (guarded{nil, k.keeper}).Issue(t.Context(), nil); !errors.Is(err, broker.ErrNotIssued) {
+				t.Errorf("issued: %v", err)
 			}
 			k.now = k.now.Add(time.Hour)
 			if k.round(true) == nil || k.published0() != before {
