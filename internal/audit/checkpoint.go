@@ -168,25 +168,33 @@ var ErrNoRecords = errors.New("there is nothing to verify")
 
 // Verifier reads a log from its first record to its last and holds it against checkpoints. The zero value is ready. It needs little memory, however long the log is.
 type Verifier struct {
-	head Head
-	tree Tree
-	want []expected
+	head    Head
+	tree    Tree
+	want    map[int64][]*expected // by size
+	largest *expected
+	met     *expected // the newest that the log extends
 }
 
 type expected struct {
 	name string
 	Checkpoint
-	met bool
 }
 
 // Expect names a checkpoint that the log must agree with, which name tells apart in errors. All are named before the first record. The error is a *Forked where it and an earlier one cannot be of one log.
 func (v *Verifier) Expect(name string, c *Checkpoint) error {
-	for i := range v.want {
-		if w := &v.want[i]; w.Size == c.Size && w.Origin == c.Origin && !w.Same(c) {
+	for _, w := range v.want[c.Size] {
+		if w.Origin == c.Origin && !w.Same(c) {
 			return &Forked{w.name, name, c.Origin, c.Size}
 		}
 	}
-	v.want = append(v.want, expected{name: name, Checkpoint: *c})
+	if v.want == nil {
+		v.want = make(map[int64][]*expected)
+	}
+	e := &expected{name: name, Checkpoint: *c}
+	v.want[c.Size] = append(v.want[c.Size], e)
+	if v.largest == nil || c.Size > v.largest.Size {
+		v.largest = e
+	}
 	return nil
 }
 
@@ -215,25 +223,18 @@ func notAgain(first int64) ([]Record, error) {
 
 // agree holds the checkpoints of as many records as were read against them.
 func (v *Verifier) agree() error {
-	for i := range v.want {
-		c := &v.want[i]
-		if c.Size != v.head.Size {
-			continue
-		}
+	for _, c := range v.want[v.head.Size] {
 		root, err := v.tree.Root(c.Size)
 		if err != nil {
 			return err
 		}
 		if root == c.Root && c.Last == v.head.Hash {
-			c.met = true
+			v.met = c
 			continue
 		}
 		what := fmt.Sprintf("the first %d records are not those of the signed checkpoint %s: something among them was changed, dropped, inserted or reordered, and the hashes were computed anew", c.Size, c.name)
-		for j := range v.want {
-			if v.want[j].met {
-				what += fmt.Sprintf("; they do begin with the %d of %s, which the same key signed: one of the two was made of another log", v.want[j].Size, v.want[j].name)
-				break
-			}
+		if v.met != nil {
+			what += fmt.Sprintf("; they do begin with the %d of %s, which the same key signed: one of the two was made of another log", v.met.Size, v.met.name)
 		}
 		return &Tampered{Seq: max(c.Size-1, 0), What: what}
 	}
@@ -243,17 +244,15 @@ func (v *Verifier) agree() error {
 // End says what was verified, after the last record: the log's head. A checkpoint of more records than there are means that the tail was cut off.
 func (v *Verifier) End() (Head, error) {
 	if v.head.Size == 0 {
-		if len(v.want) == 0 {
+		if v.largest == nil {
 			return v.head, ErrNoRecords
 		}
 		if err := v.agree(); err != nil {
 			return v.head, err
 		}
 	}
-	for i := range v.want {
-		if c := &v.want[i]; c.Size > v.head.Size {
-			return v.head, &Tampered{Seq: v.head.Size, What: fmt.Sprintf("the log ends after %d records, and the signed checkpoint %s has %d: the tail was cut off, or this is an older copy", v.head.Size, c.name, c.Size)}
-		}
+	if c := v.largest; c != nil && c.Size > v.head.Size {
+		return v.head, &Tampered{Seq: v.head.Size, What: fmt.Sprintf("the log ends after %d records, and the signed checkpoint %s has %d: the tail was cut off, or this is an older copy", v.head.Size, c.name, c.Size)}
 	}
 	return v.head, nil
 }

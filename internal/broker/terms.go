@@ -136,7 +136,9 @@ func admits(from *registry.From, s *Subject) string {
 		}
 		return ""
 	}
-	if s.Name != "" && slices.ContainsFunc(from.Principals, func(p string) bool { return p == s.Name || s.Issuer == "aws" && roleOf(p) != "" && roleOf(p) == roleOf(s.Name) }) {
+	if s.Name != "" && slices.ContainsFunc(from.Principals, func(p string) bool {
+		return p == s.Name || s.Issuer == "aws" && roleOf(p) != "" && roleOf(p) == roleOf(s.Name)
+	}) {
 		return ""
 	}
 	// A whole account is what the entry's owner wrote down; every principal of it that proves itself is one of it.

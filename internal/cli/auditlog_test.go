@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/mod/sumdb/note"
 
 	"drawbridge/internal/api"
@@ -255,5 +256,65 @@ func TestAuditOfADaemon(t *testing.T) {
 	}
 	if out := run(vars, 0, "audit", "export", d.URL, "--format", "ocsf"); !strings.Contains(out, `"class_name":"Entity Management"`) || strings.Contains(out, daemontest.Canary) {
 		t.Errorf("as OCSF: %s", out)
+	}
+}
+
+// TestAuditSchemas: lines of an export and proofs are what the published schemas say.
+func TestAuditSchemas(t *testing.T) {
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	schemas := make(map[string]*jsonschema.Schema)
+	c := jsonschema.NewCompiler()
+	for _, name := range []string{"audit-record", "audit-proof"} {
+		f, err := os.Open(filepath.Join(docs, "schema", name+".schema.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(f)
+		f.Close()
+		if err == nil {
+			err = c.AddResource("urn:drawbridge:schema:"+name+":1", doc)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"audit-record", "audit-proof"} {
+		s, err := c.Compile("urn:drawbridge:schema:" + name + ":1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		schemas[name] = s
+	}
+	if err := playBroker(); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) string {
+		var out, errs bytes.Buffer
+		if status := Run(&Env{Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }, Now: time.Now}, args); status != 0 {
+			t.Fatalf("status %d: %s", status, &errs)
+		}
+		return out.String()
+	}
+	validate := func(name, text string) {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+		if err == nil {
+			err = schemas[name].Validate(doc)
+		}
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+	for line := range strings.Lines(run("audit", "export", "audit.jsonl")) {
+		validate("audit-record", line)
+	}
+	for _, seq := range []string{"0", "3", "11"} {
+		validate("audit-proof", run("audit", "prove", seq, "audit.jsonl", "--key", "audit.key.pub", "--checkpoint", "checkpoint-12.txt"))
+	}
+	if schemas["audit-proof"].Validate(map[string]any{"size": 1}) == nil {
+		t.Error("the schema lets everything through")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"drawbridge/internal/audit"
+	"drawbridge/internal/broker"
 	"drawbridge/internal/publish"
 	"drawbridge/internal/sqlstore"
 )
@@ -38,7 +39,7 @@ func (c *Config) checkAudit() (errs []error) {
 	if a.Key == "" && (a.Name != "" || a.Every != 0 || a.Checkpoint != "" || a.S3 != S3Config{} || len(a.Witnesses) > 0 || len(a.Former) > 0) {
 		bad("key is missing: no checkpoint would be signed; 'drawbridge audit key' makes one")
 	}
-	if a.Every < 0 {
+	if a.Every != 0 && a.Every < time.Second {
 		bad("every: expected a length of time such as 1h, found %v", a.Every)
 	}
 	for i, text := range a.Former {
@@ -117,6 +118,7 @@ type keeperMetrics struct {
 func newKeeper(ctx context.Context, c *Config, store *sqlstore.Store, log *slog.Logger) (*keeper, error) {
 	a := &c.Audit
 	if a.Key == "" {
+		log.Warn("checkpoints of the audit log are not signed: there is no audit.key. Whoever can write the store can rewrite the log")
 		return nil, nil
 	}
 	signer, key, err := readLogKey(a.Key)
@@ -315,12 +317,12 @@ func (k *keeper) check(ctx context.Context) error {
 		for _, c := range list {
 			got, err := k.keys.Open(c.Note)
 			if err != nil {
-				return broken("the store's checkpoint of %d records: %w", c.Size, err)
+				return broken("the store's checkpoint of %d records (where the key was replaced, the one before it belongs into audit.former): %w", c.Size, err)
 			}
 			if got.Size != c.Size {
 				return broken("the store's checkpoint of %d records says %d", c.Size, got.Size)
 			}
-			if err := k.expect(fmt.Sprintf("of %d records in the store", c.Size), got); err != nil {
+			if err := k.expect("in the store", got); err != nil {
 				return err
 			}
 			k.prior, k.stored = k.stored, c.Size
@@ -351,7 +353,10 @@ func (k *keeper) look(ctx context.Context) error {
 		for name, text := range notes {
 			c, err := k.keys.Open(text, k.witnessKeys()...)
 			if err != nil {
-				return broken("what lies at %s: %w", name, err)
+				// It says nothing about the log: anybody may have laid it there who can write to the place.
+				k.metrics.failures.WithLabelValues(p.Name()).Inc()
+				k.log.Error("what is published is no checkpoint of this log", "name", name, "error", err)
+				continue
 			}
 			if err := k.expect(name, c); err != nil {
 				return err
@@ -410,6 +415,11 @@ func (k *keeper) readOn(ctx context.Context) error {
 	if end.Size < k.tree.Size() {
 		return broken("the log had %d records and has %d", k.tree.Size(), end.Size)
 	}
+	for size, list := range k.want { // an older copy of the store is seen before the log is read
+		if size > end.Size {
+			return broken("the log ends after %d records, and the checkpoint %s is of %d", end.Size, list[0].name, size)
+		}
+	}
 	for k.tree.Size() < end.Size {
 		list, err := k.store.Records(ctx, k.tree.Size(), readPage)
 		if err != nil {
@@ -438,9 +448,6 @@ func (k *keeper) readOn(ctx context.Context) error {
 	}
 	if end.Size == k.head.Size && end.Hash != k.head.Hash {
 		return broken("the hash of the log's end is not that of its last record")
-	}
-	for _, list := range k.want { // these are of more records than there are
-		return broken("the log ends after %d records, and the checkpoint %s has %d", k.tree.Size(), list[0].name, list[0].Size)
 	}
 	return nil
 }
@@ -551,6 +558,20 @@ func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkp
 	k.asked[w.Name()] = laid{size: c.Size, cosigned: 1, at: k.now(), text: cosigned}
 	k.metrics.published.WithLabelValues(w.Name()).Set(float64(c.Size))
 	return cosigned, nil
+}
+
+// guarded issues nothing while the log does not extend its checkpoints: it may be an older copy, which does not know what was taken back.
+type guarded struct {
+	broker.Issuer
+	keeper *keeper
+}
+
+// Issue implements broker.Issuer.
+func (g guarded) Issue(ctx context.Context, p *broker.Permit) (broker.Credentials, error) {
+	if err := g.keeper.trouble(); err != nil {
+		return broker.Credentials{}, fmt.Errorf("%w: %w", broker.ErrNotIssued, err)
+	}
+	return g.Issuer.Issue(ctx, p)
 }
 
 // checkpoint answers with the newest checkpoint: for auditors to keep and compare.

@@ -198,6 +198,30 @@ func TestCheckpointsAreSigned(t *testing.T) {
 	}
 }
 
+// TestForeignFile: what lies at a place and is no checkpoint of this log says nothing about it, is told, and is replaced by the next one.
+func TestForeignFile(t *testing.T) {
+	k := keep(t)
+	if err := os.WriteFile(k.config.Audit.Checkpoint, []byte("all is well\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k.record(3, "ann")
+	if err := k.round(false); err != nil || k.published().Size != 3 {
+		t.Errorf("%v, published %s", err, k.published0())
+	}
+	if !strings.Contains(k.log.String(), "is no checkpoint of this log") {
+		t.Errorf("the log says nothing: %s", k.log)
+	}
+	// Where it is not known what lies there, nothing is signed.
+	k = keep(t)
+	if err := os.Mkdir(k.config.Audit.Checkpoint, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	k.record(3, "ann")
+	if err := k.round(false); err != nil || k.sizes() != "" || !strings.Contains(k.log.String(), "nothing is signed before it is known") {
+		t.Errorf("%v, signed %q: %s", err, k.sizes(), k.log)
+	}
+}
+
 func TestWitnessDown(t *testing.T) {
 	k := keep(t)
 	k.witness.Down(true)
@@ -265,7 +289,7 @@ func TestRefusesToSign(t *testing.T) {
 		}, "first 10 records are not those"},
 		"dropped": {func(k *kept) {
 			k.anew(func(list []audit.Record) []audit.Record { return append(list[:3], list[4:]...) })
-		}, "first 10 records are not those"},
+		}, "ends after 19 records, and the checkpoint in the store is of 20"},
 		"inserted": {func(k *kept) {
 			k.anew(func(list []audit.Record) []audit.Record { return append(list[:4], list[3:]...) })
 		}, "first 10 records are not those"},
@@ -294,11 +318,6 @@ func TestRefusesToSign(t *testing.T) {
 			k.open()
 			k.record(40, "eve")
 		}, "it saw another log"},
-		"another file": {func(k *kept) {
-			if err := os.WriteFile(k.config.Audit.Checkpoint, []byte("all is well\n"), 0o644); err != nil {
-				k.t.Fatal(err)
-			}
-		}, "is not signed by broker.example/audit"},
 		"under a daemon that runs": {func(k *kept) {
 			db, err := sql.Open("sqlite", strings.TrimPrefix(k.address, "sqlite:"))
 			if err != nil {
@@ -351,6 +370,9 @@ func TestRefusesToSign(t *testing.T) {
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 			if !strings.Contains(w.Body.String(), "drawbridge_audit_broken 1") {
 				t.Errorf("metrics: %s", w.Body)
+			}
+			if _, err := (guarded{nil, k.keeper}).Issue(t.Context(), nil); !errors.Is(err, broker.ErrNotIssued) {
+				t.Errorf("issued: %v", err)
 			}
 			k.now = k.now.Add(time.Hour)
 			if k.round(true) == nil || k.published0() != before {
@@ -484,7 +506,7 @@ func TestSeveralDaemons(t *testing.T) {
 func TestAuditConfig(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"no key":             {"audit: {every: 1h}", "key is missing"},
-		"a negative length":  {"audit: {key: x, every: -1h}", "every"},
+		"a length too short": {"audit: {key: x, every: 10ms}", "every"},
 		"a bad witness":      {"audit: {key: x, witnesses: [{url: 'https://w', key: y}]}", "witnesses[0]"},
 		"a witness by http":  {"audit: {key: x, witnesses: [{url: 'http://w', key: y}]}", "expected https"},
 		"a bad former key":   {"audit: {key: x, former: [y]}", "former[0]"},

@@ -94,6 +94,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.keeper, err = newKeeper(ctx, c, d.store, log); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
+	d.broker.Issuer = guarded{issuer, d.keeper}
 	d.Handler = d.handler(own, local)
 	return d, nil
 }

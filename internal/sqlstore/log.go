@@ -31,6 +31,14 @@ func OpenLog(ctx context.Context, address string) (*Log, error) {
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
 		driver, source = "sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)"
+		l, err := openLog(ctx, driver, source)
+		if _, absent := os.Stat(path + "-wal"); err != nil && errors.Is(absent, os.ErrNotExist) {
+			// A copy in a folder that nobody may write, on a medium for evidence say: SQLite cannot lay its own files beside it, and needs none, because nobody changes it.
+			if l, again := openLog(ctx, driver, source+"&immutable=1"); again == nil {
+				return l, nil
+			}
+		}
+		return l, err
 	} else if isPostgres(address) {
 		u, err := url.Parse(address)
 		if err != nil {
@@ -43,6 +51,10 @@ func OpenLog(ctx context.Context, address string) (*Log, error) {
 	} else {
 		return nil, errAddress
 	}
+	return openLog(ctx, driver, source)
+}
+
+func openLog(ctx context.Context, driver, source string) (*Log, error) {
 	db, err := sql.Open(driver, source)
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
