@@ -272,29 +272,30 @@ func (a *assembly) remove(p Part, after []Part) {
 		}
 	case Resource:
 		r := a.resources[p.ARN]
-		if p.Part {
-			if r == nil {
-				return
-			}
-			v := *r
-			if p.Attributes.PublicAccessBlock != "" {
-				v.Attributes.PublicAccessBlock = "off"
-			}
-			if p.Attributes.SSEKMSKey != "" {
-				v.Attributes.SSEKMSKey = ""
-			}
-			v.Attributes.Other = maps.Clone(v.Attributes.Other)
-			for name := range p.Attributes.Other {
-				delete(v.Attributes.Other, name)
-			}
-			a.resources[p.ARN] = &v
-		} else if !stays(func(o Part) bool { q, ok := o.(Resource); return ok && q.ARN == p.ARN }) {
+		if !p.Part && !stays(func(o Part) bool { q, ok := o.(Resource); return ok && q.ARN == p.ARN }) {
 			delete(a.resources, p.ARN)
 			delete(a.statements, p.ARN)
-		} else if r != nil && p.Policy.State == snapshot.Read {
-			// Its own policy may be gone; a Resource part after it says so by saying nothing.
-			r.Policy = snapshot.Document{Name: r.Policy.Name, State: snapshot.None}
+			return
 		}
+		if r == nil {
+			return
+		}
+		// What it stated may be gone; a Resource part after it says so by saying nothing.
+		v := *r
+		if p.Attributes.PublicAccessBlock != "" {
+			v.Attributes.PublicAccessBlock = "off"
+		}
+		if p.Attributes.SSEKMSKey != "" {
+			v.Attributes.SSEKMSKey = ""
+		}
+		v.Attributes.Other = maps.Clone(v.Attributes.Other)
+		for name := range p.Attributes.Other {
+			delete(v.Attributes.Other, name)
+		}
+		if !p.Part && p.Policy.State == snapshot.Read {
+			v.Policy = snapshot.Document{Name: r.Policy.Name, State: snapshot.None}
+		}
+		a.resources[p.ARN] = &v
 	case ResourcePolicy:
 		if r := a.resources[p.ARN]; r != nil {
 			r.Policy = snapshot.Document{Name: "resource policy", State: snapshot.None}

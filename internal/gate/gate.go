@@ -157,7 +157,7 @@ type Options struct {
 // Judge judges a plan over an organisation, nil where only the plan is known.
 func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	before, after := change.Apply(base, p)
-	j := &judge{o: o, p: p, r: &Result{Based: base != nil, any: o.Any, allowUnknown: o.AllowUnknown}}
+	j := &judge{o: o, p: p, base: base, r: &Result{Based: base != nil, any: o.Any, allowUnknown: o.AllowUnknown}}
 	j.old = access.Build(org.Build(before), access.Options{Now: o.Now, Engine: o.Engine})
 	j.new = access.Build(org.Build(after), access.Options{Now: o.Now, Engine: o.Engine})
 	for i := range p.Steps {
@@ -274,6 +274,8 @@ func rank(k Kind) int { return slices.Index([]Kind{Trust, Path, Rights, Guard}, 
 type judge struct {
 	o        Options
 	p        *change.Plan
+	base     *snapshot.Snapshot
+	known    map[string]bool // principals that the base or the code states, made when it is first needed
 	old, new *access.Graph
 	r        *Result
 	unread   map[string]bool // targets whose document is not known, on one side at least
@@ -397,6 +399,10 @@ func (j *judge) documents() {
 		old.State = snapshot.None
 		if o, ok := j.old.Org.Resource(n.ARN); ok {
 			old = o.Resource.Policy
+			if o.Resource.Attributes.PublicAccessBlock == "on" && n.Resource.Attributes.PublicAccessBlock != "on" && n.Resource.Policy.State != snapshot.Read &&
+				(j.base == nil || !slices.ContainsFunc(j.base.Resources, func(r snapshot.Resource) bool { return r.ARN == n.ARN && r.Policy.State == snapshot.None })) {
+				j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: "public access is no longer blocked, and whom its policy lets in is not known", Step: j.stepOf(n.ARN), Source: n.Resource.Policy.Source})
+			}
 		}
 		if n.Policy == nil && n.Resource.Policy.State == snapshot.Read {
 			// A policy that lets nobody in by itself, such as an endpoint's: less of it is less of a guard.
@@ -469,6 +475,9 @@ func (j *judge) rights(o, n *org.Principal) {
 			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: why, Step: j.stepOf(n.ARN), Source: n.Source})
 		}
 	}
+	if o != nil {
+		j.freed(o, n)
+	}
 	source := n.Source
 	if len(n.Documents) > 0 {
 		source = n.Documents[len(n.Documents)-1].Source
@@ -487,6 +496,61 @@ func (j *judge) rights(o, n *org.Principal) {
 		j.r.Gains[i].Who, j.r.Gains[i].Reach = []string{n.ARN}, reach
 		j.r.Gains[i].What = j.r.Gains[i].Witness.Resource
 	}
+}
+
+// freed tells of a Deny that goes from somebody of whom not every policy is known: what those allow, and it held back, nobody can say.
+func (j *judge) freed(o, n *org.Principal) {
+	stays := denies(n.Identity.Policies)
+	if !slices.ContainsFunc(denies(o.Identity.Policies), func(d string) bool { return !slices.Contains(stays, d) }) {
+		return
+	}
+	const how = "a Deny is taken away or changed, and what it held back is not known: "
+	switch {
+	case len(n.Identity.Unresolved) > 0:
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + n.Identity.Unresolved[0], Step: j.stepOf(n.ARN), Source: n.Source})
+	case !j.stated(n.ARN):
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + "who it is taken from is neither in the code nor in the base", Step: j.stepOf(n.ARN), Source: n.Source})
+	}
+}
+
+// denies are the statements that deny, as text.
+func denies(list []*policy.Policy) (out []string) {
+	for _, p := range list {
+		for _, s := range p.Document.Statements {
+			if s.Effect == policy.Deny || s.NotUnderstood != "" {
+				out = append(out, (&policy.Document{Version: p.Document.Version, Statements: []policy.Statement{s}}).Key())
+			}
+		}
+	}
+	return out
+}
+
+// stated reports whether a principal itself is in the base or in the code, and not only what is given to it.
+func (j *judge) stated(name string) bool {
+	if j.known == nil {
+		j.known = make(map[string]bool)
+		if j.base != nil {
+			for i := range j.base.Roles {
+				j.known[j.base.Roles[i].ARN] = true
+			}
+			for i := range j.base.Users {
+				j.known[j.base.Users[i].ARN] = true
+			}
+		}
+		parts := slices.Clone(j.p.Standing)
+		for i := range j.p.Steps {
+			parts = append(append(parts, j.p.Steps[i].Before...), j.p.Steps[i].After...)
+		}
+		for _, part := range parts {
+			switch part := part.(type) {
+			case change.Role:
+				j.known[part.ARN] = true
+			case change.User:
+				j.known[part.ARN] = true
+			}
+		}
+	}
+	return j.known[name]
 }
 
 func keys(list []*policy.Policy) []string {

@@ -215,3 +215,33 @@ func TestWidening(t *testing.T) {
 		}
 	})
 }
+
+// TestWithoutBase: what is taken away from somebody, or something, of whom the change alone tells held back nobody knows what.
+func TestWithoutBase(t *testing.T) {
+	deny := change.Inline{Owner: roleB, Document: d(t, "deny", stmt(`{"Effect":"Deny","Action":"*","Resource":"*"}`))}
+	allow := change.Inline{Owner: roleB, Document: d(t, "deny", stmt(`{"Effect":"Deny","Action":"*","Resource":"*"},{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}`))}
+	whole := change.Role{Role: role(t, roleB, accB, `{"Effect":"Allow","Principal":{"AWS":"`+accB+`"},"Action":"sts:AssumeRole"}`, nil)}
+	unread := change.Attached{Owner: roleB, Policy: snapshot.Attachment{Name: "far", ARN: "arn:aws:iam::aws:policy/far"}}
+	bucket := func(block string) change.Resource {
+		return change.Resource{Resource: snapshot.Resource{ARN: bkt, Type: "AWS::S3::Bucket", Account: accB, Attributes: snapshot.Attributes{PublicAccessBlock: block}}}
+	}
+	for _, c := range []struct {
+		name          string
+		before, after []change.Part
+		passes        bool
+	}{
+		{"a Deny of a stranger goes", one(deny), nil, false},
+		{"a Deny stays, and the stranger's trust is not asked", one(deny), one(deny), true},
+		{"a Deny of a role that the change states goes", one(whole, deny), one(whole), true},
+		{"a Deny of a role with a policy that is not known goes", one(whole, unread, deny), one(whole, unread), false},
+		{"a Deny stays beside more", one(whole, deny), one(whole, allow), true},
+		{"public access is let through to a policy that is not known", one(bucket("on")), one(bucket("")), false},
+		{"public access stays blocked", one(bucket("on")), one(bucket("on")), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if r := judge(t, nil, up(c.before, c.after)); r.Passes() != c.passes {
+				t.Errorf("passes %v, expected %v", r.Passes(), c.passes)
+			}
+		})
+	}
+}

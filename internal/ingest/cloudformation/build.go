@@ -90,7 +90,7 @@ func (b *builder) notUnderstood() {
 	switch {
 	case unplaced[r.typ] != "":
 		b.unseen = unplaced[r.typ]
-	case r.typ == "AWS::CloudFormation::Stack" && r.s.o.children[r.address()] == nil:
+	case r.typ == "AWS::CloudFormation::Stack" && r.child() == nil:
 		b.unseen = "it is a nested stack, and its template is not at hand (" + cmp.Or(r.all().get("TemplateURL").string(), "no TemplateURL") + ")"
 	case strings.HasPrefix(r.typ, "AWS::Serverless::") || strings.HasSuffix(r.typ, "::MODULE"):
 		b.unseen = "the type " + r.typ + " is written out when the template is processed; give the processed template (aws cloudformation get-template --template-stage Processed)"

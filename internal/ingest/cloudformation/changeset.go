@@ -60,10 +60,23 @@ func ReadChange(before, after, set *File, o Options) (*change.Plan, error) {
 		}
 	}
 	var err error
-	if d.old, err = oldStack(before, old, given); err != nil {
-		return nil, err
+	if o.Nested != nil {
+		// A nested template that is there once is what it will be. What it was would be hidden by it.
+		anew := map[string]bool{}
+		later.Nested = func(parent, location string) (File, bool) {
+			f, ok := o.Nested(parent, location)
+			anew[f.Name] = true
+			return f, ok
+		}
+		old.Nested = func(parent, location string) (File, bool) {
+			f, ok := o.Nested(parent, location)
+			return f, ok && !anew[f.Name]
+		}
 	}
 	if d.later, err = newerStack(after, later, d.set != nil); err != nil {
+		return nil, err
+	}
+	if d.old, err = oldStack(before, old, given); err != nil {
 		return nil, err
 	}
 	return d.plan(&later), nil
@@ -291,6 +304,12 @@ func (d *difference) plan(o *Options) *change.Plan {
 			addresses = append(addresses, c.logical)
 		}
 	}
+	for _, r := range d.later.everything() {
+		if old := olds[r.address()]; old != nil && r.child() != nil && old.typ == r.typ && old.child() == nil {
+			p.Gaps = append(p.Gaps, snapshot.Gap{Kind: snapshot.GapElement, Subject: r.address(), Account: o.Account, Source: r.s.source(r.pos),
+				Reason: "what the nested stack was is not known: the template that it had is not at hand (with the old template, in a folder of their own)"})
+		}
+	}
 	valueless := false
 	for _, address := range addresses {
 		old, later, c := olds[address], laters[address], d.listed[address]
@@ -308,6 +327,7 @@ func (d *difference) plan(o *Options) *change.Plan {
 		d.gap(place{1, 1}, d.file, "the change set holds no values of properties, and the templates are not given: describe it with --include-property-values")
 	}
 	keepStanding(p)
+	doubled(p)
 	p.Gaps = append(p.Gaps, d.later.allGaps()...)
 	for i := range d.gaps {
 		d.gaps[i].Account = o.Account
@@ -425,6 +445,9 @@ func (d *difference) listedStep(p *change.Plan, c *described, old, later *resour
 		}
 		step.Sensitive = step.Sensitive || later.secret
 	}
+	if was != nil && will != nil {
+		step.Unknown = append(step.Unknown, turned(old, later)...)
+	}
 	if was != nil && forgets(old) {
 		step.Before = nil // what the base says is better than what nobody knows
 	}
@@ -478,6 +501,62 @@ func forgets(r *resource) bool {
 	return strings.HasSuffix(r.maybe, forgotten) || walk(r.all())
 }
 
+// turned are changes that decide about access by other means than a policy.
+func turned(old, later *resource) (out []change.Unknown) {
+	if later.row == nil || old.typ != later.typ || old.name() != later.name() {
+		return nil
+	}
+	for _, name := range later.row.Vouches {
+		if a, b := old.all().get(name), later.all().get(name); a.canonical() != b.canonical() {
+			out = append(out, change.Unknown{Attribute: name, Of: later.name(), Why: "changes, and with it who comes by the roles that trust it"})
+		}
+	}
+	if name := later.row.Policy; later.row.Without != "" && old.all().get(name) != nil && later.all().get(name) == nil {
+		out = append(out, change.Unknown{Attribute: name, Of: later.name(), Why: "is taken away, and " + later.row.Without})
+	}
+	return out
+}
+
+// doubled tells of policies that two resources of the stack write: the one that is made last counts, and in which order they are made is not known.
+func doubled(p *change.Plan) {
+	written := map[string]string{}
+	note := func(part change.Part, address string, at snapshot.Source) {
+		key, what := "", ""
+		switch part := part.(type) {
+		case change.Role:
+			key, what = part.ARN, part.ARN
+		case change.User:
+			key, what = part.ARN, part.ARN
+		case change.ManagedPolicy:
+			key, what = part.ARN, part.ARN
+		case change.Inline:
+			key, what = part.Owner+" "+part.Document.Name, part.Owner
+		case change.ResourcePolicy:
+			key, what = part.ARN, part.ARN
+		case change.ResourceStatement:
+			key, what = part.ARN+" "+part.ID, part.ARN
+		default:
+			return
+		}
+		if other, ok := written[key]; ok && other != address {
+			names := other + " and " + address + " both write"
+			if other == "" {
+				names = address + " and what stands already write"
+			}
+			p.Gaps = append(p.Gaps, snapshot.Gap{Kind: snapshot.GapElement, Subject: what, Account: p.Account, Reason: names + " the same policy, and which of them counts is not known", Source: at})
+		}
+		written[key] = address
+	}
+	for _, part := range p.Standing {
+		note(part, "", snapshot.Source{})
+	}
+	for i := range p.Steps {
+		for _, part := range p.Steps[i].After {
+			note(part, p.Steps[i].Address, p.Steps[i].Source)
+		}
+	}
+}
+
 // compared is a resource of two templates, by what it says in each.
 func (d *difference) compared(p *change.Plan, old, later *resource) {
 	switch {
@@ -495,6 +574,10 @@ func (d *difference) compared(p *change.Plan, old, later *resource) {
 		d.step(p, old, change.Delete, b, nil)
 	default:
 		was, will := build(old), build(later)
+		if later.unread() {
+			p.Gaps = append(p.Gaps, will.unseenGap())
+			return
+		}
 		if signature(old) == signature(later) && len(was.parts) == len(will.parts) && was.unseen == will.unseen {
 			p.Standing = append(p.Standing, will.parts...)
 			return
@@ -535,6 +618,9 @@ func (d *difference) step(p *change.Plan, r *resource, act change.Action, was, w
 		}
 		if will == nil && was.unseen != "" {
 			p.Gaps = append(p.Gaps, was.unseenGap())
+		}
+		if will != nil {
+			s.Unknown = append(s.Unknown, turned(was.r, r)...)
 		}
 	}
 	if len(s.Before)+len(s.After)+len(s.Unknown) > 0 {

@@ -122,6 +122,7 @@ func Read(name string, data []byte, o Options) (*change.Plan, error) {
 			p.Steps = append(p.Steps, change.Step{Address: r.address(), Type: r.typ, Action: change.Create, After: b.parts, Unknown: b.unknown, Sensitive: r.secret, Source: r.s.source(r.pos)})
 		}
 	}
+	doubled(p)
 	p.Gaps = append(p.Gaps, s.allGaps()...)
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -25,6 +26,21 @@ type resource struct {
 func (r *resource) address() string { return r.s.prefix + r.logical }
 
 func (r *resource) mark(name string) string { return "{" + r.address() + "." + name + "}" }
+
+// child is the template of a nested stack, nil where it is not at hand.
+func (r *resource) child() *stack { return r.s.o.children[r.address()] }
+
+// byContent is the name of a file that changes with what is in it, as aws cloudformation package and the CDK give it.
+var byContent = regexp.MustCompile(`/[0-9a-f]{32,64}\.[a-z.]+$`)
+
+// unread reports whether it is a nested stack whose template is not at hand, and may be another one at each update though its place is the same.
+func (r *resource) unread() bool {
+	if r.typ != "AWS::CloudFormation::Stack" || r.child() != nil {
+		return false
+	}
+	at := r.all().get("TemplateURL")
+	return at.anyOpen() != nil || !byContent.MatchString(at.string())
+}
 
 // custom reports whether a resource is made by code of the user: what it gives can be anything.
 func (r *resource) custom() bool {

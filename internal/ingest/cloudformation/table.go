@@ -16,8 +16,12 @@ type row struct {
 	// Several is the property that tells several policies of one resource apart.
 	Several string
 	// Also are paths of further policies, each with the template of the ARN it belongs to.
-	Also  []also
-	build func(*builder) // nil: a resource with its policy, or the policy of another
+	Also []also
+	// Vouches are the properties that say whose word a provider takes: who may come by roles that trust it changes with them.
+	Vouches []string
+	// Without is what counts where the policy is taken away again, where that is not nobody.
+	Without string
+	build   func(*builder) // nil: a resource with its policy, or the policy of another
 }
 
 type also struct{ Policy, Snapshot, ARN string }
@@ -36,16 +40,16 @@ func init() {
 		{Type: "AWS::IAM::ManagedPolicy", Policy: "PolicyDocument", ARN: "arn:{partition}:iam::{account}:policy{path}{ManagedPolicyName}", Ref: "arn", Att: "PolicyArn", build: (*builder).managedPolicy},
 		{Type: "AWS::IAM::InstanceProfile", ARN: "arn:{partition}:iam::{account}:instance-profile{path}{InstanceProfileName}", Ref: "{InstanceProfileName}", build: (*builder).ignored},
 		{Type: "AWS::IAM::OIDCProvider", ARN: "arn:{partition}:iam::{account}:oidc-provider/{Url}", Ref: "arn", build: (*builder).oidcProvider},
-		{Type: "AWS::IAM::SAMLProvider", ARN: "arn:{partition}:iam::{account}:saml-provider/{Name}", Ref: "arn", build: (*builder).samlProvider},
+		{Type: "AWS::IAM::SAMLProvider", ARN: "arn:{partition}:iam::{account}:saml-provider/{Name}", Ref: "arn", Vouches: []string{"SamlMetadataDocument"}, build: (*builder).samlProvider},
 		{Type: "AWS::IAM::Policy", Policy: "PolicyDocument", Of: true, Ref: "{PolicyName}", build: (*builder).inlineOfMany},
 		{Type: "AWS::IAM::RolePolicy", Policy: "PolicyDocument", Of: true, build: (*builder).inlineOfOne},
 		{Type: "AWS::IAM::UserPolicy", Policy: "PolicyDocument", Of: true, build: (*builder).inlineOfOne},
 		{Type: "AWS::IAM::GroupPolicy", Policy: "PolicyDocument", Of: true, build: (*builder).inlineOfOne},
 		{Type: "AWS::IAM::UserToGroupAddition", Of: true, build: (*builder).membership},
 		// Other ways in
-		{Type: "AWS::RolesAnywhere::TrustAnchor", ARN: "arn:{partition}:rolesanywhere:{region}:{account}:trust-anchor/{TrustAnchorId}", Ref: "{TrustAnchorId}", Att: "TrustAnchorArn", build: (*builder).trustAnchor},
+		{Type: "AWS::RolesAnywhere::TrustAnchor", ARN: "arn:{partition}:rolesanywhere:{region}:{account}:trust-anchor/{TrustAnchorId}", Ref: "{TrustAnchorId}", Att: "TrustAnchorArn", Vouches: []string{"Source", "Enabled"}, build: (*builder).trustAnchor},
 		{Type: "AWS::EKS::Cluster", ARN: "arn:{partition}:eks:{region}:{account}:cluster/{Name}", Ref: "{Name}", build: (*builder).cluster},
-		{Type: "AWS::Cognito::IdentityPool", ARN: "arn:{partition}:cognito-identity:{region}:{account}:identitypool/{IdentityPoolId}", Ref: "{IdentityPoolId}", build: (*builder).identityPool},
+		{Type: "AWS::Cognito::IdentityPool", ARN: "arn:{partition}:cognito-identity:{region}:{account}:identitypool/{IdentityPoolId}", Ref: "{IdentityPoolId}", Vouches: []string{"AllowUnauthenticatedIdentities", "AllowClassicFlow", "CognitoIdentityProviders", "DeveloperProviderName", "OpenIdConnectProviderARNs", "SamlProviderARNs", "SupportedLoginProviders"}, build: (*builder).identityPool},
 		// The organisation
 		{Type: "AWS::Organizations::Policy", Policy: "Content", ARN: "arn:{partition}:organizations::{account}:policy/{organization}/{kind}/{Id}", Ref: "{Id}", build: (*builder).controlPolicy},
 		{Type: "AWS::Organizations::ResourcePolicy", Policy: "Content", ARN: "arn:{partition}:organizations::{account}:resourcepolicy/{organization}/{Id}", Ref: "{Id}"},
@@ -77,8 +81,8 @@ func init() {
 		{Type: "AWS::MediaPackageV2::OriginEndpointPolicy", Snapshot: "AWS::MediaPackageV2::OriginEndpoint", Policy: "Policy", ARN: "arn:{partition}:mediapackagev2:{region}:{account}:channelGroup/{ChannelGroupName}/channel/{ChannelName}/originEndpoint/{OriginEndpointName}", Of: true},
 		{Type: "AWS::MediaTailor::ChannelPolicy", Snapshot: "AWS::MediaTailor::Channel", Policy: "Policy", ARN: "arn:{partition}:mediatailor:{region}:{account}:channel/{ChannelName}", Of: true},
 		// Keys and secrets
-		{Type: "AWS::KMS::Key", Policy: "KeyPolicy", ARN: "arn:{partition}:kms:{region}:{account}:key/{KeyId}", Ref: "{KeyId}", build: (*builder).key},
-		{Type: "AWS::KMS::ReplicaKey", Policy: "KeyPolicy", ARN: "arn:{partition}:kms:{region}:{account}:key/{KeyId}", Ref: "{KeyId}", build: (*builder).key},
+		{Type: "AWS::KMS::Key", Policy: "KeyPolicy", ARN: "arn:{partition}:kms:{region}:{account}:key/{KeyId}", Ref: "{KeyId}", Without: "AWS then gives the key a policy that lets in its account", build: (*builder).key},
+		{Type: "AWS::KMS::ReplicaKey", Policy: "KeyPolicy", ARN: "arn:{partition}:kms:{region}:{account}:key/{KeyId}", Ref: "{KeyId}", Without: "AWS then gives the key a policy that lets in its account", build: (*builder).key},
 		{Type: "AWS::PaymentCryptography::Key", Policy: "Policy", ARN: "arn:{partition}:payment-cryptography:{region}:{account}:key/{KeyId}", Ref: "arn", Att: "KeyIdentifier"},
 		{Type: "AWS::SecretsManager::Secret", ARN: "arn:{partition}:secretsmanager:{region}:{account}:secret:{Name}-{Suffix}", Ref: "arn", Att: "Id"},
 		{Type: "AWS::SecretsManager::ResourcePolicy", Snapshot: "AWS::SecretsManager::Secret", Policy: "ResourcePolicy", ARN: "arn:{partition}:secretsmanager:{region}:{account}:secret:{SecretId}", Of: true},
@@ -146,7 +150,7 @@ func init() {
 		{Type: "AWS::SageMaker::ModelPackageGroup", Policy: "ModelPackageGroupPolicy", ARN: "arn:{partition}:sagemaker:{region}:{account}:model-package-group/{ModelPackageGroupName}", Ref: "arn", Att: "ModelPackageGroupArn"},
 		{Type: "AWS::Comprehend::DocumentClassifier", Policy: "ModelPolicy", ARN: "arn:{partition}:comprehend:{region}:{account}:document-classifier/{DocumentClassifierName}", Ref: "arn"},
 		// Networks
-		{Type: "AWS::EC2::VPCEndpoint", Policy: "PolicyDocument", ARN: "arn:{partition}:ec2:{region}:{account}:vpc-endpoint/{Id}", Ref: "{Id}"},
+		{Type: "AWS::EC2::VPCEndpoint", Policy: "PolicyDocument", ARN: "arn:{partition}:ec2:{region}:{account}:vpc-endpoint/{Id}", Ref: "{Id}", Without: "AWS then lets everything through the endpoint"},
 		{Type: "AWS::EC2::VPCEndpointService", ARN: "arn:{partition}:ec2:{region}:{account}:vpc-endpoint-service/{ServiceId}", Ref: "{ServiceId}"},
 		{Type: "AWS::EC2::VPCEndpointServicePermissions", Snapshot: "AWS::EC2::VPCEndpointService", ARN: "arn:{partition}:ec2:{region}:{account}:vpc-endpoint-service/{ServiceId}", Of: true, build: (*builder).endpointPermissions},
 		{Type: "AWS::VpcLattice::Service", ARN: "arn:{partition}:vpc-lattice:{region}:{account}:service/{Id}", Ref: "arn"},
@@ -179,6 +183,9 @@ var byType = map[string]*row{}
 
 // unplaced are types that decide about access and have no place in a snapshot yet: a change of one is a gap.
 var unplaced = map[string]string{
+	"AWS::ServiceCatalog::CloudFormationProvisionedProduct": "what the template of the product makes",
+	"AWS::ControlTower::EnabledControl":                     "a control of Control Tower, which may be an SCP or an RCP",
+	"AWS::ControlTower::EnabledBaseline":                    "roles and policies of a baseline of Control Tower",
 	"AWS::Cognito::IdentityPoolRoleAttachment":              "which roles the pool's identities get",
 	"AWS::Cognito::IdentityPoolPrincipalTag":                "which tags the pool's identities bring",
 	"AWS::EKS::AccessEntry":                                 "who may enter the cluster",
