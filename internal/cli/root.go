@@ -32,6 +32,7 @@ var commands = []func(*Env) *cobra.Command{
 	newEval,
 	newExec,
 	newGate,
+	newImport,
 	newLint,
 	newLock,
 	newLogin,

@@ -267,42 +267,21 @@ func (w *writer) writeDetails() {
 		}
 	}
 	for i := range s.Users {
-		u := &s.Users[i]
-		f := userForm{Path: u.Path, UserName: u.Name, UserID: u.UniqueID, Arn: u.ARN, CreateDate: timeText(u.Created),
-			UserPolicyList: w.inline(u.Inline), GroupList: append([]string{}, u.Groups...), AttachedManagedPolicies: attachments(u.Attached),
-			PermissionsBoundary: w.boundary(&u.Principal), Tags: tags(u.Tags), LastUsed: timeText(u.LastUsed)}
-		if u.AccessKeys >= 0 {
-			f.AccessKeys = &u.AccessKeys
-		}
-		d := of(u.Account)
-		d.UserDetailList = append(d.UserDetailList, f)
+		d := of(s.Users[i].Account)
+		d.UserDetailList = append(d.UserDetailList, w.user(&s.Users[i]))
 	}
 	for i := range s.Groups {
-		g := &s.Groups[i]
-		d := of(g.Account)
-		d.GroupDetailList = append(d.GroupDetailList, groupForm{g.Path, g.Name, g.UniqueID, g.ARN, w.inline(g.Inline), attachments(g.Attached)})
+		d := of(s.Groups[i].Account)
+		d.GroupDetailList = append(d.GroupDetailList, w.group(&s.Groups[i]))
 	}
 	for i := range s.Roles {
-		r := &s.Roles[i]
-		f := roleForm{Path: r.Path, RoleName: r.Name, RoleID: r.UniqueID, Arn: r.ARN, CreateDate: timeText(r.Created),
-			InstanceProfileList: []profileForm{}, RolePolicyList: w.inline(r.Inline), AttachedManagedPolicies: attachments(r.Attached),
-			PermissionsBoundary: w.boundary(&r.Principal), MaxSessionDuration: int64(r.MaxSession / time.Second), Tags: tags(r.Tags)}
-		f.Trust, f.TrustError = w.document(&r.Trust)
-		for _, p := range r.InstanceProfiles {
-			f.InstanceProfileList = append(f.InstanceProfileList, profileForm{p})
-		}
-		if !r.LastUsed.IsZero() {
-			f.RoleLastUsed = &lastUsedForm{timeText(r.LastUsed)}
-		}
-		d := of(r.Account)
-		d.RoleDetailList = append(d.RoleDetailList, f)
+		d := of(s.Roles[i].Account)
+		d.RoleDetailList = append(d.RoleDetailList, w.role(&s.Roles[i]))
 	}
 	var shared []policyForm
 	for i := range s.Policies {
 		m := &s.Policies[i]
-		v := versionForm{VersionID: "v1", IsDefaultVersion: true}
-		v.Document, v.Error = w.document(&m.Document)
-		f := policyForm{PolicyName: m.ARN[lastSlash(m.ARN)+1:], Arn: m.ARN, DefaultVersionID: "v1", PolicyVersionList: []versionForm{v}}
+		f := w.policy(m)
 		if m.Account == "" || !w.accounts[m.Account] {
 			shared = append(shared, f)
 			continue
@@ -325,6 +304,40 @@ func (w *writer) writeDetails() {
 		}
 		w.json(path.Join(accountsDir, id, "iam.json"), byAccount[id])
 	}
+}
+
+func (w *writer) user(u *User) userForm {
+	f := userForm{Path: u.Path, UserName: u.Name, UserID: u.UniqueID, Arn: u.ARN, CreateDate: timeText(u.Created),
+		UserPolicyList: w.inline(u.Inline), GroupList: append([]string{}, u.Groups...), AttachedManagedPolicies: attachments(u.Attached),
+		PermissionsBoundary: w.boundary(&u.Principal), Tags: tags(u.Tags), LastUsed: timeText(u.LastUsed)}
+	if u.AccessKeys >= 0 {
+		f.AccessKeys = &u.AccessKeys
+	}
+	return f
+}
+
+func (w *writer) group(g *Group) groupForm {
+	return groupForm{g.Path, g.Name, g.UniqueID, g.ARN, w.inline(g.Inline), attachments(g.Attached)}
+}
+
+func (w *writer) role(r *Role) roleForm {
+	f := roleForm{Path: r.Path, RoleName: r.Name, RoleID: r.UniqueID, Arn: r.ARN, CreateDate: timeText(r.Created),
+		InstanceProfileList: []profileForm{}, RolePolicyList: w.inline(r.Inline), AttachedManagedPolicies: attachments(r.Attached),
+		PermissionsBoundary: w.boundary(&r.Principal), MaxSessionDuration: int64(r.MaxSession / time.Second), Tags: tags(r.Tags)}
+	f.Trust, f.TrustError = w.document(&r.Trust)
+	for _, p := range r.InstanceProfiles {
+		f.InstanceProfileList = append(f.InstanceProfileList, profileForm{p})
+	}
+	if !r.LastUsed.IsZero() {
+		f.RoleLastUsed = &lastUsedForm{timeText(r.LastUsed)}
+	}
+	return f
+}
+
+func (w *writer) policy(m *ManagedPolicy) policyForm {
+	v := versionForm{VersionID: "v1", IsDefaultVersion: true}
+	v.Document, v.Error = w.document(&m.Document)
+	return policyForm{PolicyName: m.ARN[lastSlash(m.ARN)+1:], Arn: m.ARN, DefaultVersionID: "v1", PolicyVersionList: []versionForm{v}}
 }
 
 func lastSlash(s string) int { return bytes.LastIndexByte([]byte(s), '/') }
@@ -387,20 +400,7 @@ func (w *writer) writeResources() {
 	var others []resourceForm
 	for i := range w.s.Resources {
 		r := &w.s.Resources[i]
-		f := resourceForm{ARN: r.ARN, Type: r.Type, Account: r.Account, Region: r.Region, Tags: r.Tags}
-		f.Policy, f.Error = w.document(&r.Policy)
-		if a := &r.Attributes; a.SSEKMSKey != "" || a.PublicAccessBlock != "" || len(a.Other) > 0 {
-			f.Attributes = make(map[string]any, len(a.Other)+2)
-			for k, v := range a.Other {
-				f.Attributes[k] = v
-			}
-			if a.SSEKMSKey != "" {
-				f.Attributes["sseKmsKey"] = a.SSEKMSKey
-			}
-			if a.PublicAccessBlock != "" {
-				f.Attributes["publicAccessBlock"] = a.PublicAccessBlock
-			}
-		}
+		f := w.resource(r)
 		if !w.accounts[r.Account] {
 			others = append(others, f)
 			continue
@@ -422,6 +422,24 @@ func (w *writer) writeResources() {
 	if len(w.s.Resources) == 0 && !unknown && !w.anyInventoried() {
 		lines(w, name, others)
 	}
+}
+
+func (w *writer) resource(r *Resource) resourceForm {
+	f := resourceForm{ARN: r.ARN, Type: r.Type, Account: r.Account, Region: r.Region, Tags: r.Tags}
+	f.Policy, f.Error = w.document(&r.Policy)
+	if a := &r.Attributes; a.SSEKMSKey != "" || a.PublicAccessBlock != "" || len(a.Other) > 0 {
+		f.Attributes = make(map[string]any, len(a.Other)+2)
+		for k, v := range a.Other {
+			f.Attributes[k] = v
+		}
+		if a.SSEKMSKey != "" {
+			f.Attributes["sseKmsKey"] = a.SSEKMSKey
+		}
+		if a.PublicAccessBlock != "" {
+			f.Attributes["publicAccessBlock"] = a.PublicAccessBlock
+		}
+	}
+	return f
 }
 
 func (w *writer) anyInventoried() bool {
@@ -490,22 +508,22 @@ type (
 func (w *writer) writeFacts() {
 	s := w.s
 	providers := make([]providerForm, len(s.Providers))
-	for i, p := range s.Providers {
-		providers[i] = providerForm{p.ARN, p.Type, p.Account, p.URL, p.Audiences, p.Cluster, p.CASource, p.CRL, p.Registered, timeText(p.ValidUntil)}
+	for i := range s.Providers {
+		providers[i] = providerOf(&s.Providers[i])
 	}
 	if len(providers) > 0 || !w.missing("providers.json", "") {
 		w.json("providers.json", providers)
 	}
 	grants := make([]grantForm, len(s.KMSGrants))
-	for i, g := range s.KMSGrants {
-		grants[i] = grantForm{g.Key, g.ID, g.Grantee, g.Retiring, g.Operations, g.Constraints, timeText(g.Created), timeText(g.LastUsed)}
+	for i := range s.KMSGrants {
+		grants[i] = grantOf(&s.KMSGrants[i])
 	}
 	if len(grants) > 0 || !w.missing("grants.jsonl", "") {
 		lines(w, "grants.jsonl", grants)
 	}
 	shares := make([]shareForm, len(s.Shares))
-	for i, h := range s.Shares {
-		shares[i] = shareForm{h.Kind, h.ARN, h.Owner, h.With, h.AllowExternal, h.Resources, h.Attributes}
+	for i := range s.Shares {
+		shares[i] = shareOf(&s.Shares[i])
 	}
 	if len(shares) > 0 || !w.missing("shares.jsonl", "") {
 		lines(w, "shares.jsonl", shares)
@@ -517,6 +535,18 @@ func (w *writer) writeFacts() {
 	if len(usage) > 0 || !w.missing(usageFile, "") {
 		w.json(usageFile, usage)
 	}
+}
+
+func providerOf(p *Provider) providerForm {
+	return providerForm{p.ARN, p.Type, p.Account, p.URL, p.Audiences, p.Cluster, p.CASource, p.CRL, p.Registered, timeText(p.ValidUntil)}
+}
+
+func grantOf(g *KMSGrant) grantForm {
+	return grantForm{g.Key, g.ID, g.Grantee, g.Retiring, g.Operations, g.Constraints, timeText(g.Created), timeText(g.LastUsed)}
+}
+
+func shareOf(h *Share) shareForm {
+	return shareForm{h.Kind, h.ARN, h.Owner, h.With, h.AllowExternal, h.Resources, h.Attributes}
 }
 
 // writeCollected writes when accounts were read. How completely stands in organization.json, where it is for all accounts.
