@@ -75,6 +75,7 @@ The exit status is 0 where the change passes, and 1 where it does not. docs/gate
 	f.StringVar(&o.format, "format", "text", "form of the answer: `FORMAT` is text, json, markdown, sarif or junit")
 	f.StringVarP(&o.out, "out", "o", "", "write to a `FILE` instead of standard output")
 	o.now.register(c)
+	identityFlag(c, e)
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "markdown", "sarif", "junit"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -98,7 +99,7 @@ func runGate(e *Env, o *gateOptions, plan string) error {
 	var base *snapshot.Snapshot
 	if o.base != "" {
 		done := e.progress("reading " + o.base)
-		base, err = ingest.Open(o.base)
+		base, err = ingest.OpenWith(o.base, ingest.Code{}, e.identities()...)
 		done()
 		if err != nil {
 			return err
