@@ -52,6 +52,7 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
 	c.Flags().IntVar(&options.MaxSteps, "max-steps", 6, "look for ways of up to this `NUMBER` of steps")
 	format.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	codeFlags(c, e)
 	return c
 }

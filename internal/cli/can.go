@@ -47,6 +47,7 @@ be true. With --complete, keys that are not given are absent from the request.`,
 	f.BoolVar(&o.trace, "trace", false, "print every statement that was looked at")
 	o.format.register(c)
 	o.now.register(c)
+	identityFlag(c, e)
 	codeFlags(c, e)
 	return c
 }

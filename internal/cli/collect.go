@@ -9,7 +9,7 @@ import (
 // newCollect is the face of drawbridge-collect's command: flags and help are that program's.
 func newCollect(e *Env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "collect --out DIR",
+		Use:   "collect --out DIR | --store DIR",
 		Short: "Read an AWS organisation into a snapshot",
 		Long: `Reads the organisation, its accounts and everything in them that can let another account in, from AWS, and writes a snapshot directory. It is done by the program drawbridge-collect, beside this one or on
 PATH, which says more about it: 'drawbridge-collect collect --help'.`,

@@ -12,6 +12,7 @@ import (
 	"drawbridge/iam/cond"
 	"drawbridge/internal/access"
 	"drawbridge/internal/finding"
+	"drawbridge/internal/ingest"
 	"drawbridge/internal/report"
 )
 
@@ -52,6 +53,7 @@ action, a longer session. It is narrower in the opposite case, and changed where
 	}
 	format.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	codeFlags(c, e)
 	return c
 }
@@ -79,6 +81,10 @@ func openSide(e *Env, path string, now time.Time) (*side, error) {
 
 // readReport reads a file that is a report; nil where the path is something else, which then is an input.
 func readReport(path string) (*report.Report, error) {
+	path, err := ingest.Resolve(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the input: %w", err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the input: %w", err)

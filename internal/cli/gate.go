@@ -82,6 +82,7 @@ The exit status is 0 where the change passes, 1 where something is refused, and 
 	f.StringVarP(&o.out, "out", "o", "", "write to a `FILE` instead of standard output")
 	f.StringToStringVar(&o.also, "also", nil, "write another form of the same judgement to a file: `FORMAT=FILE`; may be given several times")
 	o.now.register(c)
+	identityFlag(c, e)
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "markdown", "sarif", "junit"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -120,7 +121,7 @@ func runGate(e *Env, o *gateOptions, plan string) error {
 	var base *snapshot.Snapshot
 	if o.base != "" {
 		done := e.progress("reading " + o.base)
-		base, err = ingest.Open(o.base)
+		base, err = ingest.OpenWith(o.base, ingest.Code{}, e.identities()...)
 		done()
 		if err != nil {
 			return err

@@ -54,6 +54,7 @@ it does not show one.`,
 	f.StringVar(&o.check, "check", "", "a later input (`PATH`) that must show each item as gone")
 	o.format.register(c)
 	o.now.register(c)
+	identityFlag(c, e)
 	return c
 }
 

@@ -19,7 +19,7 @@ const longWork = time.Second
 // openGraph reads the input at a path and links it into the graph of access, as of a time.
 func (e *Env) openGraph(path string, now time.Time) (*access.Graph, error) {
 	done := e.progress("reading " + path)
-	s, err := ingest.OpenWith(path, e.code)
+	s, err := ingest.OpenWith(path, e.code, e.identities()...)
 	done()
 	if err != nil {
 		return nil, err
@@ -27,6 +27,22 @@ func (e *Env) openGraph(path string, now time.Time) (*access.Graph, error) {
 	done = e.progress(fmt.Sprintf("linking %d accounts and %d roles", len(s.Accounts), len(s.Roles)))
 	defer done()
 	return access.Build(org.Build(s), access.Options{Now: now, Engine: ref.Engine()}), nil
+}
+
+// identityFlag is the --identity flag of commands that read an input.
+func identityFlag(c *cobra.Command, e *Env) {
+	c.Flags().StringArrayVar(&e.identity, "identity", nil, "opens an encrypted snapshot: a `FILE` of age identities or an SSH private key; default: $DRAWBRIDGE_IDENTITY")
+}
+
+// identities are those of the flag, else that of the environment, which may be the key itself.
+func (e *Env) identities() []string { return Identities(e, e.identity) }
+
+// Identities are those that were given, else that of the environment.
+func Identities(e *Env, given []string) []string {
+	if name := e.Getenv("DRAWBRIDGE_IDENTITY"); len(given) == 0 && name != "" {
+		return []string{name}
+	}
+	return given
 }
 
 // codeFlags are what a Terraform file or a CloudFormation template at PATH does not tell of itself.

@@ -56,6 +56,7 @@ oidc:HOST:SUBJECT; * (anyone with an AWS account); or anonymous.`,
 	f.IntVar(&options.Limit, "limit", 20, "print up to this `NUMBER` of ways")
 	format.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	codeFlags(c, e)
 	return c
 }

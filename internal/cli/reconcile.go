@@ -76,6 +76,7 @@ The exit status is 1 if anything is not as declared: unregistered, wider, expire
 	c.Flags().BoolVar(&all, "all", false, "print what is as declared too")
 	format.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	return c
 }
 

@@ -81,6 +81,7 @@ The exit status is 1 if there are errors; warnings do not count.`,
 	c.Flags().StringVar(&input, "snapshot", "", "an input as scan takes it (`PATH`): accounts that are not of its organisation are third parties")
 	format.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	return c
 }
 
@@ -187,6 +188,7 @@ declared there are left out.`,
 	c.Flags().StringVar(&vendorFile, "vendors", "", "known third parties and their accounts: a YAML `FILE` like the fwd:cloudsec list")
 	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
 	now.register(c)
+	identityFlag(c, e)
 	return c
 }
 

@@ -313,6 +313,7 @@ entry lets in more, for longer or on fewer words than before, that is said.`,
 		},
 	}
 	flags.register(c)
+	identityFlag(c, e)
 	return c
 }
 
@@ -358,5 +359,6 @@ nothing is left goes. The trust itself stays in AWS until it is removed there: d
 		},
 	}
 	flags.register(c)
+	identityFlag(c, e)
 	return c
 }

@@ -86,6 +86,7 @@ status is 1 if the proposal would break a declared or recorded use, or does not 
 	f.BoolVar(&o.everyone, "everyone", false, "with --remove, keep out the role's own account and AWS's services too")
 	f.StringVar(&o.check, "check", "", "with --remove, a record of use made since the role was shut (`FILE`): who tried to come in")
 	o.now.register(c)
+	identityFlag(c, e)
 	completeWords(c, "form", remedyForms)
 	completeWords(c, "as", remedyKinds)
 	completeWords(c, "grain", []string{"service", "action", "resource"})

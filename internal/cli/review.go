@@ -122,6 +122,7 @@ the trust, and with --since what changed since the campaign of the last review. 
 	f.StringVar(&scope.Owner, "owner", "", "only entries of this `OWNER`")
 	f.BoolVar(&scope.All, "all", false, "entries that are not due too")
 	now.register(c)
+	identityFlag(c, e)
 	return c
 }
 

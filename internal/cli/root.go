@@ -49,6 +49,7 @@ var commands = []func(*Env) *cobra.Command{
 	newScan,
 	newSessions,
 	newSetup,
+	newSnapshot,
 	newTest,
 	newUsage,
 	newVersion,
@@ -67,7 +68,8 @@ type Env struct {
 	StdoutTerminal bool
 	StderrTerminal bool
 
-	code ingest.Code // what infrastructure code does not tell of itself, by flags
+	code     ingest.Code // what infrastructure code does not tell of itself, by flags
+	identity []string    // files that open encrypted inputs, by the --identity flag
 
 	args []string // of the program, for a program that is run in its place
 }

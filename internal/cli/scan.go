@@ -72,6 +72,7 @@ PATH is a snapshot directory, a file written by 'aws iam get-account-authorizati
 	f.StringVar(&o.baseline, "baseline", "", "an earlier report in JSON (`FILE`): what it has is known, and only what is new fails")
 	f.BoolVar(&o.all, "all", false, fmt.Sprintf("print all findings as text, not only the worst %d", textFindings))
 	o.now.register(c)
+	identityFlag(c, e)
 	codeFlags(c, e)
 	completeWords(c, "format", scanFormats)
 	completeWords(c, "fail-on", []string{"info", "low", "medium", "high", "critical"})

@@ -141,6 +141,7 @@ The exit status is 1 where something is not so.`,
 	}
 	f.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	format.register(c)
 	return c
 }

@@ -40,6 +40,7 @@ beside them whom the resource's policy lets in from elsewhere: accounts, service
 	}
 	format.register(c)
 	now.register(c)
+	identityFlag(c, e)
 	codeFlags(c, e)
 	return c
 }

@@ -19,24 +19,29 @@ import (
 
 	"drawbridge/internal/cli"
 	"drawbridge/internal/collect"
+	"drawbridge/internal/ingest"
 )
 
 func newCollect(e *cli.Env) *cobra.Command {
 	o := collect.Options{Now: e.Now}
-	var only, without []string
+	var only, without, to, identities []string
 	var failOnGaps bool
 	var since age
 	var form string
 	c := &cobra.Command{
-		Use:   "collect --out DIR",
+		Use:   "collect --out DIR | --store DIR",
 		Short: "Read an AWS organisation into a snapshot",
 		Long: `Collect reads an AWS organisation into a snapshot, with credentials of its management account or of a delegated administrator of AWS Organizations, and
 one role in every other account. Without --role only the caller's own account is read.
 
 Whatever is denied or not answered is a gap of the snapshot, and the rest goes on. A run that is stopped (Ctrl-C, credentials that end, a full disk) leaves
-what it has in DIR.partial, and the same command goes on from there.`,
+what it has in DIR.partial, and the same command goes on from there.
+
+With --encrypt-to nothing of the snapshot reaches the disk in the clear. To go on after a stop no key is needed; to take accounts over from an encrypted snapshot
+(--since) one is.`,
 		Example: `  drawbridge collect --out snapshot --role DrawbridgeCollector --external-id 5f1d2c9e
-  drawbridge collect --out snapshot --role DrawbridgeCollector --external-id 5f1d2c9e --since 24h`,
+  drawbridge collect --out snapshot --role DrawbridgeCollector --external-id 5f1d2c9e --since 24h
+  drawbridge collect --store snapshots --role DrawbridgeCollector --external-id 5f1d2c9e --encrypt-to recipients.txt`,
 		Args: func(c *cobra.Command, args []string) error {
 			if form != "" && len(args) == 1 { // "--print-policy terraform": a flag whose value may be missing takes it only after "="
 				form = args[0]
@@ -52,8 +57,8 @@ what it has in DIR.partial, and the same command goes on from there.`,
 			if c.Flags().Changed("print-policy") {
 				return printPolicy(e.Stdout, form, o.Rows)
 			}
-			if o.Out == "" {
-				return errors.New("--out is missing: where the snapshot goes")
+			if o.Out == "" && o.Store == "" {
+				return errors.New("--out or --store is missing: where the snapshot goes")
 			}
 			if c.Flags().Changed("since") && since <= 0 {
 				return fmt.Errorf("--since %s: expected a duration above zero", since.String())
@@ -62,6 +67,14 @@ what it has in DIR.partial, and the same command goes on from there.`,
 			for _, id := range o.Accounts {
 				if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
 					return fmt.Errorf("--accounts: expected the 12 digits of an account, found %q", id)
+				}
+			}
+			if o.EncryptTo, err = ingest.Recipients(to); err != nil {
+				return fmt.Errorf("--encrypt-to: %w", err)
+			}
+			if list := cli.Identities(e, identities); o.Since > 0 && len(list) > 0 {
+				if o.Identities, err = ingest.Identities(list); err != nil {
+					return err
 				}
 			}
 			cfg, err := (&cloud{getenv: e.Getenv}).config(c.Context())
@@ -80,7 +93,10 @@ what it has in DIR.partial, and the same command goes on from there.`,
 				var link *os.LinkError
 				switch {
 				case errors.Is(err, collect.ErrStopped):
-					return cli.Stopped(fmt.Errorf("%w\nWhat was read is in %s.partial: the same command goes on from there", err, strings.TrimRight(o.Out, "/")))
+					if result.Out == "" { // before anything was read
+						return cli.Stopped(err)
+					}
+					return cli.Stopped(fmt.Errorf("%w\nWhat was read is in %s.partial: the same command goes on from there", err, result.Out))
 				case errors.As(err, &path), errors.As(err, &link), errors.Is(err, syscall.ENOSPC):
 					return cli.Unwritten(err)
 				}
@@ -97,6 +113,9 @@ what it has in DIR.partial, and the same command goes on from there.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Out, "out", "", "where the snapshot goes: a `DIR` that does not exist yet, but with --since and --replace")
+	f.StringVar(&o.Store, "store", "", "a `DIR` of snapshots, to which this one is added, named by its time; DIR/latest is the newest complete one")
+	f.StringArrayVar(&to, "encrypt-to", nil, "encrypt the snapshot to these `RECIPIENTS`: age1…, an SSH public key, or a file of such lines; may be given several times")
+	f.StringArrayVar(&identities, "identity", nil, "opens an encrypted snapshot that --since takes accounts over from: a `FILE` of age identities or an SSH private key; default: $DRAWBRIDGE_IDENTITY")
 	f.StringVar(&o.Role, "role", "", "`NAME` of the role that is assumed in every account but the caller's own")
 	f.StringVar(&o.RolePath, "role-path", "/", "that role's `PATH`")
 	f.StringVar(&o.ExternalID, "external-id", "", "the `ID` that the role's trust policy demands")
@@ -108,12 +127,14 @@ what it has in DIR.partial, and the same command goes on from there.`,
 	f.BoolVar(&o.LastAccessed, "last-accessed", false, "also ask IAM which services each role used: some calls a role, and minutes an account")
 	f.IntVar(&o.Parallel, "parallel", 0, "how many accounts are read at once (default 8)")
 	f.DurationVar(&o.Timeout, "timeout", 0, "how `LONG` one type may take in one account and region (default 15m)")
-	f.Var(&since, "since", "keep accounts that an earlier snapshot at DIR has and that are not older than this `AGE` (24h, 7d), read the rest, and replace the snapshot")
+	f.Var(&since, "since", "keep accounts that the snapshot at --out, or the newest of --store, has and that are not older than this `AGE` (24h, 7d), and read the rest; at --out the snapshot is replaced")
 	f.BoolVar(&o.Replace, "replace", false, "read everything anew and replace the snapshot at DIR when it is whole")
 	f.BoolVar(&o.Restart, "restart", false, "throw away what a run that was stopped has read")
 	f.BoolVar(&failOnGaps, "fail-on-gaps", false, "end with status 1 where the snapshot has gaps")
 	f.StringVar(&form, "print-policy", "", "do not collect, but print what the role needs, as `FORM`: json, cloudformation or terraform")
 	f.Lookup("print-policy").NoOptDefVal = "json"
+	c.MarkFlagsMutuallyExclusive("out", "store")
+	c.MarkFlagsMutuallyExclusive("store", "replace")
 	c.MarkFlagsMutuallyExclusive("since", "replace")
 	c.MarkFlagsMutuallyExclusive("only", "without")
 	return c
@@ -184,7 +205,7 @@ func chosen(rows []collect.Row, only, without []string) ([]collect.Row, error) {
 // summary says what was read and what was not.
 func summary(w io.Writer, o collect.Options, r collect.Result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %s, %s\n", o.Out, count(r.Accounts, "account"), count(int(r.Calls), "call"), count(r.Gaps, "gap"))
+	fmt.Fprintf(&b, "%s: %s, %s, %s\n", r.Out, count(r.Accounts, "account"), count(int(r.Calls), "call"), count(r.Gaps, "gap"))
 	if r.Kept > 0 {
 		from := "an earlier snapshot"
 		if r.Resumed {
@@ -195,7 +216,13 @@ func summary(w io.Writer, o collect.Options, r collect.Result) error {
 		}
 		fmt.Fprintf(&b, "%s of them taken over from %s\n", count(r.Kept, "account"), from)
 	}
-	if len(r.Groups) > 0 {
+	if r.Dropped {
+		fmt.Fprintln(&b, "What a run that was stopped had read was read anew: the organisation has other accounts since, and without a key nobody knows which part is whose")
+	}
+	if n := len(o.EncryptTo); n > 0 {
+		fmt.Fprintf(&b, "Encrypted to %s\n", count(n, "recipient"))
+	}
+	if len(r.Groups) > 0 || r.Hidden > 0 {
 		fmt.Fprintln(&b, "\nGaps")
 	}
 	for i, g := range r.Groups {
@@ -218,10 +245,17 @@ func summary(w io.Writer, o collect.Options, r collect.Result) error {
 			fmt.Fprintf(&b, "    %s\n", shorten(g.Reason, 200))
 		}
 	}
+	if r.Hidden > 0 {
+		fmt.Fprintf(&b, "  %s in accounts that a stopped run had read: what they are is encrypted\n", count(r.Hidden, "gap"))
+	}
 	if r.Closed > 0 {
 		fmt.Fprintf(&b, "\n%s could not be entered. When the role is there, the same command with --since reads them and keeps the others.\n", count(r.Closed, "account"))
 	}
-	fmt.Fprintf(&b, "\nNext: drawbridge scan %s\n", o.Out)
+	identity := ""
+	if len(o.EncryptTo) > 0 {
+		identity = " --identity FILE"
+	}
+	fmt.Fprintf(&b, "\nNext: drawbridge scan %s%s\n", r.Out, identity)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

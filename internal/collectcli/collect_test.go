@@ -70,7 +70,7 @@ func TestProgress(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	var b strings.Builder
-	err := summary(&b, collect.Options{Out: "snapshot", Since: time.Hour}, collect.Result{Accounts: 2000, Kept: 1200, Closed: 1, Gaps: 15, Calls: 30000, Groups: []collect.Group{
+	err := summary(&b, collect.Options{Since: time.Hour}, collect.Result{Out: "snapshot", Accounts: 2000, Kept: 1200, Closed: 1, Gaps: 15, Calls: 30000, Groups: []collect.Group{
 		{Kind: "call", Call: "KMS ListKeys", Code: "AccessDeniedException", Accounts: 12, Gaps: 14, Reason: "KMS key: KMS ListKeys: AccessDeniedException: no (needs kms:ListKeys)"},
 		{Kind: "account", Call: "STS AssumeRole", Code: "AccessDenied", Accounts: 1, Gaps: 1, Reason: "the collector's role could not be assumed"},
 	}})

@@ -1,7 +1,9 @@
 package collectcli
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +18,31 @@ import (
 )
 
 func environment() *cli.Env {
-	return &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) }}
+	return &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: func() time.Time {
+		if at, err := time.Parse(time.RFC3339, os.Getenv("TEST_NOW")); err == nil {
+			return at
+		}
+		return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	}}
+}
+
+// accountFake is an account of its own, with one role; what else is asked for is denied.
+func accountFake(w http.ResponseWriter, r *http.Request) {
+	result := func(name, text string) {
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>", name, text)
+	}
+	switch name := r.FormValue("Action"); name {
+	case "GetCallerIdentity":
+		result(name, "<Account>444455556666</Account><Arn>arn:aws:iam::444455556666:user/x</Arn><UserId>x</UserId>")
+	case "GetAccountAuthorizationDetails":
+		result(name, "<UserDetailList/><GroupDetailList/><RoleDetailList><member><Path>/</Path><RoleName>canary</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::444455556666:role/canary</Arn><AssumeRolePolicyDocument>"+
+			url.QueryEscape(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"777788889999"},"Action":"sts:AssumeRole"}]}`)+"</AssumeRolePolicyDocument></member></RoleDetailList><Policies/><IsTruncated>false</IsTruncated>")
+	default:
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>denied</Message></Error></ErrorResponse>")
+	}
 }
 
 // TestMain makes both programs callable from the transcripts: the one finds the other on PATH.
@@ -48,6 +74,10 @@ func TestScript(t *testing.T) {
 		switch {
 		case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonAthena."):
 			athenaFake(t, w, r)
+		case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+			accountFake(w, r)
+		case r.Header.Get("X-Amz-Target") != "":
+			s3test.Refuse(w, http.StatusForbidden, "AccessDeniedException")
 		case strings.Contains(r.URL.Path, "refused.json"), strings.HasPrefix(r.URL.Path, "/closed"):
 			s3test.Refuse(w, http.StatusForbidden, "AccessDenied")
 		default:

@@ -14,12 +14,16 @@ import (
 	"path/filepath"
 	"slices"
 
+	"drawbridge/internal/sealed"
 	"drawbridge/internal/snapshot"
+	"drawbridge/internal/store"
 )
 
 // Open reads the input at a path:
 //
 //   - a directory with organization.json or accounts/: the directory form of docs/snapshot.md;
+//   - a directory with encrypted.json: the same, encrypted; identities open it, each the name of a file of them or one itself;
+//   - latest in a directory of snapshots: the newest complete one of them;
 //   - any other directory with .json files: each is one account's authorization details, or a page of them;
 //   - a file: one account's authorization details, or infrastructure code, which is taken for what it states: a Terraform state or plan in JSON, a CloudFormation
 //     template or change set.
@@ -27,8 +31,12 @@ import (
 // It returns an error where there is nothing to work on. Whatever is wrong inside the files is a gap of the snapshot.
 func Open(name string) (*snapshot.Snapshot, error) { return OpenWith(name, Code{}) }
 
-// OpenWith is Open with what infrastructure code does not tell of itself. It returns an error where something is told and the input is no code.
-func OpenWith(name string, c Code) (*snapshot.Snapshot, error) {
+// OpenWith is Open with what infrastructure code does not tell of itself, and with identities. It returns an error where something is told and the input is no code.
+func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, error) {
+	name, err := Resolve(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the input: %w", err)
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the input: %w", err)
@@ -46,12 +54,18 @@ func OpenWith(name string, c Code) (*snapshot.Snapshot, error) {
 		return only(snapshot.ReadDetails(os.DirFS(filepath.Dir(name)), []string{base}))
 	}
 	root := os.DirFS(name)
+	if sealed.Is(root) {
+		return openSealed(name, identities)
+	}
 	if isDirectoryForm(root) {
 		s, err := snapshot.ReadFS(root)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		return s, nil
+	}
+	if store.Is(root) {
+		return nil, fmt.Errorf("%s is a directory of snapshots: give one of them, or %s", name, filepath.Join(name, store.Latest))
 	}
 	files, err := detailsFiles(root)
 	if err != nil {

@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,24 +93,9 @@ func Open(fsys fs.FS, identities []age.Identity) (fs.FS, error) {
 	if err != nil && (m.Version != Version || !errors.Is(err, ErrBroken)) {
 		return nil, err
 	}
-	key, err := decrypt(fsys, KeyFile, identities)
-	var none *age.NoIdentityMatchError
-	if errors.As(err, &none) {
-		return nil, ErrIdentity
-	}
+	own, text, err := unlock(fsys, identities)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrBroken, KeyFile, err)
-	}
-	own, err := age.ParseIdentities(strings.NewReader(string(key)))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s holds no key of a snapshot", ErrBroken, KeyFile)
-	}
-	text, err := decrypt(fsys, IndexFile, own)
-	if errors.As(err, &none) {
-		return nil, fmt.Errorf("%w: %s does not belong to %s: one of them is another snapshot's", ErrBroken, IndexFile, KeyFile)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrBroken, IndexFile, err)
+		return nil, err
 	}
 	var ix index
 	if err := json.Unmarshal(text, &ix); err != nil {
@@ -129,6 +115,32 @@ func Open(fsys fs.FS, identities []age.Identity) (fs.FS, error) {
 		return nil, fmt.Errorf("%w: %s and the sealed index do not say the same", ErrBroken, ManifestFile)
 	}
 	return newTree(fsys, own, ix)
+}
+
+// unlock finds the snapshot's own identity, and reads the index with it. The snapshot's own identity is taken too: that is what a program makes of KeyFile whose keys this one does not have.
+func unlock(fsys fs.FS, identities []age.Identity) (own []age.Identity, text []byte, err error) {
+	var none *age.NoIdentityMatchError
+	key, err := decrypt(fsys, KeyFile, identities)
+	if errors.As(err, &none) {
+		if text, err := decrypt(fsys, IndexFile, identities); err == nil {
+			return identities, text, nil
+		}
+		return nil, nil, ErrIdentity
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %s: %w", ErrBroken, KeyFile, err)
+	}
+	if own, err = age.ParseIdentities(bytes.NewReader(key)); err != nil {
+		return nil, nil, fmt.Errorf("%w: %s holds no key of a snapshot", ErrBroken, KeyFile)
+	}
+	text, err = decrypt(fsys, IndexFile, own)
+	if errors.As(err, &none) {
+		return nil, nil, fmt.Errorf("%w: %s does not belong to %s: one of them is another snapshot's", ErrBroken, IndexFile, KeyFile)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %s: %w", ErrBroken, IndexFile, err)
+	}
+	return own, text, nil
 }
 
 func decrypt(fsys fs.FS, name string, identities []age.Identity) ([]byte, error) {

@@ -1,6 +1,7 @@
 package sealed_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -9,8 +10,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +116,55 @@ func TestRoundTrip(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// TestByOtherPrograms: age and tar alone make the directory of an encrypted snapshot; and the snapshot's own identity, which other programs can make of its key, opens it.
+func TestByOtherPrograms(t *testing.T) {
+	id := x25519(t)
+	in := content(9000)
+	files, _ := seal(t, in, id.Recipient())
+	decrypt := func(name string, id age.Identity) []byte {
+		r, err := age.Decrypt(bytes.NewReader(files[name].Data), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	own, err := age.ParseIdentities(bytes.NewReader(decrypt(sealed.KeyFile, id)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for name := range files {
+		if !strings.HasPrefix(name, sealed.PartsDir) {
+			continue
+		}
+		archive := tar.NewReader(bytes.NewReader(decrypt(name, own[0])))
+		for {
+			h, err := archive.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(archive)
+			if want, ok := in[path.Dir(h.Name)][path.Base(h.Name)]; err != nil || !ok || string(text) != want {
+				t.Errorf("%s: %d bytes, %v", h.Name, len(text), err)
+			}
+			n++
+		}
+	}
+	if n != 6 {
+		t.Errorf("%d files", n)
+	}
+	if _, err := sealed.Open(files, own); err != nil {
+		t.Error(err)
 	}
 }
 

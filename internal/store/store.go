@@ -218,7 +218,7 @@ func gaps(dir fs.FS, place string) (int, error) {
 func readJSON(dir fs.FS, name string, v any) error {
 	text, err := fs.ReadFile(dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is missing: %w", name, fs.ErrNotExist)
+		return fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func TestList(t *testing.T) {
 		{Broken, -1, -1, false, "gaps.json: unexpected end"},
 		{Complete, 7, 8, true, ""},
 		{Broken, -1, -1, true, "1 parts were written, 0 are there"},
-		{Broken, -1, -1, false, "collected.json is missing"},
+		{Broken, -1, -1, false, "collected.json: file does not exist"},
 		{Stopped, -1, -1, false, ""},
 		{Broken, -1, -1, true, "encrypted.json"},
 	}
