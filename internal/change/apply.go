@@ -39,8 +39,8 @@ func Apply(base *snapshot.Snapshot, p *Plan) (before, after *snapshot.Snapshot) 
 		}
 	}
 	before, after = now.snapshot(), then.snapshot()
-	before.Gaps = append(before.Gaps, p.Gaps...)
-	after.Gaps = append(after.Gaps, p.Gaps...)
+	before.Gaps = slices.Concat(before.Gaps, p.Gaps, p.Unchanged)
+	after.Gaps = slices.Concat(after.Gaps, p.Gaps, p.Unchanged)
 	return before, after
 }
 
@@ -81,6 +81,7 @@ type assembly struct {
 	names     map[string]string // ARNs by kind, account and name, made when it is first needed
 	// orphans are parts whose owner is in neither the base nor the plan.
 	orphans []Part
+	parents map[string]string // parents of accounts and units that the plan states, by id; "" is outside
 	// statements are those that are added to a resource's policy, by resource and id.
 	statements map[string]map[string]snapshot.Document
 }
@@ -88,7 +89,7 @@ type assembly struct {
 func newAssembly(base *snapshot.Snapshot) *assembly {
 	a := &assembly{base: base, users: make(map[string]*snapshot.User), groups: make(map[string]*snapshot.Group), roles: make(map[string]*snapshot.Role), policies: make(map[string]*snapshot.ManagedPolicy), resources: make(map[string]*snapshot.Resource),
 		providers: make(map[string]*snapshot.Provider), grants: make(map[string]*snapshot.KMSGrant), shares: make(map[string]*snapshot.Share), scps: make(map[string]*snapshot.ControlPolicy), rcps: make(map[string]*snapshot.ControlPolicy), accounts: make(map[string]bool),
-		statements: make(map[string]map[string]snapshot.Document)}
+		parents: make(map[string]string), statements: make(map[string]map[string]snapshot.Document)}
 	if base == nil {
 		return a
 	}
@@ -220,6 +221,11 @@ func (a *assembly) put(p Part) {
 			v.With, v.Resources = union(old.With, v.With), union(old.Resources, v.Resources)
 			v.AllowExternal = v.AllowExternal || old.AllowExternal
 			v.Owner = cmp.Or(v.Owner, old.Owner)
+			if v.ARN == "" {
+				v.Attributes = lists(old.Attributes, v.Attributes, union)
+			} else if v.Attributes == nil {
+				v.Attributes = old.Attributes
+			}
 		}
 		a.shares[shareKey(&v)] = &v
 	case ControlPolicy:
@@ -234,6 +240,10 @@ func (a *assembly) put(p Part) {
 			c.Targets = union(c.Targets, []string{a.place(p.Target)})
 		} else {
 			a.orphans = append(a.orphans, p)
+		}
+	case Placed:
+		if p.Parent != "" {
+			a.parents[p.ID] = p.Parent
 		}
 	}
 }
@@ -319,6 +329,16 @@ func (a *assembly) remove(p Part, after []Part) {
 			return
 		}
 		v := *old
+		if p.ARN == "" && len(p.Attributes) > 0 {
+			// What is shared stands in its attributes: whom with stays as long as something is left.
+			v.Attributes = lists(old.Attributes, p.Attributes, minus)
+			if slices.ContainsFunc(slices.Collect(maps.Values(v.Attributes)), func(v any) bool { l, ok := v.([]any); return ok && len(l) > 0 }) {
+				a.shares[shareKey(&p.Share)] = &v
+				return
+			}
+			delete(a.shares, shareKey(&p.Share))
+			return
+		}
 		v.With, v.Resources = minus(old.With, p.With), minus(old.Resources, p.Resources)
 		a.shares[shareKey(&p.Share)] = &v
 	case ControlPolicy:
@@ -335,6 +355,10 @@ func (a *assembly) remove(p Part, after []Part) {
 	case ControlTarget:
 		if c := a.control(p.Policy); c != nil {
 			c.Targets = minus(c.Targets, []string{a.place(p.Target)})
+		}
+	case Placed:
+		if !stays(func(o Part) bool { q, ok := o.(Placed); return ok && q.ID == p.ID }) {
+			a.parents[p.ID] = ""
 		}
 	}
 }
@@ -505,6 +529,37 @@ func union(a, b []string) []string {
 	return out
 }
 
+// lists joins the attributes of a share that are lists of names; others are as b has them.
+func lists(a, b map[string]any, join func(a, b []string) []string) map[string]any {
+	out := maps.Clone(a)
+	if out == nil {
+		out = make(map[string]any, len(b))
+	}
+	names := func(v any) (out []string, ok bool) {
+		l, ok := v.([]any)
+		for _, e := range l {
+			s, isText := e.(string)
+			ok = ok && isText
+			out = append(out, s)
+		}
+		return out, ok
+	}
+	for key, v := range b {
+		have, _ := names(a[key])
+		more, ok := names(v)
+		if !ok {
+			out[key] = v
+			continue
+		}
+		joined := []any{}
+		for _, s := range join(have, more) {
+			joined = append(joined, s)
+		}
+		out[key] = joined
+	}
+	return out
+}
+
 func minus(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
 }
@@ -578,11 +633,17 @@ func (a *assembly) snapshot() *snapshot.Snapshot {
 		o := *a.base.Organization
 		o.SCPs, o.RCPs = inOrder(a.scps, o.SCPs, controlKey), inOrder(a.rcps, o.RCPs, controlKey)
 		s.Organization = &o
+		a.move(s)
 	} else if len(a.scps)+len(a.rcps) > 0 {
 		for _, list := range []map[string]*snapshot.ControlPolicy{a.scps, a.rcps} {
 			for _, c := range inOrder(list, nil, controlKey) {
 				s.Gaps = append(s.Gaps, snapshot.Gap{Kind: snapshot.GapOrganization, Subject: cmp.Or(c.ARN, c.Name), Reason: "a control policy cannot be judged without the organisation: give a snapshot as the base", Source: c.Document.Source})
 			}
+		}
+	}
+	if s.Organization == nil {
+		for _, id := range slices.Sorted(maps.Keys(a.parents)) {
+			s.Gaps = append(s.Gaps, snapshot.Gap{Kind: snapshot.GapOrganization, Subject: id, Reason: "its place cannot be judged without the organisation: give a snapshot as the base"})
 		}
 	}
 	a.addAccounts(s)
@@ -592,6 +653,78 @@ func (a *assembly) snapshot() *snapshot.Snapshot {
 		}
 	}
 	return s
+}
+
+// move puts accounts and units where the plan says that they are. The path of a unit changes with all that is below it, and with what is attached there.
+func (a *assembly) move(s *snapshot.Snapshot) {
+	o := s.Organization
+	rewrite := func(old, new string) {
+		at := func(path string) string {
+			if path == old || strings.HasPrefix(path, old+"/") {
+				return new + path[len(old):]
+			}
+			return path
+		}
+		o.Units = slices.Clone(o.Units)
+		for i := range o.Units {
+			o.Units[i].Path = at(o.Units[i].Path)
+		}
+		for i := range s.Accounts {
+			s.Accounts[i].UnitPath = at(s.Accounts[i].UnitPath)
+		}
+		for _, list := range [][]snapshot.ControlPolicy{o.SCPs, o.RCPs} {
+			for i := range list {
+				list[i].Targets = slices.Clone(list[i].Targets)
+				for k, t := range list[i].Targets {
+					list[i].Targets[k] = at(t)
+				}
+			}
+		}
+	}
+	pathOf := func(id string) (string, bool) {
+		i := slices.IndexFunc(o.Units, func(u snapshot.Unit) bool { return lastOf(u.Path) == id })
+		if i < 0 {
+			return "", false
+		}
+		return o.Units[i].Path, true
+	}
+	lost := func(id, parent string) {
+		s.Gaps = append(s.Gaps, snapshot.Gap{Kind: snapshot.GapOrganization, Subject: id, Reason: "where it is placed, " + cmp.Or(parent, "outside") + ", is not in the base"})
+	}
+	ids := slices.Sorted(maps.Keys(a.parents))
+	for _, id := range ids {
+		if arn.IsAccountID(id) {
+			continue
+		}
+		old, known := pathOf(id)
+		parent, in := pathOf(a.parents[id])
+		switch {
+		case !in && a.parents[id] != "":
+			lost(id, a.parents[id])
+		case a.parents[id] == "": // it is deleted: AWS lets go only of empty ones
+		case known && old != parent+"/"+id:
+			rewrite(old, parent+"/"+id)
+		case !known:
+			o.Units = append(slices.Clone(o.Units), snapshot.Unit{Path: parent + "/" + id})
+		}
+	}
+	for _, id := range ids {
+		i := slices.IndexFunc(s.Accounts, func(v snapshot.Account) bool { return v.ID == id })
+		if !arn.IsAccountID(id) || i < 0 {
+			continue
+		}
+		v := &s.Accounts[i]
+		path, in := pathOf(a.parents[id])
+		switch {
+		case a.parents[id] == "":
+			v.Kind, v.UnitPath = snapshot.External, ""
+		case !in:
+			v.UnitPath = ""
+			lost(id, a.parents[id])
+		default:
+			v.UnitPath = path
+		}
+	}
 }
 
 // addAccounts names the accounts that only the plan knows. They are not inventoried: what the plan does not state of them is not known.

@@ -24,6 +24,8 @@ type Plan struct {
 	Steps []Step
 	// Gaps tell what of the file was not understood, or is not known before it is applied and belongs to no step.
 	Gaps []snapshot.Gap
+	// Unchanged are gaps about what the file states and does not change: they count for what is there, and not for the change.
+	Unchanged []snapshot.Gap
 }
 
 // Step is the change of one resource of the code.
@@ -130,6 +132,8 @@ type (
 	}
 	// ControlTarget attaches a control policy, by ARN or name, to an account, OU or root.
 	ControlTarget struct{ Policy, Target string }
+	// Placed puts an account or an organisational unit, by id, below its Parent: the id of a unit or of the root, "" where it is not known. One that is placed before and not after leaves the organisation.
+	Placed struct{ ID, Parent string }
 )
 
 func (User) part()              {}
@@ -148,3 +152,4 @@ func (KMSGrant) part()          {}
 func (Share) part()             {}
 func (ControlPolicy) part()     {}
 func (ControlTarget) part()     {}
+func (Placed) part()            {}

@@ -9,14 +9,17 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/compare"
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
+	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
 	"drawbridge/internal/change"
 	"drawbridge/internal/finding"
@@ -59,7 +62,8 @@ type Gain struct {
 	Step   *change.Step // that gives it, nil where several do or none by itself
 	Source snapshot.Source
 	Standing
-	basis string // what its policies say: see fingerprint
+	basis  string // what its policies say: see fingerprint
+	demand cond.Formula
 }
 
 // Standing is how a gain, or what could not be judged, stands to the exceptions.
@@ -172,8 +176,10 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	for _, g := range p.Gaps {
 		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: g.Subject, Why: g.Reason, Source: g.Source})
 	}
+	j.unlinked(before, after)
 	j.documents()
 	j.trusts()
+	j.shares()
 	j.guards()
 	j.providers()
 	j.paths()
@@ -228,6 +234,19 @@ func (g *Gain) fingerprint() string {
 // basisOf is what documents say, the same for those that mean the same.
 func basisOf(list ...*policy.Policy) string { return strings.Join(keys(list), "\x00") }
 
+// unlinked finds what the plan changes of the organisation and neither it nor the base tells where that belongs.
+func (j *judge) unlinked(before, after *snapshot.Snapshot) {
+	told := make(map[string]bool)
+	for _, g := range slices.Concat(before.Gaps, after.Gaps) {
+		step := j.stepOf(g.Subject)
+		if g.Kind != snapshot.GapOrganization || step == nil || told[g.Subject] || step.Action == change.NoOp {
+			continue
+		}
+		told[g.Subject] = true
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: g.Subject, Why: g.Reason, Step: step, Source: step.Source})
+	}
+}
+
 // within marks the gains that stay inside one account.
 func (j *judge) within() {
 	for i := range j.r.Gains {
@@ -245,7 +264,7 @@ func (j *judge) within() {
 		case Trust:
 			if w := g.Witness; w != nil && w.Caller != nil {
 				home := accountOf(j.new, g.What)
-				g.Within = w.Caller.Kind == eval.Service && len(g.Who) == 1 || w.Caller.Account != "" && w.Caller.Account == home && len(g.Who) == 1
+				g.Within = w.Caller.Kind == eval.Service && len(g.Who) == 1 && !slices.Contains(federating, w.Caller.Service) && j.ownWork(g, w.Caller.Service) || w.Caller.Account != "" && w.Caller.Account == home && len(g.Who) == 1
 			} else if len(g.Who) == 1 {
 				g.Within = !notService(g.Who[0])
 			}
@@ -253,8 +272,31 @@ func (j *judge) within() {
 	}
 }
 
-// federating are hosts of AWS that vouch for anybody: they are issuers, and no services that act in an account's name.
-var federating = []string{"cognito-identity.amazonaws.com"}
+// federating are hosts of AWS that vouch for whoever shows them a token or a certificate: they are issuers, and no services that act in an account's name.
+var federating = []string{"cognito-identity.amazonaws.com", "rolesanywhere.amazonaws.com"}
+
+// ownWork reports whether a service acts for the account alone that it reaches. What a resource policy lets in without a test of the source may be driven by resources of other accounts, where the service says which these are;
+// into a role it comes only after a principal of the role's account has passed it on.
+func (j *judge) ownWork(g *Gain, service string) bool {
+	r, ok := j.new.Org.Resource(g.What)
+	if sends, known := ref.SourceKeys(service); !ok || known && !sends {
+		return true
+	}
+	own := func(account string) bool { return account == r.Account }
+	for key, ours := range map[string]func(string) bool{
+		"aws:SourceAccount": own,
+		"aws:SourceArn": func(v string) bool {
+			a, err := arn.Parse(v)
+			return err == nil && (own(a.Account) || a.Account == "" && !strings.ContainsAny(a.Resource, "*?"))
+		},
+	} {
+		d := g.demand.Require(key)
+		if d.Always && !d.Absent && !d.Open && !d.Variable && len(d.Values)+len(d.Patterns) > 0 && !slices.ContainsFunc(slices.Concat(d.Values, d.Patterns), func(v string) bool { return !ours(v) }) {
+			return true
+		}
+	}
+	return false
+}
 
 // notService reports whether a name is none of a service of AWS.
 func notService(name string) bool {
@@ -340,6 +382,8 @@ func aboutOf(p change.Part) string {
 		return cmp.Or(p.ARN, p.Name)
 	case change.ControlTarget:
 		return p.Policy
+	case change.Placed:
+		return p.ID
 	}
 	return ""
 }
@@ -360,7 +404,7 @@ func (j *judge) gained(kind Kind, what, how string, r compare.Result, basis stri
 		if how == trustPolicy {
 			d.Witness.Resource = what // a trust policy names no resource: the comparison made one up
 		}
-		j.r.Gains = append(j.r.Gains, Gain{Kind: kind, Who: d.Who, What: cmp.Or(onWhat(kind, what, d.Resource), what), Actions: d.Actions, How: how, Conditions: d.Conditions.String(), Witness: &d.Witness, Step: s, Source: source, basis: basis})
+		j.r.Gains = append(j.r.Gains, Gain{Kind: kind, Who: d.Who, What: cmp.Or(onWhat(kind, what, d.Resource), what), Actions: d.Actions, How: how, Conditions: d.Conditions.String(), Witness: &d.Witness, Step: s, Source: source, basis: basis, demand: d.Conditions})
 	}
 	if !r.NothingNew && len(r.Gained) == 0 {
 		why := "whether it gives anything new could not be decided"
@@ -670,6 +714,93 @@ func (j *judge) trusts() {
 	}
 }
 
+// shares finds what a share holds beside what it did, and shares that have no name of their own: the trusts of an organisation tell with whom something is shared, and no more.
+func (j *judge) shares() {
+	type key struct{ kind, arn, owner, with string }
+	keyOf := func(s *snapshot.Share) key {
+		if s.ARN != "" {
+			return key{s.Kind, s.ARN, "", ""}
+		}
+		return key{s.Kind, "", s.Owner, strings.Join(s.With, ",")}
+	}
+	was := make(map[key]*snapshot.Share)
+	for i := range j.old.Org.Snapshot.Shares {
+		s := &j.old.Org.Snapshot.Shares[i]
+		was[keyOf(s)] = s
+	}
+	for i := range j.new.Org.Snapshot.Shares {
+		n := &j.new.Org.Snapshot.Shares[i]
+		o := was[keyOf(n)]
+		var more []string
+		who := n.With
+		switch {
+		case o != nil:
+			more = held(o, n)
+			who = slices.DeleteFunc(slices.Clone(n.With), func(w string) bool { return !slices.Contains(o.With, w) }) // the trust of another one is told as such
+		case n.ARN == "":
+			more = held(&snapshot.Share{}, n)
+		}
+		who = slices.DeleteFunc(slices.Clone(who), func(w string) bool {
+			return n.Owner != "" && (w == n.Owner || access.AccountOf(w) == n.Owner && !strings.Contains(w, ":organizations:"))
+		})
+		step := j.stepOf(n.ARN)
+		if step == nil || n.ARN == "" {
+			step = j.sharing(n)
+		}
+		if o == nil && n.ARN != "" && len(n.With) == 0 && len(n.Resources) > 0 && !j.makes(n) {
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: "it holds " + strings.Join(n.Resources, ", ") + " from now on, and with whom it is shared is neither in the plan nor in the base", Step: step, Source: n.Source})
+		}
+		if len(more) == 0 || len(who) == 0 {
+			continue
+		}
+		j.r.Gains = append(j.r.Gains, Gain{Kind: Trust, Who: who, What: cmp.Or(n.ARN, n.Owner), Actions: []string{n.Kind}, How: "the share holds " + strings.Join(more, ", "), Conditions: cond.Always().String(), Step: step, Source: n.Source, basis: strings.Join(more, ",")})
+	}
+}
+
+// held is what a share holds and did not: its resources, and the names in its attributes.
+func held(o, n *snapshot.Share) []string {
+	more := slices.DeleteFunc(slices.Clone(n.Resources), func(r string) bool { return slices.Contains(o.Resources, r) })
+	for _, name := range slices.Sorted(maps.Keys(n.Attributes)) {
+		list, ok := n.Attributes[name].([]any)
+		have, _ := o.Attributes[name].([]any)
+		if !ok {
+			if !reflect.DeepEqual(n.Attributes[name], o.Attributes[name]) {
+				more = append(more, fmt.Sprintf("%s %v", name, n.Attributes[name]))
+			}
+			continue
+		}
+		for _, v := range list {
+			if !slices.ContainsFunc(have, func(h any) bool { return reflect.DeepEqual(h, v) }) {
+				more = append(more, fmt.Sprint(v))
+			}
+		}
+	}
+	return more
+}
+
+// sharing is the step that states a share which has no name.
+func (j *judge) sharing(s *snapshot.Share) *change.Step {
+	for i := range j.p.Steps {
+		if slices.ContainsFunc(j.p.Steps[i].After, func(p change.Part) bool {
+			q, ok := p.(change.Share)
+			return ok && q.Kind == s.Kind && q.ARN == s.ARN && (s.ARN != "" || q.Owner == s.Owner && slices.Equal(q.With, s.With))
+		}) {
+			return &j.p.Steps[i]
+		}
+	}
+	return nil
+}
+
+// makes reports whether the plan makes a share itself, so that all whom it is with are in the plan.
+func (j *judge) makes(s *snapshot.Share) bool {
+	return slices.ContainsFunc(j.p.Steps, func(step change.Step) bool {
+		return step.Action == change.Create && slices.ContainsFunc(step.After, func(p change.Part) bool {
+			q, ok := p.(change.Share)
+			return ok && q.ARN == s.ARN && len(q.With)+len(q.Resources) == 0
+		})
+	})
+}
+
 // gains reports whether a comparison of its document showed that a target lets in more.
 func (j *judge) gains(what string) bool {
 	return j.shown[what] && slices.ContainsFunc(j.r.Gains, func(g Gain) bool { return g.Kind == Trust && g.What == what && g.Witness != nil })
@@ -728,10 +859,14 @@ func (j *judge) guards() {
 			continue
 		}
 		for _, side := range []struct {
-			kind     string
-			as       policy.Kind
-			old, new [][]snapshot.Document
-		}{{"SCP", policy.Identity, o.SCPDocuments, n.SCPDocuments}, {"RCP", policy.Resource, o.RCPDocuments, n.RCPDocuments}} {
+			kind                 string
+			as                   policy.Kind
+			old, new             [][]snapshot.Document
+			unreadOld, unreadNew []eval.Set
+		}{{"SCP", policy.Identity, o.SCPDocuments, n.SCPDocuments, o.SCPs, n.SCPs}, {"RCP", policy.Resource, o.RCPDocuments, n.RCPDocuments, o.RCPs, n.RCPs}} {
+			for level := range max(len(side.unreadOld), len(side.unreadNew)) {
+				j.unreadGuard(side.kind, n.ID, setOf(side.unreadOld, level), setOf(side.unreadNew, level))
+			}
 			for level := range max(len(side.old), len(side.new)) {
 				a, b := levelOf(side.old, level), levelOf(side.new, level)
 				key := pair{side.kind, saying(a), saying(b)}
@@ -752,9 +887,48 @@ func (j *judge) guards() {
 	for _, key := range order {
 		if g := told[key]; g != nil {
 			slices.Sort(g.Who)
+			if g.Step == nil {
+				g.Step = j.moving(g.Who[0])
+			}
 			j.r.Gains = append(j.r.Gains, *g)
 		}
 	}
+}
+
+func setOf(levels []eval.Set, i int) eval.Set {
+	if i < len(levels) {
+		return levels[i]
+	}
+	return eval.Set{}
+}
+
+// unreadGuard finds a control policy whose text is not known, and that binds an account no more or only now: what that lets through is not known either.
+func (j *judge) unreadGuard(kind, account string, old, new eval.Set) {
+	for _, side := range [][2][]string{{old.Unresolved, new.Unresolved}, {new.Unresolved, old.Unresolved}} {
+		for _, why := range side[0] {
+			u := Unjudged{What: account, Why: "what the " + kind + "s let through: " + why, Step: j.moving(account)}
+			if !slices.Contains(side[1], why) && !slices.ContainsFunc(j.r.Unjudged, func(v Unjudged) bool { return v.What == u.What && v.Why == u.Why }) {
+				j.r.Unjudged = append(j.r.Unjudged, u)
+			}
+		}
+	}
+}
+
+// moving is the step that moves an account, or a unit that it is in or was in; nil where none does.
+func (j *judge) moving(account string) *change.Step {
+	if s := j.stepOf(account); s != nil {
+		return s
+	}
+	for _, g := range []*access.Graph{j.old, j.new} {
+		if a, ok := g.Org.Account(account); ok {
+			for _, unit := range strings.Split(a.UnitPath, "/") {
+				if s := j.stepOf(unit); s != nil && unit != "" {
+					return s
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func levelOf(levels [][]snapshot.Document, i int) []snapshot.Document {
@@ -853,11 +1027,15 @@ func bare(name string) string { return strings.TrimPrefix(strings.TrimPrefix(nam
 func (j *judge) providers() {
 	for _, n := range j.new.Org.Providers {
 		o, ok := j.old.Org.Provider(n.ARN)
-		if !ok {
-			continue // a new provider lets in nobody before a trust names it
-		}
 		add := func(why string) {
 			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: why, Step: j.stepOf(n.ARN), Source: n.Source})
+		}
+		if !ok {
+			// A new provider lets in nobody before a trust names it: one that stands already lets in whom it vouches for.
+			if role := j.waiting(n); role != "" {
+				add("it is new, and " + role + " trusts it already: whom it vouches for is not known")
+			}
+			continue
 		}
 		for _, audience := range n.Audiences {
 			if !slices.Contains(o.Audiences, audience) {
@@ -868,6 +1046,30 @@ func (j *judge) providers() {
 			add("it vouches for another issuer than before")
 		}
 	}
+}
+
+// waiting is a role that trusted a provider before it was there, "" where none did. A trust in certificates names no anchor, unless a condition does.
+func (j *judge) waiting(p *snapshot.Provider) string {
+	for _, r := range j.old.Org.Principals {
+		if r.Role == nil || r.Role.Trust.State != snapshot.Read || r.Account != p.Account && p.Type == "rolesanywhere" {
+			continue
+		}
+		for _, e := range j.old.EdgesTo(r.ARN) {
+			if e.Grantee.ID == p.ARN {
+				return r.ARN
+			}
+			if p.Type != "rolesanywhere" || e.Grantee.ID != "rolesanywhere.amazonaws.com" {
+				continue
+			}
+			if slices.ContainsFunc(e.Grants, func(g access.Grant) bool {
+				d := g.Condition.Require("aws:SourceArn")
+				return !d.Exact() || slices.Contains(d.Values, p.ARN)
+			}) {
+				return r.ARN
+			}
+		}
+	}
+	return ""
 }
 
 // paths finds ways over several roles that the change completes: who can now come to hold, or act on, what was out of reach, because a step in the middle is new.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,6 +67,10 @@ func (b *builder) notUnderstood() {
 		switch b.o.Type {
 		case "aws_cloudfront_distribution":
 			if l, known := b.o.list("trusted_signers"); known && len(l) == 0 {
+				return
+			}
+		case "aws_organizations_organization":
+			if !b.changes("enabled_policy_types") && !b.changes("feature_set") {
 				return
 			}
 		case "aws_ssm_document":
@@ -618,11 +623,49 @@ func (b *builder) oidcProvider() {
 	if p.Audiences = audiences; !complete {
 		b.unknownAt(p.ARN, computedFrom(b.o.expression("client_id_list")), "client_id_list")
 	}
+	if _, issuer, _ := strings.Cut(p.ARN, ":oidc-provider/"); !certified(issuer) {
+		b.vouches(p.ARN, "thumbprint_list")
+	}
 	b.add(change.Provider{Provider: p})
+}
+
+// placed is where an account or a unit stands in the organisation.
+func (b *builder) placed() {
+	id, known := b.o.string("id")
+	if !known || id == "" {
+		return // it is made anew: nothing is in it yet
+	}
+	parent, known := b.value(b.o, "parent_id")
+	if !known {
+		b.unknownAt(id, computedFrom(b.o.expression("parent_id")), "parent_id")
+	}
+	b.add(change.Placed{ID: id, Parent: parent})
+}
+
+// changes reports whether the plan changes an argument, or may: one of what is there before and after.
+func (b *builder) changes(path ...any) bool {
+	now, then := b.o.now, b.o.then
+	if now == nil || then == nil {
+		return true
+	}
+	return marked(then.unknown, true, path...) || !reflect.DeepEqual(at(now.values, path...), at(then.values, path...))
+}
+
+// vouches notes that an identity provider is to vouch for others than before: whom, the plan does not say.
+func (b *builder) vouches(of string, path ...any) {
+	if b.o.now != nil && b.o == b.o.then && b.changes(path...) {
+		b.unknownAt(of, "changes: whom the provider vouches for from then on is not in the plan", path...)
+	}
+}
+
+// certified reports whether AWS checks an issuer by the authorities that it knows itself, and never by the thumbprints of its certificates.
+func certified(issuer string) bool {
+	return slices.Contains([]string{"token.actions.githubusercontent.com", "gitlab.com", "accounts.google.com"}, issuer) || strings.HasSuffix(issuer, ".auth0.com")
 }
 
 func (b *builder) samlProvider() {
 	p := b.provider("saml")
+	b.vouches(p.ARN, "saml_metadata_document")
 	if s, _ := b.o.string("valid_until"); s != "" {
 		p.ValidUntil, _ = time.Parse(time.RFC3339, s)
 	}
@@ -632,6 +675,10 @@ func (b *builder) samlProvider() {
 func (b *builder) trustAnchor() {
 	p := b.provider("rolesanywhere")
 	p.CASource, _ = b.o.string("source", 0, "source_type")
+	b.vouches(p.ARN, "source")
+	if s, known := b.o.string("enabled"); !known || s == "true" {
+		b.vouches(p.ARN, "enabled")
+	}
 	b.add(change.Provider{Provider: p})
 }
 

@@ -92,6 +92,8 @@ func describePart(part change.Part) string {
 		return fmt.Sprintf("control policy %s %s rcp=%t %s", p.Name, p.ARN, p.RCP, describeDocument(p.Document))
 	case change.ControlTarget:
 		return "control policy " + p.Policy + " on " + p.Target
+	case change.Placed:
+		return p.ID + " below " + p.Parent
 	}
 	return fmt.Sprintf("%T", part)
 }

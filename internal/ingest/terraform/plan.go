@@ -135,7 +135,7 @@ func (w *world) plan() *change.Plan {
 			}
 			b := w.build(o, true)
 			p.Standing = append(p.Standing, b.parts...)
-			p.Gaps = append(p.Gaps, b.gaps...)
+			p.Unchanged = append(p.Unchanged, b.gaps...)
 			if b.unseen != "" {
 				unseen[i.Type]++
 			}
@@ -178,7 +178,7 @@ func (w *world) plan() *change.Plan {
 			g.Reason = strings.Replace(strings.Replace(g.Reason, "resources of", "resource of", 1), "are not", "is not", 1)
 		}
 		g.Subject = t
-		p.Gaps = append(p.Gaps, g)
+		p.Unchanged = append(p.Unchanged, g)
 	}
 	return p
 }

@@ -48,6 +48,9 @@ func describePlan(p *change.Plan) string {
 	for _, g := range p.Gaps {
 		fmt.Fprintf(&b, "gap %s %s %s: %s (%s:%d)\n", g.Kind, g.Subject, g.Account, g.Reason, g.Source.File, g.Source.Line)
 	}
+	for _, g := range p.Unchanged {
+		fmt.Fprintf(&b, "gap of what stands %s %s %s: %s (%s:%d)\n", g.Kind, g.Subject, g.Account, g.Reason, g.Source.File, g.Source.Line)
+	}
 	return b.String()
 }
 
@@ -215,7 +218,7 @@ func TestSamples(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if len(p.Steps) == 0 || len(p.Gaps) > 0 {
+		if len(p.Steps) == 0 || len(p.Gaps)+len(p.Unchanged) > 0 {
 			t.Errorf("%s:\n%s", name, describePlan(p))
 		}
 		for _, s := range p.Steps {
