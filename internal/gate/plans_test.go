@@ -202,8 +202,8 @@ func TestNarrowingPlans(t *testing.T) {
 	}
 }
 
-// TestWithoutBase: what changes the organisation cannot be judged where the organisation is not known.
-func TestWithoutBase(t *testing.T) {
+// TestOrganizationWithoutBase: what changes the organisation cannot be judged where the organisation is not known.
+func TestOrganizationWithoutBase(t *testing.T) {
 	for name, c := range map[string]resource{
 		"SCP detached":     {"aws_organizations_policy_attachment", values{"policy_id": "p-boun0001", "target_id": "ou-ac01-work0001"}, nil},
 		"account moved":    {"aws_organizations_account", values{"id": "111100000021", "parent_id": "ou-a"}, values{"id": "111100000021", "parent_id": "ou-b"}},
