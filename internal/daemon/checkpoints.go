@@ -85,6 +85,7 @@ type keeper struct {
 	want   map[int64][]wanted // by size
 	begun  time.Time
 	looked time.Time       // when the places were read
+	own    int64           // size of the newest checkpoint that this daemon signed
 	seen   map[string]bool // places that were read since the daemon started
 	laid   map[string]laid // what lies there, as far as is known
 	asked  map[string]laid // what a witness cosigned last
@@ -479,6 +480,7 @@ func (k *keeper) sign(ctx context.Context, closing bool) error {
 		return c.Sign(k.signer)
 	})
 	if err == nil && signed {
+		k.own = size
 		k.log.Info("a checkpoint of the audit log was signed", "records", size)
 	}
 	return err
@@ -517,6 +519,10 @@ func (k *keeper) publish(ctx context.Context) error {
 	}
 	for _, p := range k.places {
 		if was := k.laid[p.Name()]; was.size > c.Size || was.size == c.Size && was.cosigned >= len(c.Cosigned) {
+			continue
+		}
+		// Of several daemons the one that signed publishes; the others do it where they see that it did not.
+		if _, local := p.(publish.File); !local && k.own != c.Size && k.looked.Before(newest.At) {
 			continue
 		}
 		if err := p.Publish(ctx, c, text); err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -500,6 +501,74 @@ func TestSeveralDaemons(t *testing.T) {
 				t.Errorf("%s", k.log)
 			}
 		})
+	}
+}
+
+// shared is a place that several daemons publish to.
+type shared struct {
+	mu    sync.Mutex
+	notes map[string][]byte
+	puts  int
+	down  bool
+}
+
+func (s *shared) Name() string { return "shared" }
+
+func (s *shared) Publish(_ context.Context, c *audit.Checkpoint, text []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return errors.New("down")
+	}
+	s.puts++
+	s.notes[fmt.Sprint(c.Size)] = text
+	return nil
+}
+
+func (s *shared) Newest(context.Context, int64) (map[string][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.notes), nil
+}
+
+// TestOnePublishes: what one daemon signed, it publishes; where it could not, another does, once.
+func TestOnePublishes(t *testing.T) {
+	k := keep(t)
+	s, err := sqlstore.Open(t.Context(), k.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	place := &shared{notes: make(map[string][]byte)}
+	a, b := k.keeper, k.second(s)
+	for _, keeper := range []*keeper{a, b} {
+		keeper.places, keeper.witnesses = append(keeper.places, place), nil
+	}
+	both := func() {
+		for range 3 {
+			a.round(t.Context(), false)
+			b.round(t.Context(), false)
+			k.now = k.now.Add(time.Minute)
+		}
+	}
+	k.record(3, "ann")
+	both()
+	if place.puts != 1 || k.sizes() != "3" {
+		t.Errorf("published %d times, signed %s", place.puts, k.sizes())
+	}
+	k.record(3, "ann")
+	k.now = k.now.Add(time.Hour)
+	place.down = true
+	a.round(t.Context(), false)
+	place.down = false
+	if place.puts != 1 || k.sizes() != "3 6" {
+		t.Fatalf("published %d times, signed %s", place.puts, k.sizes())
+	}
+	k.now = k.now.Add(time.Hour)
+	b.round(t.Context(), false)
+	b.round(t.Context(), false)
+	if place.puts != 2 || place.notes["6"] == nil {
+		t.Errorf("the other daemon: published %d times", place.puts)
 	}
 }
 
