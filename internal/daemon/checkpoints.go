@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -329,13 +330,65 @@ func (k *keeper) check(ctx context.Context) error {
 			k.prior, k.stored = k.stored, c.Size
 		}
 	}
-	if k.now().Sub(k.looked) >= k.every {
+	look := k.now().Sub(k.looked) >= k.every
+	if look {
 		if err := k.look(ctx); err != nil {
 			return err
 		}
-		k.looked = k.now()
 	}
-	return k.readOn(ctx)
+	if err := k.readOn(ctx); err != nil || !look {
+		return err
+	}
+	if err := k.hear(ctx); err != nil {
+		return err
+	}
+	k.looked = k.now()
+	return nil
+}
+
+// hear asks the witnesses about the newest checkpoint that was signed before: they may have seen a later one, which the store has lost. It comes before anything new is signed.
+func (k *keeper) hear(ctx context.Context) error {
+	var c *audit.Checkpoint
+	newest, err := k.store.Checkpoint(ctx)
+	var text []byte
+	switch {
+	case err != nil:
+		return err
+	case newest == nil: // the checkpoint of nothing, which every log extends
+		if c, err = k.empty(); err == nil {
+			text, err = c.Sign(k.signer)
+		}
+	default:
+		text = newest.Note
+		c, err = k.keys.Open(text)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Size > k.tree.Size() {
+		return nil // of another daemon: the next round
+	}
+	for _, w := range k.witnesses {
+		_, err := k.cosign(ctx, w, c, text)
+		switch {
+		case err == nil, c.Size == 0 && errors.Is(err, publish.ErrEmpty):
+			k.seen[w.Name()] = true
+		case errors.As(err, new(*brokenLog)):
+			return err
+		default:
+			k.metrics.failures.WithLabelValues(w.Name()).Inc()
+			if !k.seen[w.Name()] {
+				return fmt.Errorf("nothing is signed before it is known what the witnesses saw: %w", err)
+			}
+			k.log.Error("a witness does not answer", "witness", w.Key.Name(), "error", err)
+		}
+	}
+	return nil
+}
+
+func (k *keeper) empty() (*audit.Checkpoint, error) {
+	root, err := new(audit.Tree).Root(0)
+	return &audit.Checkpoint{Origin: k.signer.Name(), Root: root}, err
 }
 
 // look reads what is published.
@@ -538,7 +591,7 @@ func (k *keeper) publish(ctx context.Context) error {
 
 // cosign asks a witness, for what it has not cosigned yet, and again from time to time: its word says also that the log had not grown shorter by then.
 func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkpoint, text []byte) ([]byte, error) {
-	if was := k.asked[w.Name()]; was.size == c.Size && k.now().Sub(was.at) < k.every {
+	if was := k.asked[w.Name()]; was.text != nil && bytes.HasPrefix(was.text, text) && k.now().Sub(was.at) < k.every {
 		return was.text, nil
 	}
 	cosigned, err := w.Cosign(ctx, c, text, func(old int64) ([]audit.Hash, error) {
@@ -550,19 +603,25 @@ func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkp
 	case errors.Is(err, publish.ErrOtherLog):
 		return nil, &brokenLog{err}
 	case errors.As(err, &ahead):
-		end, failed := k.store.Head(ctx)
+		// Each checkpoint is kept before a witness sees it: what it saw is in the store, or the store has lost it.
+		newest, failed := k.store.Checkpoint(ctx)
 		if failed != nil {
 			return nil, errors.Join(err, failed)
 		}
-		if ahead.Seen > end.Size {
-			return nil, broken("the log ends after %d records: %w", end.Size, err)
+		if newest == nil {
+			return nil, broken("the store has no checkpoint: %w", err)
+		}
+		if ahead.Seen > newest.Size {
+			return nil, broken("the store's newest checkpoint is of %d records: %w", newest.Size, err)
 		}
 		return nil, err // another daemon had a newer one cosigned
 	case err != nil:
 		return nil, err
 	}
 	k.asked[w.Name()] = laid{size: c.Size, cosigned: 1, at: k.now(), text: cosigned}
-	k.metrics.published.WithLabelValues(w.Name()).Set(float64(c.Size))
+	if c.Size > 0 {
+		k.metrics.published.WithLabelValues(w.Name()).Set(float64(c.Size))
+	}
 	return cosigned, nil
 }
 
