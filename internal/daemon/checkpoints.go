@@ -93,6 +93,7 @@ type keeper struct {
 
 	mu     sync.Mutex
 	broken error
+	note   []byte // the newest checkpoint with its cosignatures
 
 	metrics keeperMetrics
 }
@@ -570,6 +571,9 @@ func (k *keeper) publish(ctx context.Context) error {
 	if c, err = k.keys.Open(text, k.witnessKeys()...); err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.note = text
+	k.mu.Unlock()
 	for _, p := range k.places {
 		if was := k.laid[p.Name()]; was.size > c.Size || was.size == c.Size && was.cosigned >= len(c.Cosigned) {
 			continue
@@ -625,6 +629,19 @@ func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkp
 	return cosigned, nil
 }
 
+// cosigned is a checkpoint's note with the cosignatures that this daemon has of it.
+func (k *keeper) cosigned(text []byte) []byte {
+	if k == nil {
+		return text
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if bytes.HasPrefix(k.note, text) {
+		return k.note
+	}
+	return text
+}
+
 // guarded issues nothing while the log does not extend its checkpoints: it may be an older copy, which does not know what was taken back.
 type guarded struct {
 	broker.Issuer
@@ -650,6 +667,6 @@ func (d *Daemon) checkpoint(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no checkpoint was signed yet", http.StatusNotFound)
 	default:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write(c.Note)
+		_, _ = w.Write(d.keeper.cosigned(c.Note))
 	}
 }

@@ -158,6 +158,11 @@ func TestCheckpointsAreSigned(t *testing.T) {
 	if c := k.published(); c.Size != 5 || len(c.Cosigned) != 1 {
 		t.Errorf("published %+v", c)
 	}
+	w := httptest.NewRecorder()
+	(&Daemon{store: k.store, keeper: k.keeper}).checkpoint(w, httptest.NewRequest("GET", "/checkpoint", nil))
+	if w.Body.String() != k.published0() {
+		t.Errorf("served: %s", w.Body)
+	}
 	k.record(2, "ann")
 	k.now = k.now.Add(59 * time.Minute)
 	if k.round(false); k.sizes() != "5" {
