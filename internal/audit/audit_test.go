@@ -568,6 +568,40 @@ func FuzzCheckpoint(f *testing.F) {
 	})
 }
 
+func FuzzProof(f *testing.F) {
+	signer, verifier := keys(f)
+	list, tree := written(f, 5)
+	p, err := tree.Prove(&list[2], 4, checkpointOf(f, list, tree, 4, signer))
+	if err != nil {
+		f.Fatal(err)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte(strings.Replace(string(text), `"seq":2`, `"seq":-1`, 1)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var p Proof
+		if json.Unmarshal(text, &p) != nil {
+			return
+		}
+		if _, err := p.Check(Keys{verifier}); err == nil && (p.Record.Seq != 2 || p.Record.Hash != list[2].Hash) {
+			t.Errorf("proven: %+v", p.Record)
+		}
+	})
+}
+
+func FuzzParseWitness(f *testing.F) {
+	_, verifier := keys(f)
+	f.Add(witnesstest.New("witness.example/w1", verifier).Key)
+	f.Fuzz(func(t *testing.T, vkey string) {
+		if w, err := ParseWitness(vkey); err == nil && w.Verify([]byte("x"), make([]byte, 72)) {
+			t.Errorf("%q verifies nothing", vkey)
+		}
+	})
+}
+
 func FuzzParseLine(f *testing.F) {
 	list, _ := written(f, 2)
 	for i := range list {

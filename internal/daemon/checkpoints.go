@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,12 +86,14 @@ type keeper struct {
 	want   map[int64][]wanted // by size
 	begun  time.Time
 	looked time.Time       // when the places were read
+	own    int64           // size of the newest checkpoint that this daemon signed
 	seen   map[string]bool // places that were read since the daemon started
 	laid   map[string]laid // what lies there, as far as is known
 	asked  map[string]laid // what a witness cosigned last
 
 	mu     sync.Mutex
 	broken error
+	note   []byte // the newest checkpoint with its cosignatures
 
 	metrics keeperMetrics
 }
@@ -328,13 +331,65 @@ func (k *keeper) check(ctx context.Context) error {
 			k.prior, k.stored = k.stored, c.Size
 		}
 	}
-	if k.now().Sub(k.looked) >= k.every {
+	look := k.now().Sub(k.looked) >= k.every
+	if look {
 		if err := k.look(ctx); err != nil {
 			return err
 		}
-		k.looked = k.now()
 	}
-	return k.readOn(ctx)
+	if err := k.readOn(ctx); err != nil || !look {
+		return err
+	}
+	if err := k.hear(ctx); err != nil {
+		return err
+	}
+	k.looked = k.now()
+	return nil
+}
+
+// hear asks the witnesses about the newest checkpoint that was signed before: they may have seen a later one, which the store has lost. It comes before anything new is signed.
+func (k *keeper) hear(ctx context.Context) error {
+	var c *audit.Checkpoint
+	newest, err := k.store.Checkpoint(ctx)
+	var text []byte
+	switch {
+	case err != nil:
+		return err
+	case newest == nil: // the checkpoint of nothing, which every log extends
+		if c, err = k.empty(); err == nil {
+			text, err = c.Sign(k.signer)
+		}
+	default:
+		text = newest.Note
+		c, err = k.keys.Open(text)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Size > k.tree.Size() {
+		return nil // of another daemon: the next round
+	}
+	for _, w := range k.witnesses {
+		_, err := k.cosign(ctx, w, c, text)
+		switch {
+		case err == nil, c.Size == 0 && errors.Is(err, publish.ErrEmpty):
+			k.seen[w.Name()] = true
+		case errors.As(err, new(*brokenLog)):
+			return err
+		default:
+			k.metrics.failures.WithLabelValues(w.Name()).Inc()
+			if !k.seen[w.Name()] {
+				return fmt.Errorf("nothing is signed before it is known what the witnesses saw: %w", err)
+			}
+			k.log.Error("a witness does not answer", "witness", w.Key.Name(), "error", err)
+		}
+	}
+	return nil
+}
+
+func (k *keeper) empty() (*audit.Checkpoint, error) {
+	root, err := new(audit.Tree).Root(0)
+	return &audit.Checkpoint{Origin: k.signer.Name(), Root: root}, err
 }
 
 // look reads what is published.
@@ -479,6 +534,7 @@ func (k *keeper) sign(ctx context.Context, closing bool) error {
 		return c.Sign(k.signer)
 	})
 	if err == nil && signed {
+		k.own = size
 		k.log.Info("a checkpoint of the audit log was signed", "records", size)
 	}
 	return err
@@ -515,8 +571,15 @@ func (k *keeper) publish(ctx context.Context) error {
 	if c, err = k.keys.Open(text, k.witnessKeys()...); err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.note = text
+	k.mu.Unlock()
 	for _, p := range k.places {
 		if was := k.laid[p.Name()]; was.size > c.Size || was.size == c.Size && was.cosigned >= len(c.Cosigned) {
+			continue
+		}
+		// Of several daemons the one that signed publishes; the others do it where they see that it did not.
+		if _, local := p.(publish.File); !local && k.own != c.Size && k.looked.Before(newest.At) {
 			continue
 		}
 		if err := p.Publish(ctx, c, text); err != nil {
@@ -532,7 +595,7 @@ func (k *keeper) publish(ctx context.Context) error {
 
 // cosign asks a witness, for what it has not cosigned yet, and again from time to time: its word says also that the log had not grown shorter by then.
 func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkpoint, text []byte) ([]byte, error) {
-	if was := k.asked[w.Name()]; was.size == c.Size && k.now().Sub(was.at) < k.every {
+	if was := k.asked[w.Name()]; was.text != nil && bytes.HasPrefix(was.text, text) && k.now().Sub(was.at) < k.every {
 		return was.text, nil
 	}
 	cosigned, err := w.Cosign(ctx, c, text, func(old int64) ([]audit.Hash, error) {
@@ -544,20 +607,39 @@ func (k *keeper) cosign(ctx context.Context, w *publish.Witness, c *audit.Checkp
 	case errors.Is(err, publish.ErrOtherLog):
 		return nil, &brokenLog{err}
 	case errors.As(err, &ahead):
-		end, failed := k.store.Head(ctx)
+		// Each checkpoint is kept before a witness sees it: what it saw is in the store, or the store has lost it.
+		newest, failed := k.store.Checkpoint(ctx)
 		if failed != nil {
 			return nil, errors.Join(err, failed)
 		}
-		if ahead.Seen > end.Size {
-			return nil, broken("the log ends after %d records: %w", end.Size, err)
+		if newest == nil {
+			return nil, broken("the store has no checkpoint: %w", err)
+		}
+		if ahead.Seen > newest.Size {
+			return nil, broken("the store's newest checkpoint is of %d records: %w", newest.Size, err)
 		}
 		return nil, err // another daemon had a newer one cosigned
 	case err != nil:
 		return nil, err
 	}
 	k.asked[w.Name()] = laid{size: c.Size, cosigned: 1, at: k.now(), text: cosigned}
-	k.metrics.published.WithLabelValues(w.Name()).Set(float64(c.Size))
+	if c.Size > 0 {
+		k.metrics.published.WithLabelValues(w.Name()).Set(float64(c.Size))
+	}
 	return cosigned, nil
+}
+
+// cosigned is a checkpoint's note with the cosignatures that this daemon has of it.
+func (k *keeper) cosigned(text []byte) []byte {
+	if k == nil {
+		return text
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if bytes.HasPrefix(k.note, text) {
+		return k.note
+	}
+	return text
 }
 
 // guarded issues nothing while the log does not extend its checkpoints: it may be an older copy, which does not know what was taken back.
@@ -585,6 +667,6 @@ func (d *Daemon) checkpoint(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no checkpoint was signed yet", http.StatusNotFound)
 	default:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write(c.Note)
+		_, _ = w.Write(d.keeper.cosigned(c.Note))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -157,6 +158,11 @@ func TestCheckpointsAreSigned(t *testing.T) {
 	if c := k.published(); c.Size != 5 || len(c.Cosigned) != 1 {
 		t.Errorf("published %+v", c)
 	}
+	w := httptest.NewRecorder()
+	(&Daemon{store: k.store, keeper: k.keeper}).checkpoint(w, httptest.NewRequest("GET", "/checkpoint", nil))
+	if w.Body.String() != k.published0() {
+		t.Errorf("served: %s", w.Body)
+	}
 	k.record(2, "ann")
 	k.now = k.now.Add(59 * time.Minute)
 	if k.round(false); k.sizes() != "5" {
@@ -173,13 +179,13 @@ func TestCheckpointsAreSigned(t *testing.T) {
 	if k.round(true); k.sizes() != "5 7 8" {
 		t.Errorf("on closing with nothing new: %s", k.sizes())
 	}
-	if got := strings.Join(k.witness.Calls(), ", "); got != "200 for 5, 200 for 7, 200 for 8" {
+	if got := strings.Join(k.witness.Calls(), ", "); got != "200 for 0, 200 for 5, 200 for 5, 200 for 7, 200 for 8" {
 		t.Errorf("the witness was asked: %s", got)
 	}
 	// An hour later, with nothing new, the witness says again that it is so.
 	k.now = k.now.Add(time.Hour)
 	k.round(false)
-	if got := k.witness.Calls(); len(got) != 4 || got[3] != "200 for 8" {
+	if got := k.witness.Calls(); len(got) != 6 || got[5] != "200 for 8" {
 		t.Errorf("the witness was asked: %s", got)
 	}
 	// A daemon that starts later goes on from there.
@@ -224,13 +230,22 @@ func TestForeignFile(t *testing.T) {
 
 func TestWitnessDown(t *testing.T) {
 	k := keep(t)
+	k.record(3, "ann")
+	// Before it is known what the witness saw, nothing is signed: the store may be an older copy.
+	k.witness.Down(true)
+	if err := k.round(false); err != nil || k.sizes() != "" || !strings.Contains(k.log.String(), "nothing is signed before it is known what the witnesses saw") {
+		t.Fatalf("%v, signed %q: %s", err, k.sizes(), k.log)
+	}
+	k.witness.Down(false)
+	if err := k.round(false); err != nil || k.sizes() != "3" || len(k.published().Cosigned) != 1 {
+		t.Fatalf("%v, signed %q", err, k.sizes())
+	}
+	// Later it may be missing for a while.
 	k.witness.Down(true)
 	k.record(3, "ann")
-	if err := k.round(false); err != nil || k.published().Size != 3 || len(k.published().Cosigned) != 0 {
-		t.Fatalf("%v, published %+v", err, k.published())
-	}
-	if !strings.Contains(k.log.String(), "did not cosign") {
-		t.Errorf("the log says nothing: %s", k.log)
+	k.now = k.now.Add(time.Hour)
+	if err := k.round(false); err != nil || k.published().Size != 6 || len(k.published().Cosigned) != 0 || !strings.Contains(k.log.String(), "did not cosign") {
+		t.Fatalf("%v, published %+v: %s", err, k.published(), k.log)
 	}
 	k.witness.Down(false)
 	if k.round(false); len(k.published().Cosigned) != 1 {
@@ -317,7 +332,7 @@ func TestRefusesToSign(t *testing.T) {
 			}
 			k.open()
 			k.record(40, "eve")
-		}, "it saw another log"},
+		}, "the witness witness.example/w1 saw a checkpoint of 20 records"},
 		"under a daemon that runs": {func(k *kept) {
 			db, err := sql.Open("sqlite", strings.TrimPrefix(k.address, "sqlite:"))
 			if err != nil {
@@ -348,7 +363,7 @@ func TestRefusesToSign(t *testing.T) {
 			}
 			k.now = k.now.Add(time.Hour)
 			tt.do(k)
-			before := k.published0()
+			before, signed := k.published0(), k.sizes()
 			err := k.round(false)
 			if !errors.As(err, new(*brokenLog)) || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("trouble: %v, want %q\n%s", err, tt.want, k.log)
@@ -356,8 +371,8 @@ func TestRefusesToSign(t *testing.T) {
 			if !strings.Contains(k.log.String(), "DOES NOT EXTEND") {
 				t.Errorf("the log does not say so: %s", k.log)
 			}
-			if k.published0() != before {
-				t.Errorf("published: %s", k.published0())
+			if k.published0() != before || k.sizes() != signed {
+				t.Errorf("published: %s, signed: %s", k.published0(), k.sizes())
 			}
 			d := &Daemon{rules: &rules{registry: &registry.Registry{}}, store: k.store, keeper: k.keeper, config: &k.config, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 			h := d.handler(nil, false)
@@ -500,6 +515,74 @@ func TestSeveralDaemons(t *testing.T) {
 				t.Errorf("%s", k.log)
 			}
 		})
+	}
+}
+
+// shared is a place that several daemons publish to.
+type shared struct {
+	mu    sync.Mutex
+	notes map[string][]byte
+	puts  int
+	down  bool
+}
+
+func (s *shared) Name() string { return "shared" }
+
+func (s *shared) Publish(_ context.Context, c *audit.Checkpoint, text []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return errors.New("down")
+	}
+	s.puts++
+	s.notes[fmt.Sprint(c.Size)] = text
+	return nil
+}
+
+func (s *shared) Newest(context.Context, int64) (map[string][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.notes), nil
+}
+
+// TestOnePublishes: what one daemon signed, it publishes; where it could not, another does, once.
+func TestOnePublishes(t *testing.T) {
+	k := keep(t)
+	s, err := sqlstore.Open(t.Context(), k.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	place := &shared{notes: make(map[string][]byte)}
+	a, b := k.keeper, k.second(s)
+	for _, keeper := range []*keeper{a, b} {
+		keeper.places, keeper.witnesses = append(keeper.places, place), nil
+	}
+	both := func() {
+		for range 3 {
+			a.round(t.Context(), false)
+			b.round(t.Context(), false)
+			k.now = k.now.Add(time.Minute)
+		}
+	}
+	k.record(3, "ann")
+	both()
+	if place.puts != 1 || k.sizes() != "3" {
+		t.Errorf("published %d times, signed %s", place.puts, k.sizes())
+	}
+	k.record(3, "ann")
+	k.now = k.now.Add(time.Hour)
+	place.down = true
+	a.round(t.Context(), false)
+	place.down = false
+	if place.puts != 1 || k.sizes() != "3 6" {
+		t.Fatalf("published %d times, signed %s", place.puts, k.sizes())
+	}
+	k.now = k.now.Add(time.Hour)
+	b.round(t.Context(), false)
+	b.round(t.Context(), false)
+	if place.puts != 2 || place.notes["6"] == nil {
+		t.Errorf("the other daemon: published %d times", place.puts)
 	}
 }
 

@@ -160,6 +160,18 @@ func TestWitness(t *testing.T) {
 	if other.Size() != 606 {
 		t.Errorf("the witness is at %d", other.Size())
 	}
+	// What it saw is told also to whoever asks about nothing; one that takes no empty logs says so.
+	empty := newLog(t)
+	empty.signer, empty.key = l.signer, l.key
+	nothing, nothingText := empty.grow(0, "")
+	if _, err := ask().Cosign(t.Context(), nothing, nothingText, empty.extends(0)); !errors.As(err, &ahead) || ahead.Seen != 606 {
+		t.Errorf("an empty log: %v", err)
+	}
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
+	defer strict.Close()
+	if _, err := (&Witness{Client: strict.Client(), URL: strict.URL, Key: key, Log: l.key}).Cosign(t.Context(), nothing, nothingText, empty.extends(0)); !errors.Is(err, ErrEmpty) {
+		t.Errorf("an empty log, to a strict witness: %v", err)
+	}
 	// A log that it does not know, and one that it knows by another key.
 	stranger := newLog(t)
 	c, text4 := stranger.grow(1, "ann")

@@ -44,6 +44,9 @@ func (a *Ahead) Error() string {
 // ErrOtherLog says that a witness saw another log under this log's name and key: its checkpoint has no consistent way to this one.
 var ErrOtherLog = errors.New("it saw another log")
 
+// ErrEmpty says that a witness does not cosign checkpoints of empty logs. It has seen none of this log that is not.
+var ErrEmpty = errors.New("it does not cosign an empty log")
+
 // Cosign asks the witness to cosign a checkpoint, and gives the note with its cosignature. Extends proves that the log extends its first old records. The error is an *Ahead or wraps ErrOtherLog where the witness's view
 // and the log's are not one.
 func (w *Witness) Cosign(ctx context.Context, c *audit.Checkpoint, text []byte, extends func(old int64) ([]audit.Hash, error)) ([]byte, error) {
@@ -58,6 +61,9 @@ func (w *Witness) Cosign(ctx context.Context, c *audit.Checkpoint, text []byte, 
 		status, kind, answer, err := w.ask(ctx, old, proof, text)
 		if err != nil {
 			return nil, fmt.Errorf("witness %s: %w", w.Key.Name(), err)
+		}
+		if c.Size == 0 && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity) {
+			return nil, fmt.Errorf("witness %s: %w: status %d: %q", w.Key.Name(), ErrEmpty, status, answer)
 		}
 		switch status {
 		case http.StatusOK:
