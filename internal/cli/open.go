@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,12 +46,33 @@ func Identities(e *Env, given []string) []string {
 	return given
 }
 
+// assignments are the values of a flag NAME=VALUE that is given several times. A value may hold commas: it may be a list.
+type assignments map[string]string
+
+func (a *assignments) Set(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" {
+		return fmt.Errorf("expected NAME=VALUE, found %q", text)
+	}
+	if *a == nil {
+		*a = assignments{}
+	}
+	if _, twice := (*a)[name]; twice {
+		return fmt.Errorf("%s is given twice", name)
+	}
+	(*a)[name] = value
+	return nil
+}
+
+func (a *assignments) String() string { return "" }
+func (a *assignments) Type() string   { return "NAME=VALUE" }
+
 // codeFlags are what a Terraform file or a CloudFormation template at PATH does not tell of itself.
 func codeFlags(c *cobra.Command, e *Env) {
 	f := c.Flags()
 	f.StringVar(&e.code.Account, "account", "", "of infrastructure code: account `ID`, where it does not say")
 	f.StringVar(&e.code.Region, "region", "", "of infrastructure code: `REGION`, where it does not say")
-	f.StringToStringVar(&e.code.Parameters, "parameter", nil, "of a CloudFormation template: a parameter `NAME=VALUE`; may be given several times")
+	f.Var((*assignments)(&e.code.Parameters), "parameter", "of a CloudFormation template: a parameter `NAME=VALUE`; may be given several times")
 	check := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if e.code.Account != "" && !arn.IsAccountID(e.code.Account) {

@@ -111,7 +111,8 @@ func newRoot(e *Env) *cobra.Command {
 organisation and says which principal may reach what in another account, under which conditions, for how long, and how
 far they get from there.
 
-PATH is a snapshot directory, a file written by 'aws iam get-account-authorization-details', or a folder of such files.`,
+PATH is a snapshot directory, a file written by 'aws iam get-account-authorization-details', a folder of such files, or infrastructure code:
+a Terraform state or plan in JSON, a CloudFormation template or change set.`,
 	}
 	for _, newCommand := range commands {
 		root.AddCommand(newCommand(e))

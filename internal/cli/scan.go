@@ -51,9 +51,11 @@ func newScan(e *Env) *cobra.Command {
 		Long: `Scan reads the files at PATH and reports every trust, the dangerous ones with reason, evidence and remedy, the ways that
 lead from outside to what is tagged as critical, and the gaps: what could not be read.
 
-PATH is a snapshot directory, a file written by 'aws iam get-account-authorization-details', or a folder of such files.`,
+PATH is a snapshot directory, a file written by 'aws iam get-account-authorization-details', a folder of such files, or infrastructure code:
+a Terraform state or plan in JSON, a CloudFormation template or change set.`,
 		Example: `  drawbridge scan examples/acme
   drawbridge scan examples/acme --format html -o acme.html
+  drawbridge scan template.yaml --account 111122223333 --region eu-west-1 --parameter Stage=prod
   drawbridge scan snapshot --format sarif --fail-on high --baseline last.json > drawbridge.sarif`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

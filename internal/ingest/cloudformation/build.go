@@ -440,7 +440,9 @@ func (b *builder) role() {
 		r.Trust.State, r.Trust.Problem = snapshot.Unresolved, "AssumeRolePolicyDocument is not given, and a role needs it"
 		b.unknownAt(r.ARN, "AssumeRolePolicyDocument", "is not given, and a role needs it")
 	}
-	if n, err := strconv.Atoi(b.prop("MaxSessionDuration").string()); err == nil && n > 0 && n <= 43200 {
+	if b.prop("MaxSessionDuration") == nil {
+		r.MaxSession = time.Hour // by default (AWS::IAM::Role, MaxSessionDuration)
+	} else if n, err := strconv.Atoi(b.value(r.ARN, "MaxSessionDuration")); err == nil && n > 0 && n <= 43200 {
 		r.MaxSession = time.Duration(n) * time.Second
 	}
 	for _, p := range b.r.s.ofType("AWS::IAM::InstanceProfile") {
