@@ -14,12 +14,14 @@ import (
 	"path/filepath"
 	"slices"
 
+	"drawbridge/internal/ingest/iamcollect"
 	"drawbridge/internal/snapshot"
 )
 
 // Open reads the input at a path:
 //
 //   - a directory with organization.json or accounts/: the directory form of docs/snapshot.md;
+//   - the folder that iam-collect writes, with aws/<partition>/accounts;
 //   - any other directory with .json files: each is one account's authorization details, or a page of them;
 //   - a file: one account's authorization details, or infrastructure code, which is taken for what it states: a Terraform state or plan in JSON, a CloudFormation
 //     template or change set.
@@ -46,6 +48,13 @@ func OpenWith(name string, c Code) (*snapshot.Snapshot, error) {
 		return only(snapshot.ReadDetails(os.DirFS(filepath.Dir(name)), []string{base}))
 	}
 	root := os.DirFS(name)
+	if iamcollect.Recognise(root) {
+		s, err := iamcollect.Read(root)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return s, nil
+	}
 	if isDirectoryForm(root) {
 		s, err := snapshot.ReadFS(root)
 		if err != nil {
@@ -58,7 +67,7 @@ func OpenWith(name string, c Code) (*snapshot.Snapshot, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: %w: expected organization.json, accounts/<account id>/iam.json or .json files of account authorization details", name, snapshot.ErrNothing)
+		return nil, fmt.Errorf("%s: %w: expected organization.json, accounts/<account id>/iam.json, aws/<partition>/accounts of iam-collect or .json files of account authorization details", name, snapshot.ErrNothing)
 	}
 	return only(snapshot.ReadDetails(root, files))
 }
