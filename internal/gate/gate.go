@@ -156,6 +156,8 @@ type Options struct {
 	Any, AllowUnknown bool
 	// Exceptions accept gains, and what could not be judged, by their fingerprints, until they expire.
 	Exceptions []finding.Exception
+
+	everywhere bool // ways are looked for onto every resource: what a test holds the quick search against
 }
 
 // Judge judges a plan over an organisation, nil where only the plan is known.
@@ -631,14 +633,8 @@ func (j *judge) trusts() {
 	}
 	// Crossings of principals that are known: a trust that was there is one that somebody can use now.
 	for _, n := range j.new.Org.Principals {
-		o, _ := j.old.Org.Principal(n.ARN)
-		for _, e := range j.new.Out(n) {
-			if e.Verdict == eval.Deny || e.Target.Role == nil || e.Target.Role.Account == n.Account {
-				continue
-			}
-			if o != nil && slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
-				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
-			}) {
+		for _, e := range j.fresh(n) {
+			if e.Target.Role == nil || e.Target.Role.Account == n.Account {
 				continue
 			}
 			// What a document gained has been shown, and who comes by it is no second gain; what cannot be judged was told.
@@ -1022,16 +1018,18 @@ func (j *judge) paths() {
 		path access.Path
 	}
 	ways := make(map[string][]way) // by target: who comes there is one gain
-	for _, source := range j.sources() {
+	sources, carriers := j.sources()
+	options := access.PathOptions{Onto: j.beyond(carriers, len(sources))}
+	for _, source := range sources {
 		if !notService(source) {
 			continue
 		}
-		now, err := j.new.Blast(source, access.PathOptions{})
+		now, err := j.new.Blast(source, options)
 		if err != nil {
 			continue
 		}
 		reached := make(map[string]bool)
-		if was, err := j.old.Blast(source, access.PathOptions{}); err == nil {
+		if was, err := j.old.Blast(source, options); err == nil {
 			for _, p := range slices.Concat(was.Roles, was.Resources) {
 				reached[p.To] = true
 			}
@@ -1071,50 +1069,95 @@ func (j *judge) paths() {
 }
 
 // maxSources bounds the search for completed paths; beyond it the result says so.
-const maxSources = 300
+const maxSources = 1000
 
-// sources are where a completed path can begin: everybody for whom a step is new, and whoever can come to them.
-func (j *judge) sources() []string {
-	var out []string
-	add := func(name string) {
-		if name == "" || slices.Contains(out, name) {
-			return
+// beyond are the resources that carriers reach after the change. A completed path goes through one of them, so that it ends on no other resource: whoever comes to a carrier need not be asked about the whole organisation.
+// It is nil, which is all, where finding them costs more than that.
+func (j *judge) beyond(carriers []string, sources int) map[string]bool {
+	if j.o.everywhere || len(carriers) > sources {
+		return nil
+	}
+	onto := make(map[string]bool)
+	for _, c := range carriers {
+		b, err := j.new.Blast(c, access.PathOptions{})
+		if err != nil {
+			return nil
 		}
-		if len(out) == maxSources {
-			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: "paths", Why: fmt.Sprintf("the change opens ways for more than %d principals; the ways that it completes were looked for from those alone", maxSources)})
-		}
-		if len(out) <= maxSources {
-			out = append(out, name)
+		for i := range b.Resources {
+			onto[b.Resources[i].To] = true
 		}
 	}
+	return onto
+}
+
+// sources are where a completed path can begin: everybody for whom a step is new, and whoever can come to them. Carriers are those through whom it goes: the roles that a new step leads to, and principals who gained rights.
+func (j *judge) sources() (out, carriers []string) {
+	through, seen := make(map[string]bool), make(map[*org.Principal]bool)
+	var queue []*org.Principal
 	begin := func(p *org.Principal) {
-		add(p.ARN)
-		for _, from := range j.reachedFrom(p) {
-			add(from)
-		}
-	}
-	for _, n := range j.new.Org.Principals {
-		o, _ := j.old.Org.Principal(n.ARN)
-		fresh := slices.ContainsFunc(j.new.Out(n), func(e *access.Edge) bool {
-			return e.Verdict != eval.Deny && (o == nil || !slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
-				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
-			}))
-		})
-		if fresh {
-			begin(n)
+		if !seen[p] {
+			seen[p] = true
+			queue = append(queue, p)
 		}
 	}
 	for i := range j.r.Gains {
 		if g := &j.r.Gains[i]; g.Kind == Rights {
 			for _, w := range g.Who {
 				if p, ok := j.new.Org.Principal(w); ok {
+					through[w] = true
 					begin(p)
 				}
 			}
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	for _, n := range j.new.Org.Principals {
+		if steps := j.fresh(n); len(steps) > 0 {
+			for _, e := range steps {
+				through[e.Target.ARN] = true
+			}
+			begin(n)
+		}
+	}
+	// Who can come to one of them can come to what they come to.
+	names := make(map[string]bool)
+	for at := 0; at < len(queue) && len(names) <= maxSources; at++ {
+		names[queue[at].ARN] = true
+		for _, e := range j.new.In(queue[at]) {
+			if e.Verdict != eval.Deny && e.Grantee.Principal != nil {
+				begin(e.Grantee.Principal)
+			}
+		}
+		for _, e := range j.new.EdgesTo(queue[at].ARN) {
+			if e.CrossAccount && e.Verdict != eval.Deny && e.Grantee.Principal == nil {
+				names[e.Grantee.ID] = true
+			}
+		}
+	}
+	out = slices.Sorted(maps.Keys(names))
+	if len(out) > maxSources {
+		out = out[:maxSources]
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: "paths", Why: fmt.Sprintf("the change opens ways for more than %d principals; the ways that it completes were looked for from those alone", maxSources), basis: strings.Join(out, ",")})
+	}
+	return out, slices.Sorted(maps.Keys(through))
+}
+
+// fresh are the crossings of a principal that it had not, or not as wide.
+func (j *judge) fresh(n *org.Principal) []*access.Edge {
+	before := make(map[string][]*access.Edge)
+	if o, ok := j.old.Org.Principal(n.ARN); ok {
+		for _, f := range j.old.Out(o) {
+			if f.Verdict != eval.Deny {
+				before[f.Target.ARN] = append(before[f.Target.ARN], f)
+			}
+		}
+	}
+	var out []*access.Edge
+	for _, e := range j.new.Out(n) {
+		if e.Verdict != eval.Deny && !slices.ContainsFunc(before[e.Target.ARN], func(f *access.Edge) bool { return weaker(f, e) }) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // registered holds the gains against the registry: a trust that an entry declares, and no wider, passes.
