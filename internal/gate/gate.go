@@ -1167,36 +1167,38 @@ func (j *judge) registered() {
 	}
 	items := registry.Reconcile(j.new, j.o.Registry, registry.Options{Now: j.o.Now, Engine: j.o.Engine})
 	for i := range j.r.Gains {
-		g := &j.r.Gains[i]
-		if g.Kind != Trust {
-			continue
-		}
-		var worst, other *registry.Item
-		for k := range items {
-			it := &items[k]
-			if it.Target != g.What || it.State == registry.Gone || it.State == registry.Narrower || it.State == registry.Unused {
-				continue
-			}
-			at := &other
-			if concerns(it, g) {
-				at = &worst
-			}
-			if *at == nil || it.State != registry.Registered {
-				*at = it
-			}
-		}
-		if worst == nil {
-			worst = other
-		}
-		switch {
-		case worst == nil:
-			g.Registry = "no entry declares it"
-		case worst.State == registry.Registered:
-			g.Registered, g.Registry = worst.Entry.Name, "entry "+worst.Entry.Name+" declares it"
-		default:
-			g.Registry = cmp.Or(worst.Reason, string(worst.State))
+		if g := &j.r.Gains[i]; g.Kind == Trust {
+			g.Registered, g.Registry = standing(items, g)
 		}
 	}
+}
+
+// standing is how a trust stands to the registry: the entry that declares it, "" where none does, and that in words. What is as declared of other callers of the target says nothing about it, and what is not says enough.
+func standing(items []registry.Item, g *Gain) (entry, words string) {
+	var own, other *registry.Item
+	for k := range items {
+		it := &items[k]
+		if it.Target != g.What || it.State == registry.Gone || it.State == registry.Narrower || it.State == registry.Unused {
+			continue
+		}
+		at := &other
+		if concerns(it, g) {
+			at = &own
+		}
+		if *at == nil || it.State != registry.Registered {
+			*at = it
+		}
+	}
+	switch {
+	case own == nil && (other == nil || other.State == registry.Registered):
+		return "", "no entry declares it"
+	case own == nil:
+		own = other
+	}
+	if own.State == registry.Registered {
+		return own.Entry.Name, "entry " + own.Entry.Name + " declares it"
+	}
+	return "", cmp.Or(own.Reason, string(own.State))
 }
 
 // concerns reports whether an item of the registry is about those who gain.
