@@ -66,6 +66,15 @@ type Gain struct {
 	demand cond.Formula
 }
 
+// Entry is the draft of an entry that makes gains pass once it is in the registry.
+type Entry struct {
+	registry.Entry
+	// Replaces: the registry has an entry of this name, and the draft is what it would have to become.
+	Replaces bool
+	// Lets are the fingerprints of the gains that pass with it.
+	Lets []string
+}
+
 // Standing is how a gain, or what could not be judged, stands to the exceptions.
 type Standing struct {
 	Fingerprint string
@@ -102,6 +111,8 @@ type Result struct {
 	// Changed is how many steps change something.
 	Changed           int
 	any, allowUnknown bool
+	// Entries are drafts for the registry, each of which lets something pass that is refused.
+	Entries []Entry
 	// Based: an organisation was given as the base; without one paths elsewhere cannot be seen.
 	Based bool
 }
@@ -191,6 +202,7 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.What, b.What), slices.Compare(a.Who, b.Who), slices.Compare(a.Actions, b.Actions))
 	})
 	j.accepted()
+	j.propose()
 	return j.r
 }
 
@@ -1199,6 +1211,94 @@ func standing(items []registry.Item, g *Gain) (entry, words string) {
 		return own.Entry.Name, "entry " + own.Entry.Name + " declares it"
 	}
 	return "", cmp.Or(own.Reason, string(own.State))
+}
+
+// propose drafts entries for trusts that are refused. Each is tried: what is proposed makes the gate say yes, as soon as a person has said what only a person can.
+func (j *judge) propose() {
+	refused := make(map[string][]*Gain)
+	for i := range j.r.Gains {
+		if g := &j.r.Gains[i]; g.Kind == Trust && j.r.Refuses(g) {
+			refused[g.What] = append(refused[g.What], g)
+		}
+	}
+	if len(refused) == 0 {
+		return
+	}
+	have := j.o.Registry
+	if have == nil {
+		have = &registry.Registry{}
+	}
+	fresh := func(e *access.Edge) bool {
+		return refused[e.Target.ARN] != nil && !slices.ContainsFunc(j.old.EdgesTo(e.Target.ARN), func(f *access.Edge) bool {
+			return f.Grantee.ID == e.Grantee.ID && f.Mechanism == e.Mechanism && f.Verdict != eval.Deny && weaker(f, e)
+		})
+	}
+	wider := j.widened(have, refused)
+	try := func(concerns func(*access.Edge) bool) (drafts []registry.Entry, items []registry.Item) {
+		drafts = registry.DraftOf(j.new, have, nil, concerns).Entries
+		drafts = slices.DeleteFunc(drafts, func(e registry.Entry) bool { return len(e.From.Sources()) == 0 }) // no entry can declare anyone
+		trial := &registry.Registry{Vendors: have.Vendors, Entries: slices.Concat(have.Entries, drafts)}
+		for i := range trial.Entries {
+			if k := slices.IndexFunc(wider, func(e registry.Entry) bool { return e.Name == trial.Entries[i].Name }); k >= 0 {
+				trial.Entries[i] = wider[k]
+			}
+		}
+		return drafts, registry.Reconcile(j.new, trial, registry.Options{Now: j.o.Now, Engine: j.o.Engine})
+	}
+	drafts, items := try(fresh)
+	asked := make(map[string]bool, len(drafts))
+	for i := range drafts {
+		asked[drafts[i].Name] = true
+	}
+	// Where a statement lets in others too, whom no entry declares yet, the new trust cannot be told from theirs: they are to be declared with it.
+	shared := make(map[string]bool)
+	for target, gains := range refused {
+		shared[target] = slices.ContainsFunc(gains, func(g *Gain) bool { name, _ := standing(items, g); return name == "" })
+	}
+	if slices.Contains(slices.Collect(maps.Values(shared)), true) {
+		drafts, items = try(func(e *access.Edge) bool { return fresh(e) || shared[e.Target.ARN] })
+	}
+	for i, draft := range slices.Concat(wider, drafts) {
+		e := Entry{Entry: draft, Replaces: i < len(wider)}
+		for _, target := range draft.To.Targets() {
+			for _, g := range refused[target] {
+				if name, _ := standing(items, g); name == "" {
+					continue
+				}
+				e.Lets = append(e.Lets, g.Fingerprint)
+				if !asked[draft.Name] && !e.Replaces {
+					e.Comment = "There already, undeclared, and let in by the policy that is to change"
+				} else if s := g.Step; s != nil && !e.Replaces {
+					e.Comment = "Asked for by " + s.Address
+				}
+			}
+		}
+		if len(e.Lets) > 0 {
+			j.r.Entries = append(j.r.Entries, e)
+		}
+	}
+}
+
+// widened are entries that declare too little for what is refused, with the conditions that the trust will have: the rest is what people have said.
+func (j *judge) widened(have *registry.Registry, refused map[string][]*Gain) []registry.Entry {
+	var out []registry.Entry
+	for i := range have.Entries {
+		e := &have.Entries[i]
+		if e.Expires.Over(j.o.Now) || !slices.ContainsFunc(e.To.Targets(), func(target string) bool { return refused[target] != nil }) {
+			continue
+		}
+		without := &registry.Registry{Vendors: have.Vendors, Entries: slices.Delete(slices.Clone(have.Entries), i, i+1)}
+		again := registry.DraftOf(j.new, without, nil, func(edge *access.Edge) bool {
+			return slices.Contains(e.To.Targets(), edge.Target.ARN) && slices.Contains(e.From.Sources(), edge.Grantee.ID)
+		}).Entries
+		if len(again) != 1 || reflect.DeepEqual(again[0].TrustConditions, e.TrustConditions) {
+			continue
+		}
+		next := *e
+		next.TrustConditions, next.Comment = again[0].TrustConditions, ""
+		out = append(out, next)
+	}
+	return out
 }
 
 // concerns reports whether an item of the registry is about those who gain.
