@@ -36,6 +36,9 @@ func (g *Graph) Blast(from string, options PathOptions) (Blast, error) {
 	b.Roles = record.found
 	record.found = nil
 	for _, r := range g.Org.Resources {
+		if options.Onto != nil && !options.Onto[r.ARN] {
+			continue
+		}
 		if path := g.shortestTo(s, paths, r); path != nil {
 			record.to = r.ARN
 			record.add(path)

@@ -19,6 +19,8 @@ const chainedSession = time.Hour
 type PathOptions struct {
 	MaxSteps int
 	Limit    int
+	// Onto are the resources that a blast radius is asked about, by ARN; nil: all.
+	Onto map[string]bool
 }
 
 func (o PathOptions) withDefaults() PathOptions {

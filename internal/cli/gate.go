@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,7 @@ type gateOptions struct {
 	stackResources                             string
 	parameters, oldParameters, also            map[string]string
 	registries                                 []string
-	exceptions                                 string
+	exceptions, entries                        string
 	any, allowUnknown                          bool
 	now                                        nowFlag
 }
@@ -79,6 +80,7 @@ The exit status is 0 where the change passes, 1 where something is refused, and 
 	f.BoolVar(&o.any, "any", false, "refuse also what stays inside one account")
 	f.BoolVar(&o.allowUnknown, "allow-unknown", false, "let pass what cannot be judged")
 	f.StringVar(&o.format, "format", "text", "form of the answer: `FORMAT` is text, json, markdown, sarif or junit")
+	f.StringVar(&o.entries, "entries", "", "write the entries that would let pass what is refused to a `FILE`, for the registry")
 	f.StringVarP(&o.out, "out", "o", "", "write to a `FILE` instead of standard output")
 	f.StringToStringVar(&o.also, "also", nil, "write another form of the same judgement to a file: `FORMAT=FILE`; may be given several times")
 	o.now.register(c)
@@ -149,6 +151,15 @@ func runGate(e *Env, o *gateOptions, plan string) error {
 	}
 	for _, form := range slices.Sorted(maps.Keys(o.also)) {
 		if err := output(e, o.also[form], func(w io.Writer) error { return gateForms[form](w, answer) }); err != nil {
+			return err
+		}
+	}
+	if o.entries != "" {
+		drafts := &registry.Registry{}
+		for i := range result.Entries {
+			drafts.Entries = append(drafts.Entries, result.Entries[i].Entry)
+		}
+		if err := output(e, o.entries, func(w io.Writer) error { return registry.Write(w, drafts) }); err != nil {
 			return err
 		}
 	}
@@ -269,6 +280,14 @@ func gateReport(r *gate.Result, plan, base string) (*report.Gate, error) {
 		}
 		a.Fingerprint, a.Accepted, a.Expired = g.Fingerprint, acceptance(g.Accepted), acceptance(g.Expired)
 		out.Gains = append(out.Gains, a)
+	}
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		var text strings.Builder
+		if err := registry.Write(&text, &registry.Registry{Entries: []registry.Entry{e.Entry}}); err != nil {
+			return nil, err
+		}
+		out.Entries = append(out.Entries, report.GateEntry{Name: e.Name, Replaces: e.Replaces, Text: text.String(), Missing: e.Missing(), Findings: e.Lets})
 	}
 	for i := range r.Unjudged {
 		u := &r.Unjudged[i]

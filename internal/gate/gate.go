@@ -66,6 +66,15 @@ type Gain struct {
 	demand cond.Formula
 }
 
+// Entry is the draft of an entry that makes gains pass once it is in the registry.
+type Entry struct {
+	registry.Entry
+	// Replaces: the registry has an entry of this name, and the draft is what it would have to become.
+	Replaces bool
+	// Lets are the fingerprints of the gains that pass with it.
+	Lets []string
+}
+
 // Standing is how a gain, or what could not be judged, stands to the exceptions.
 type Standing struct {
 	Fingerprint string
@@ -102,6 +111,8 @@ type Result struct {
 	// Changed is how many steps change something.
 	Changed           int
 	any, allowUnknown bool
+	// Entries are drafts for the registry, each of which lets something pass that is refused.
+	Entries []Entry
 	// Based: an organisation was given as the base; without one paths elsewhere cannot be seen.
 	Based bool
 }
@@ -156,6 +167,8 @@ type Options struct {
 	Any, AllowUnknown bool
 	// Exceptions accept gains, and what could not be judged, by their fingerprints, until they expire.
 	Exceptions []finding.Exception
+
+	everywhere bool // ways are looked for onto every resource: what a test holds the quick search against
 }
 
 // Judge judges a plan over an organisation, nil where only the plan is known.
@@ -189,6 +202,7 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 		return cmp.Or(cmp.Compare(rank(a.Kind), rank(b.Kind)), cmp.Compare(a.What, b.What), slices.Compare(a.Who, b.Who), slices.Compare(a.Actions, b.Actions))
 	})
 	j.accepted()
+	j.propose()
 	return j.r
 }
 
@@ -695,14 +709,8 @@ func (j *judge) trusts() {
 	}
 	// Crossings of principals that are known: a trust that was there is one that somebody can use now.
 	for _, n := range j.new.Org.Principals {
-		o, _ := j.old.Org.Principal(n.ARN)
-		for _, e := range j.new.Out(n) {
-			if e.Verdict == eval.Deny || e.Target.Role == nil || e.Target.Role.Account == n.Account {
-				continue
-			}
-			if o != nil && slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
-				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
-			}) {
+		for _, e := range j.fresh(n) {
+			if e.Target.Role == nil || e.Target.Role.Account == n.Account {
 				continue
 			}
 			// What a document gained has been shown, and who comes by it is no second gain; what cannot be judged was told.
@@ -1086,16 +1094,18 @@ func (j *judge) paths() {
 		path access.Path
 	}
 	ways := make(map[string][]way) // by target: who comes there is one gain
-	for _, source := range j.sources() {
+	sources, carriers := j.sources()
+	options := access.PathOptions{Onto: j.beyond(carriers, len(sources))}
+	for _, source := range sources {
 		if !notService(source) {
 			continue
 		}
-		now, err := j.new.Blast(source, access.PathOptions{})
+		now, err := j.new.Blast(source, options)
 		if err != nil {
 			continue
 		}
 		reached := make(map[string]bool)
-		if was, err := j.old.Blast(source, access.PathOptions{}); err == nil {
+		if was, err := j.old.Blast(source, options); err == nil {
 			for _, p := range slices.Concat(was.Roles, was.Resources) {
 				reached[p.To] = true
 			}
@@ -1135,50 +1145,95 @@ func (j *judge) paths() {
 }
 
 // maxSources bounds the search for completed paths; beyond it the result says so.
-const maxSources = 300
+const maxSources = 1000
 
-// sources are where a completed path can begin: everybody for whom a step is new, and whoever can come to them.
-func (j *judge) sources() []string {
-	var out []string
-	add := func(name string) {
-		if name == "" || slices.Contains(out, name) {
-			return
+// beyond are the resources that carriers reach after the change. A completed path goes through one of them, so that it ends on no other resource: whoever comes to a carrier need not be asked about the whole organisation.
+// It is nil, which is all, where finding them costs more than that.
+func (j *judge) beyond(carriers []string, sources int) map[string]bool {
+	if j.o.everywhere || len(carriers) > sources {
+		return nil
+	}
+	onto := make(map[string]bool)
+	for _, c := range carriers {
+		b, err := j.new.Blast(c, access.PathOptions{})
+		if err != nil {
+			return nil
 		}
-		if len(out) == maxSources {
-			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: "paths", Why: fmt.Sprintf("the change opens ways for more than %d principals; the ways that it completes were looked for from those alone", maxSources)})
-		}
-		if len(out) <= maxSources {
-			out = append(out, name)
+		for i := range b.Resources {
+			onto[b.Resources[i].To] = true
 		}
 	}
+	return onto
+}
+
+// sources are where a completed path can begin: everybody for whom a step is new, and whoever can come to them. Carriers are those through whom it goes: the roles that a new step leads to, and principals who gained rights.
+func (j *judge) sources() (out, carriers []string) {
+	through, seen := make(map[string]bool), make(map[*org.Principal]bool)
+	var queue []*org.Principal
 	begin := func(p *org.Principal) {
-		add(p.ARN)
-		for _, from := range j.reachedFrom(p) {
-			add(from)
-		}
-	}
-	for _, n := range j.new.Org.Principals {
-		o, _ := j.old.Org.Principal(n.ARN)
-		fresh := slices.ContainsFunc(j.new.Out(n), func(e *access.Edge) bool {
-			return e.Verdict != eval.Deny && (o == nil || !slices.ContainsFunc(j.old.Out(o), func(f *access.Edge) bool {
-				return f.Target.ARN == e.Target.ARN && f.Verdict != eval.Deny && weaker(f, e)
-			}))
-		})
-		if fresh {
-			begin(n)
+		if !seen[p] {
+			seen[p] = true
+			queue = append(queue, p)
 		}
 	}
 	for i := range j.r.Gains {
 		if g := &j.r.Gains[i]; g.Kind == Rights {
 			for _, w := range g.Who {
 				if p, ok := j.new.Org.Principal(w); ok {
+					through[w] = true
 					begin(p)
 				}
 			}
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	for _, n := range j.new.Org.Principals {
+		if steps := j.fresh(n); len(steps) > 0 {
+			for _, e := range steps {
+				through[e.Target.ARN] = true
+			}
+			begin(n)
+		}
+	}
+	// Who can come to one of them can come to what they come to.
+	names := make(map[string]bool)
+	for at := 0; at < len(queue) && len(names) <= maxSources; at++ {
+		names[queue[at].ARN] = true
+		for _, e := range j.new.In(queue[at]) {
+			if e.Verdict != eval.Deny && e.Grantee.Principal != nil {
+				begin(e.Grantee.Principal)
+			}
+		}
+		for _, e := range j.new.EdgesTo(queue[at].ARN) {
+			if e.CrossAccount && e.Verdict != eval.Deny && e.Grantee.Principal == nil {
+				names[e.Grantee.ID] = true
+			}
+		}
+	}
+	out = slices.Sorted(maps.Keys(names))
+	if len(out) > maxSources {
+		out = out[:maxSources]
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: "paths", Why: fmt.Sprintf("the change opens ways for more than %d principals; the ways that it completes were looked for from those alone", maxSources), basis: strings.Join(out, ",")})
+	}
+	return out, slices.Sorted(maps.Keys(through))
+}
+
+// fresh are the crossings of a principal that it had not, or not as wide.
+func (j *judge) fresh(n *org.Principal) []*access.Edge {
+	before := make(map[string][]*access.Edge)
+	if o, ok := j.old.Org.Principal(n.ARN); ok {
+		for _, f := range j.old.Out(o) {
+			if f.Verdict != eval.Deny {
+				before[f.Target.ARN] = append(before[f.Target.ARN], f)
+			}
+		}
+	}
+	var out []*access.Edge
+	for _, e := range j.new.Out(n) {
+		if e.Verdict != eval.Deny && !slices.ContainsFunc(before[e.Target.ARN], func(f *access.Edge) bool { return weaker(f, e) }) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // registered holds the gains against the registry: a trust that an entry declares, and no wider, passes.
@@ -1188,36 +1243,126 @@ func (j *judge) registered() {
 	}
 	items := registry.Reconcile(j.new, j.o.Registry, registry.Options{Now: j.o.Now, Engine: j.o.Engine})
 	for i := range j.r.Gains {
-		g := &j.r.Gains[i]
-		if g.Kind != Trust {
-			continue
-		}
-		var worst, other *registry.Item
-		for k := range items {
-			it := &items[k]
-			if it.Target != g.What || it.State == registry.Gone || it.State == registry.Narrower || it.State == registry.Unused {
-				continue
-			}
-			at := &other
-			if concerns(it, g) {
-				at = &worst
-			}
-			if *at == nil || it.State != registry.Registered {
-				*at = it
-			}
-		}
-		if worst == nil {
-			worst = other
-		}
-		switch {
-		case worst == nil:
-			g.Registry = "no entry declares it"
-		case worst.State == registry.Registered:
-			g.Registered, g.Registry = worst.Entry.Name, "entry "+worst.Entry.Name+" declares it"
-		default:
-			g.Registry = cmp.Or(worst.Reason, string(worst.State))
+		if g := &j.r.Gains[i]; g.Kind == Trust {
+			g.Registered, g.Registry = standing(items, g)
 		}
 	}
+}
+
+// standing is how a trust stands to the registry: the entry that declares it, "" where none does, and that in words. What is as declared of other callers of the target says nothing about it, and what is not says enough.
+func standing(items []registry.Item, g *Gain) (entry, words string) {
+	var own, other *registry.Item
+	for k := range items {
+		it := &items[k]
+		if it.Target != g.What || it.State == registry.Gone || it.State == registry.Narrower || it.State == registry.Unused {
+			continue
+		}
+		at := &other
+		if concerns(it, g) {
+			at = &own
+		}
+		if *at == nil || it.State != registry.Registered {
+			*at = it
+		}
+	}
+	switch {
+	case own == nil && (other == nil || other.State == registry.Registered):
+		return "", "no entry declares it"
+	case own == nil:
+		own = other
+	}
+	if own.State == registry.Registered {
+		return own.Entry.Name, "entry " + own.Entry.Name + " declares it"
+	}
+	return "", cmp.Or(own.Reason, string(own.State))
+}
+
+// propose drafts entries for trusts that are refused. Each is tried: what is proposed makes the gate say yes, as soon as a person has said what only a person can.
+func (j *judge) propose() {
+	refused := make(map[string][]*Gain)
+	for i := range j.r.Gains {
+		if g := &j.r.Gains[i]; g.Kind == Trust && j.r.Refuses(g) {
+			refused[g.What] = append(refused[g.What], g)
+		}
+	}
+	if len(refused) == 0 {
+		return
+	}
+	have := j.o.Registry
+	if have == nil {
+		have = &registry.Registry{}
+	}
+	fresh := func(e *access.Edge) bool {
+		return refused[e.Target.ARN] != nil && !slices.ContainsFunc(j.old.EdgesTo(e.Target.ARN), func(f *access.Edge) bool {
+			return f.Grantee.ID == e.Grantee.ID && f.Mechanism == e.Mechanism && f.Verdict != eval.Deny && weaker(f, e)
+		})
+	}
+	wider := j.widened(have, refused)
+	try := func(concerns func(*access.Edge) bool) (drafts []registry.Entry, items []registry.Item) {
+		drafts = registry.DraftOf(j.new, have, nil, concerns).Entries
+		drafts = slices.DeleteFunc(drafts, func(e registry.Entry) bool { return len(e.From.Sources()) == 0 }) // no entry can declare anyone
+		trial := &registry.Registry{Vendors: have.Vendors, Entries: slices.Concat(have.Entries, drafts)}
+		for i := range trial.Entries {
+			if k := slices.IndexFunc(wider, func(e registry.Entry) bool { return e.Name == trial.Entries[i].Name }); k >= 0 {
+				trial.Entries[i] = wider[k]
+			}
+		}
+		return drafts, registry.Reconcile(j.new, trial, registry.Options{Now: j.o.Now, Engine: j.o.Engine})
+	}
+	drafts, items := try(fresh)
+	asked := make(map[string]bool, len(drafts))
+	for i := range drafts {
+		asked[drafts[i].Name] = true
+	}
+	// Where a statement lets in others too, whom no entry declares yet, the new trust cannot be told from theirs: they are to be declared with it.
+	shared := make(map[string]bool)
+	for target, gains := range refused {
+		shared[target] = slices.ContainsFunc(gains, func(g *Gain) bool { name, _ := standing(items, g); return name == "" })
+	}
+	if slices.Contains(slices.Collect(maps.Values(shared)), true) {
+		drafts, items = try(func(e *access.Edge) bool { return fresh(e) || shared[e.Target.ARN] })
+	}
+	for i, draft := range slices.Concat(wider, drafts) {
+		e := Entry{Entry: draft, Replaces: i < len(wider)}
+		for _, target := range draft.To.Targets() {
+			for _, g := range refused[target] {
+				if name, _ := standing(items, g); name == "" {
+					continue
+				}
+				e.Lets = append(e.Lets, g.Fingerprint)
+				if !asked[draft.Name] && !e.Replaces {
+					e.Comment = "There already, undeclared, and let in by the policy that is to change"
+				} else if s := g.Step; s != nil && !e.Replaces {
+					e.Comment = "Asked for by " + s.Address
+				}
+			}
+		}
+		if len(e.Lets) > 0 {
+			j.r.Entries = append(j.r.Entries, e)
+		}
+	}
+}
+
+// widened are entries that declare too little for what is refused, with the conditions that the trust will have: the rest is what people have said.
+func (j *judge) widened(have *registry.Registry, refused map[string][]*Gain) []registry.Entry {
+	var out []registry.Entry
+	for i := range have.Entries {
+		e := &have.Entries[i]
+		if e.Expires.Over(j.o.Now) || !slices.ContainsFunc(e.To.Targets(), func(target string) bool { return refused[target] != nil }) {
+			continue
+		}
+		without := &registry.Registry{Vendors: have.Vendors, Entries: slices.Delete(slices.Clone(have.Entries), i, i+1)}
+		again := registry.DraftOf(j.new, without, nil, func(edge *access.Edge) bool {
+			return slices.Contains(e.To.Targets(), edge.Target.ARN) && slices.Contains(e.From.Sources(), edge.Grantee.ID)
+		}).Entries
+		if len(again) != 1 || reflect.DeepEqual(again[0].TrustConditions, e.TrustConditions) {
+			continue
+		}
+		next := *e
+		next.TrustConditions, next.Comment = again[0].TrustConditions, ""
+		out = append(out, next)
+	}
+	return out
 }
 
 // concerns reports whether an item of the registry is about those who gain.

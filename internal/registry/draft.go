@@ -16,6 +16,11 @@ import (
 // everything that can be known is filled in, and what a person must supply is left empty, for Write to mark. A nil registry declares
 // nothing. Vendors whose accounts are let in become vendors of the draft.
 func Draft(g *access.Graph, declared *Registry, vendors []snapshot.KnownVendor) *Registry {
+	return DraftOf(g, declared, vendors, func(*access.Edge) bool { return true })
+}
+
+// DraftOf is Draft for some of the trusts.
+func DraftOf(g *access.Graph, declared *Registry, vendors []snapshot.KnownVendor, concerns func(*access.Edge) bool) *Registry {
 	d := drafter{g: g, vendors: vendors, taken: map[string]bool{}, out: &Registry{}}
 	if declared != nil {
 		for i := range declared.Entries {
@@ -30,7 +35,7 @@ func Draft(g *access.Graph, declared *Registry, vendors []snapshot.KnownVendor) 
 		pairs[p.Target] = append(pairs[p.Target], p)
 	}
 	for _, e := range g.Edges {
-		if !crosses(e) || slices.ContainsFunc(pairs[e.Target.ARN], func(p Pair) bool { return declares(p, e) }) {
+		if !crosses(e) || !concerns(e) || slices.ContainsFunc(pairs[e.Target.ARN], func(p Pair) bool { return declares(p, e) }) {
 			continue
 		}
 		d.edge(e)

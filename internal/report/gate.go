@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,7 @@ type Gate struct {
 	Narrowed int            `json:"narrowed"` // policies that allow less than before
 	Gains    []GateGain     `json:"gains"`
 	Unjudged []GateUnjudged `json:"unjudged"`
+	Entries  []GateEntry    `json:"entries,omitempty"`
 	Rules    []Rule         `json:"-"` // that the judgement names
 }
 
@@ -55,6 +57,15 @@ type GateGain struct {
 	// Accepted: an exception in force accepts it. Expired is the exception that accepted it and is over.
 	Accepted *Acceptance `json:"accepted,omitempty"`
 	Expired  *Acceptance `json:"expiredException,omitempty"`
+}
+
+// GateEntry is the draft of an entry of the registry that lets something pass which is refused.
+type GateEntry struct {
+	Name     string   `json:"name"`
+	Replaces bool     `json:"replaces,omitempty"` // the registry has it, and it would have to become this
+	Text     string   `json:"text"`               // in YAML, with TODO where a person must say something
+	Missing  []string `json:"missing,omitempty"`  // what a person must say, as paths
+	Findings []string `json:"findings"`           // that pass with it
 }
 
 // GateUnjudged is something that could not be judged.
@@ -195,10 +206,57 @@ func WriteGateText(w io.Writer, r *Gate) error {
 	}
 	unjudged("Cannot be judged", false)
 	unjudged("Cannot be judged, and accepted by an exception", true)
+	if len(r.Entries) > 0 {
+		printf("\n%s:\n", r.entriesTitle())
+		for _, line := range strings.Split(r.entriesText(), "\n") {
+			printf("%s\n", strings.TrimRight("  "+visible(line), " "))
+		}
+	}
 	if next := r.next(); next != "" {
 		printf("\n%s\n", next)
 	}
 	return out.Flush()
+}
+
+// entriesTitle says what the drafted entries do, and what they lack.
+func (r *Gate) entriesTitle() string {
+	var passing, missing []string
+	replaces := false
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		passing, missing = append(passing, e.Findings...), append(missing, e.Missing...)
+		replaces = replaces || e.Replaces
+	}
+	slices.Sort(passing)
+	n, of := len(slices.Compact(passing)), r.count(gainRefused)
+	s := "With this entry in the registry"
+	if len(r.Entries) > 1 {
+		s = "With these entries in the registry"
+	}
+	if replaces {
+		s = "With the registry changed to this"
+	}
+	switch {
+	case n < of:
+		s += fmt.Sprintf(" %d of %d refused things would pass", n, of)
+	case of == 1:
+		s += " it would pass"
+	default:
+		s += " all of it would pass"
+	}
+	if len(missing) > 0 {
+		s += ", once somebody says what is marked TODO"
+	}
+	return s
+}
+
+// entriesText is the drafted entries as a file.
+func (r *Gate) entriesText() string {
+	texts := make([]string, len(r.Entries))
+	for i := range r.Entries {
+		texts[i] = strings.TrimRight(r.Entries[i].Text, "\n")
+	}
+	return strings.Join(texts, "\n---\n")
 }
 
 // by names the resource of the code, what happens to it, and where it stands.
@@ -320,7 +378,13 @@ func (r *Gate) next() string {
 	var parts []string
 	open, _ := r.open()
 	if r.Refused() {
-		parts = append(parts, "Next: narrow the change, register what it gives (docs/registry.md), or accept a finding for a time by an exception (docs/exceptions.md).")
+		register := "register what it gives (docs/registry.md)"
+		if len(r.Entries) > 0 {
+			register = "register what it gives (--entries FILE writes the " + map[bool]string{true: "entry", false: "entries"}[len(r.Entries) == 1] + " above)"
+		} else if !r.declarable() {
+			register = "close it: no entry of the registry can declare this"
+		}
+		parts = append(parts, "Next: narrow the change, "+register+", or accept a finding for a time by an exception (docs/exceptions.md).")
 	}
 	if open > 0 {
 		parts = append(parts, "What is computed when the change is applied can be judged after it, or before it where the code gives its value.")
@@ -329,6 +393,11 @@ func (r *Gate) next() string {
 		parts = append(parts, "Only the plan was judged: give a snapshot with --base, and ways over other accounts are seen too.")
 	}
 	return strings.Join(parts, "\n")
+}
+
+// declarable reports whether a trust is among what is refused: nothing else can be registered.
+func (r *Gate) declarable() bool {
+	return slices.ContainsFunc(r.Gains, func(g GateGain) bool { return g.Refused && g.Kind == "trust" && !slices.Contains(g.Who, "*") })
 }
 
 // gateRows is how many gains a comment shows: it has a largest size.
@@ -364,6 +433,9 @@ func WriteGateMarkdown(w io.Writer, r *Gate) error {
 		if next != "" {
 			printf("\n%s\n", inline(next))
 		}
+	}
+	if len(r.Entries) > 0 {
+		printf("\n<details><summary>%s</summary>\n\n```yaml\n%s\n```\n\n</details>\n", html(r.entriesTitle()), strings.ReplaceAll(r.entriesText(), "```", "` ` `"))
 	}
 	if len(r.Gains) > 0 {
 		printf("\n<details><summary>Who gains what</summary>\n\n| | who | may | on | if | by |\n|---|---|---|---|---|---|\n")
