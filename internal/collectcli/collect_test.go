@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"drawbridge/internal/collect"
+	"drawbridge/internal/sealed"
 )
 
 func TestChosen(t *testing.T) {
@@ -88,6 +89,28 @@ Gaps
 Next: drawbridge scan snapshot
 `
 	if err != nil || b.String() != want {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// TestSummaryEncrypted: what a run that goes on cannot read any more is counted and said.
+func TestSummaryEncrypted(t *testing.T) {
+	var b strings.Builder
+	err := summary(&b, collect.Options{EncryptTo: make([]sealed.Recipient, 2)}, collect.Result{Out: "snapshots/2026-10-01T02-00-00Z", Accounts: 40, Kept: 30, Resumed: true, Gaps: 7, Hidden: 7, Calls: 300})
+	want := `snapshots/2026-10-01T02-00-00Z: 40 accounts, 300 calls, 7 gaps
+30 accounts of them taken over from a run that was stopped
+Encrypted to 2 recipients
+
+Gaps
+  7 gaps in accounts that a stopped run had read: what they are is encrypted
+
+Next: drawbridge scan snapshots/2026-10-01T02-00-00Z --identity FILE
+`
+	if err != nil || b.String() != want {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	b.Reset()
+	if err := summary(&b, collect.Options{}, collect.Result{Dropped: true}); err != nil || !strings.Contains(b.String(), "was read anew: the organisation has other accounts since") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }

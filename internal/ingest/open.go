@@ -57,6 +57,9 @@ func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, er
 	}
 	root := os.DirFS(name)
 	if sealed.Is(root) {
+		if isDirectoryForm(root) {
+			return nil, fmt.Errorf("%s holds an encrypted snapshot and files of one in the clear: which of them is meant is not known", name)
+		}
 		return openSealed(name, identities)
 	}
 	if iamcollect.Recognise(root) {

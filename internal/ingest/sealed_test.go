@@ -118,6 +118,15 @@ func TestOpenSealed(t *testing.T) {
 	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "is a directory of snapshots") {
 		t.Errorf("a directory of snapshots: %v", err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "2026-01-02T00-00-00Z", "organization.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenWith(latest, Code{}, id.String()); err == nil || !strings.Contains(err.Error(), "in the clear") {
+		t.Errorf("beside one in the clear: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "2026-01-02T00-00-00Z", "organization.json")); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Truncate(filepath.Join(dir, "2026-01-02T00-00-00Z", "parts", "..age"), 100); err != nil {
 		t.Fatal(err)
 	}

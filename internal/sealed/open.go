@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
@@ -202,6 +203,32 @@ type tree struct {
 	at   time.Time
 	dirs map[string][]fs.DirEntry
 	file map[string]place
+
+	mu   sync.Mutex
+	keys map[string]age.Identity // part → its file key: unwrapping it is most of what opening a small file costs
+}
+
+// key is what opens a part.
+func (t *tree) key(name string, part io.ReaderAt, size int64) (age.Identity, error) {
+	t.mu.Lock()
+	key, ok := t.keys[name]
+	t.mu.Unlock()
+	if ok {
+		return key, nil
+	}
+	header, err := age.ExtractHeader(io.NewSectionReader(part, 0, size))
+	if err != nil {
+		return nil, err
+	}
+	secret, err := age.DecryptHeader(header, t.own...)
+	if err != nil {
+		return nil, err
+	}
+	key = age.NewInjectedFileKeyIdentity(secret)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keys[name] = key
+	return key, nil
 }
 
 // place is where a file is.
@@ -211,7 +238,7 @@ type place struct {
 }
 
 func newTree(fsys fs.FS, own []age.Identity, ix index) (*tree, error) {
-	t := &tree{fsys: fsys, own: own, at: ix.Collected, dirs: map[string][]fs.DirEntry{".": nil}, file: make(map[string]place)}
+	t := &tree{fsys: fsys, own: own, at: ix.Collected, dirs: map[string][]fs.DirEntry{".": nil}, file: make(map[string]place), keys: make(map[string]age.Identity)}
 	var add func(dir string)
 	add = func(dir string) {
 		if _, ok := t.dirs[dir]; ok {
@@ -222,10 +249,13 @@ func newTree(fsys fs.FS, own []age.Identity, ix index) (*tree, error) {
 		t.dirs[path.Dir(dir)] = append(t.dirs[path.Dir(dir)], entry{name: path.Base(dir), dir: true, at: t.at})
 	}
 	for _, p := range ix.Parts {
-		add(path.Clean(p.Dir))
+		if !fs.ValidPath(p.Dir) {
+			return nil, fmt.Errorf("%w: the sealed index names the directory %q", ErrBroken, p.Dir)
+		}
+		add(p.Dir)
 		for _, f := range p.Files {
 			name := path.Join(p.Dir, f.Name)
-			if !fs.ValidPath(name) || t.file[name].part != "" {
+			if _, dir := t.dirs[name]; dir || !fs.ValidPath(f.Name) || strings.Contains(f.Name, "/") || t.file[name].part != "" || f.Size < 0 || f.Offset < 0 {
 				return nil, fmt.Errorf("%w: the sealed index names %q wrongly or twice", ErrBroken, name)
 			}
 			t.file[name] = place{part: p.Name, File: f}
@@ -272,9 +302,16 @@ func (t *tree) Open(name string) (fs.File, error) {
 	if !ok {
 		return fail(errors.Join(fmt.Errorf("%s cannot be read from its middle", at.part), f.Close()))
 	}
-	text, size, err := age.DecryptReaderAt(random, info.Size(), t.own...)
+	key, err := t.key(at.part, random, info.Size())
 	if err != nil {
 		return fail(errors.Join(fmt.Errorf("%w: %s: %w", ErrBroken, at.part, err), f.Close()))
+	}
+	text, size, err := age.DecryptReaderAt(random, info.Size(), key)
+	if err != nil {
+		return fail(errors.Join(fmt.Errorf("%w: %s: %w", ErrBroken, at.part, err), f.Close()))
+	}
+	if at.Offset > size {
+		return fail(errors.Join(fmt.Errorf("%w: %s ends before %s", ErrBroken, at.part, name), f.Close()))
 	}
 	archive := tar.NewReader(io.NewSectionReader(text, at.Offset, size-at.Offset))
 	header, err := archive.Next()

@@ -6,6 +6,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -27,7 +29,7 @@ import (
 )
 
 // seal writes a snapshot of some accounts, and returns its files and the snapshot's own recipient.
-func seal(t *testing.T, content map[string]map[string]string, to ...age.Recipient) (fstest.MapFS, string) {
+func seal(t testing.TB, content map[string]map[string]string, to ...age.Recipient) (fstest.MapFS, string) {
 	t.Helper()
 	list := make([]sealed.Recipient, len(to))
 	for i := range to {
@@ -369,4 +371,83 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%.20q: %v, expected %q", text, err, want)
 		}
 	}
+}
+
+// FuzzOpen: whatever an index says that was made by one who has the snapshot's own recipient, nothing panics, and a file that is read carries its own name.
+func FuzzOpen(f *testing.F) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		f.Fatal(err)
+	}
+	files, own := seal(f, content(5), id.Recipient())
+	to, err := age.ParseHybridRecipient(own)
+	if err != nil {
+		f.Fatal(err)
+	}
+	ids := []age.Identity{id}
+	key, err := age.Decrypt(bytes.NewReader(files[sealed.KeyFile].Data), id)
+	if err != nil {
+		f.Fatal(err)
+	}
+	identity, err := age.ParseIdentities(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	r, err := age.Decrypt(bytes.NewReader(files[sealed.IndexFile].Data), identity...)
+	if err != nil {
+		f.Fatal(err)
+	}
+	index, err := io.ReadAll(r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(index)
+	for _, change := range [][2]string{{`"offset":0`, `"offset":-512`}, {`"offset":0`, `"offset":1024`}, {`"offset":0`, `"offset":99999999999`}, {`"dir":"."`, `"dir":"../.."`}, {`"dir":"."`, `"dir":"accounts"`},
+		{`"dir":"."`, `"dir":""`}, {`"name":"iam.json"`, `"name":"../../x"`}, {`"name":"iam.json"`, `"name":"gaps.json"`}, {`"name":"parts/000001.age"`, `"name":"../key.age"`}, {`"name":"organization.json"`, `"name":"accounts"`}} {
+		f.Add(bytes.ReplaceAll(index, []byte(change[0]), []byte(change[1])))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var b bytes.Buffer
+		w, err := age.Encrypt(&b, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		changed := maps.Clone(files)
+		changed[sealed.IndexFile] = &fstest.MapFile{Data: b.Bytes()}
+		var m sealed.Manifest
+		if err := json.Unmarshal(files[sealed.ManifestFile].Data, &m); err != nil {
+			t.Fatal(err)
+		}
+		_ = json.Unmarshal(text, &m.About) // the manifest says what the index says
+		sum := sha256.Sum256(b.Bytes())
+		m.Index = hex.EncodeToString(sum[:])
+		manifest, err := json.Marshal(m)
+		if err != nil {
+			t.Skip()
+		}
+		changed[sealed.ManifestFile] = &fstest.MapFile{Data: manifest}
+		tree, err := sealed.Open(changed, ids)
+		if err != nil {
+			return
+		}
+		_ = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.IsDir() {
+				return nil
+			}
+			got, err := fs.ReadFile(tree, name)
+			if want, ok := content(5)[path.Dir(name)][path.Base(name)]; err == nil && (!ok || string(got) != want) {
+				t.Errorf("%s holds %q", name, got)
+			}
+			return nil
+		})
+	})
 }
