@@ -117,7 +117,7 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 		}
 		v.Set(all.Index(all.Len() - 1))
 		for i := range all.Len() {
-			for _, good := range []string{"COMPLETE", "SUCCEEDED", "ACTIVE", "MICROSOFT", "AVAILABLE", "ENABLED", "CUSTOMER"} {
+			for _, good := range []string{"COMPLETE", "SUCCEEDED", "ACTIVE", "MICROSOFT", "AVAILABLE", "ENABLED", "CUSTOMER", "TRAINED"} {
 				if strings.HasPrefix(strings.ToUpper(all.Index(i).String()), good) {
 					v.Set(all.Index(i))
 				}
