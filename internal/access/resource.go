@@ -322,6 +322,10 @@ func shareType(s *snapshot.Share) string {
 		return "AWS::EC2::Snapshot"
 	case "RDSSnapshot":
 		return "AWS::RDS::DBSnapshot"
+	case "RedshiftSnapshot":
+		return "AWS::Redshift::ClusterSnapshot"
+	case "WorkSpacesImage":
+		return "AWS::WorkSpaces::WorkspaceImage"
 	}
 	return s.Kind
 }

@@ -116,6 +116,7 @@ type run struct {
 	stop    context.CancelCauseFunc
 	calls   atomic.Int64
 	caller  string // account of the caller
+	self    string // the caller in it: role/NAME or user/NAME
 	part    string
 	slots   chan struct{} // calls in flight
 	started time.Time
@@ -139,6 +140,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("asking AWS who is calling: %w", err)
 	}
 	r.caller = aws.ToString(identity.Account)
+	r.self = selfOf(aws.ToString(identity.Arn))
 	r.part = partition(aws.ToString(identity.Arn))
 
 	w, resumed, err := r.open()
@@ -454,7 +456,11 @@ func (r *run) task(ctx context.Context, cfg aws.Config, row *Row, account, regio
 	} else if home := homeRegion[r.part]; home != "" {
 		cfg.Region = home
 	}
-	return &task{ctx: ctx, row: row, cfg: cfg, account: account, part: r.part, region: region, facts: f}
+	self := r.self
+	if r.Role != "" && account != r.caller {
+		self = "role/" + r.Role
+	}
+	return &task{ctx: ctx, row: row, cfg: cfg, account: account, self: self, part: r.part, region: region, facts: f}
 }
 
 // homeRegion is where a partition's global services answer.

@@ -3,7 +3,6 @@ package collect
 //go:generate go run ./gen
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -99,6 +98,7 @@ var kinds = []struct{ name, typ, mechanism string }{
 
 // whyNot says of kinds without a row why they have none.
 var whyNot = map[string]string{
+	"IoT Core policy": "its principals are certificates, things and identities of the account's own registry, never accounts, roles or users: a device that holds a key is let in, and no policy says whose device it is. To review them: aws iot list-policies, get-policy, list-targets-for-policy",
 	"Transfer, DataSync, DMS, Firehose, Replication roles": "what such a service may do is in its role's policies, which are read; where it writes to is in the configuration of each service, which is not",
 }
 
@@ -127,10 +127,10 @@ func Coverage() string {
 		line("note", r.Note)
 		b.WriteString("\n")
 	}
-	b.WriteString("## Not read\n\nThese kinds can let another account in, and no row of the table reads them yet: the snapshot does not say that there are none, it knows of none. They can be put into `resources.jsonl` and `shares.jsonl` by other means ([snapshot](../snapshot.md)).\n\n| what | type | lets others in by | why not |\n|---|---|---|---|\n")
+	b.WriteString("## Not read\n\nThese kinds can let somebody in, and no row of the table reads them, for the reason that stands beside them: the snapshot does not say that there are none, it knows of none. They can be put into `resources.jsonl` and `shares.jsonl` by other means ([snapshot](../snapshot.md)).\n\n| what | type | lets others in by | why not |\n|---|---|---|---|\n")
 	for _, k := range kinds {
 		if k.typ == "" || !slices.ContainsFunc(rows, func(r Row) bool { return r.Type == k.typ || slices.Contains(r.Others, k.typ) }) {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.name, k.typ, k.mechanism, cmp.Or(whyNot[k.name], "not built yet"))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.name, k.typ, k.mechanism, whyNot[k.name])
 		}
 	}
 	return b.String()

@@ -17,6 +17,19 @@ func TestCoveragePageIsFresh(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotReadHasAReason: a kind without a row says why, and what to do; one with a row has no excuse left.
+func TestWhatIsNotReadHasAReason(t *testing.T) {
+	for _, k := range kinds {
+		read := k.typ != "" && slices.ContainsFunc(rows, func(r Row) bool { return r.Type == k.typ || slices.Contains(r.Others, k.typ) })
+		switch {
+		case !read && whyNot[k.name] == "":
+			t.Errorf("%s is not read, and nothing says why", k.name)
+		case read && whyNot[k.name] != "":
+			t.Errorf("%s is read: %q is not true", k.name, whyNot[k.name])
+		}
+	}
+}
+
 // TestKindsAreComplete: every kind of the reference is in the list from which the page names what is not read.
 func TestKindsAreComplete(t *testing.T) {
 	text, err := os.ReadFile("../../../shared/reference/resource-types.json")

@@ -62,7 +62,7 @@ var rows []Row
 
 // Rows read through functions that look calls up in the table: Go joins them only here.
 func init() {
-	rows = slices.Concat(organizationRows, iamRows, federationRows, storageRows, pointRows, keyRows, secretRows, messageRows, eventRows, computeRows, dataRows, shareRows, policyRows, networkRows, mediaRows, adminRows)
+	rows = slices.Concat(organizationRows, iamRows, federationRows, storageRows, pointRows, keyRows, secretRows, messageRows, eventRows, computeRows, dataRows, shareRows, policyRows, networkRows, mediaRows, adminRows, lakeRows, logRows, modelRows)
 }
 
 // Actions are the IAM actions that rows need, sorted: the policy of the collector's role.

@@ -1,6 +1,8 @@
 package collect
 
 import (
+	"context"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	acmpcatypes "github.com/aws/aws-sdk-go-v2/service/acmpca/types"
@@ -8,8 +10,6 @@ import (
 	backuptypes "github.com/aws/aws-sdk-go-v2/service/backup/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	cloudtrailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/codeartifact"
 	codeartifacttypes "github.com/aws/aws-sdk-go-v2/service/codeartifact/types"
 	"github.com/aws/aws-sdk-go-v2/service/oam"
@@ -40,22 +40,9 @@ var policyRows = []Row{
 		read:  readCodeArtifact,
 	},
 	{
-		Name: "CloudTrail event data store, channel", Type: "AWS::CloudTrail::EventDataStore", Others: []string{"AWS::CloudTrail::Channel"}, Mechanism: "policy", Place: Regional,
-		Calls: calls("CloudTrail", "cloudtrail", "ListEventDataStores", "ListChannels", "GetResourcePolicy"),
-		Note:  "Policies of dashboards are not read.",
+		Name: "CloudTrail event data store, channel, dashboard", Type: "AWS::CloudTrail::EventDataStore", Others: []string{"AWS::CloudTrail::Channel", "AWS::CloudTrail::Dashboard"}, Mechanism: "policy", Place: Regional,
+		Calls: calls("CloudTrail", "cloudtrail", "ListEventDataStores", "ListChannels", "ListDashboards", "GetResourcePolicy"),
 		read:  readTrailPolicies,
-	},
-	{
-		Name: "CloudWatch Logs destination", Type: "AWS::Logs::Destination", Mechanism: "policy", Place: Regional,
-		Calls: calls("CloudWatch Logs", "logs", "DescribeDestinations"),
-		Note:  "Resource policies of log groups, delivery destinations and subscription filters are not read.",
-		read: func(t *task) {
-			c := cloudwatchlogs.NewFromConfig(t.cfg)
-			list := listed(t, cloudwatchlogs.NewDescribeDestinationsPaginator(c, &cloudwatchlogs.DescribeDestinationsInput{}), func(out *cloudwatchlogs.DescribeDestinationsOutput) []logstypes.Destination { return out.Destinations })
-			for _, d := range list {
-				t.governed("", d.Arn, outcome{}, func() *string { return d.AccessPolicy })
-			}
-		},
 	},
 	{
 		Name: "CloudWatch OAM sink", Type: "AWS::Oam::Sink", Mechanism: "policy", Place: Regional,
@@ -148,6 +135,14 @@ func readTrailPolicies(t *task) {
 	each(t, stores, func(s cloudtrailtypes.EventDataStore) { one("", s.EventDataStoreArn) })
 	channels := listed(t, cloudtrail.NewListChannelsPaginator(c, &cloudtrail.ListChannelsInput{}), func(out *cloudtrail.ListChannelsOutput) []cloudtrailtypes.Channel { return out.Channels })
 	each(t, channels, func(s cloudtrailtypes.Channel) { one("AWS::CloudTrail::Channel", s.ChannelArn) })
+	dashboards := listed(t, &turns[*cloudtrail.ListDashboardsOutput]{service: "CloudTrail", operation: "ListDashboards", next: func(ctx context.Context, token *string) (*cloudtrail.ListDashboardsOutput, *string, error) {
+		out, err := c.ListDashboards(ctx, &cloudtrail.ListDashboardsInput{NextToken: token})
+		if err != nil {
+			return nil, nil, err
+		}
+		return out, out.NextToken, nil
+	}}, func(out *cloudtrail.ListDashboardsOutput) []cloudtrailtypes.DashboardDetail { return out.Dashboards })
+	each(t, dashboards, func(d cloudtrailtypes.DashboardDetail) { one("AWS::CloudTrail::Dashboard", d.DashboardArn) })
 }
 
 func readLattice(t *task) {

@@ -117,7 +117,7 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 		}
 		v.Set(all.Index(all.Len() - 1))
 		for i := range all.Len() {
-			for _, good := range []string{"COMPLETE", "SUCCEEDED", "ACTIVE", "MICROSOFT", "AVAILABLE", "ENABLED", "CUSTOMER"} {
+			for _, good := range []string{"COMPLETE", "SUCCEEDED", "ACTIVE", "MICROSOFT", "AVAILABLE", "ENABLED", "CUSTOMER", "TRAINED"} {
 				if strings.HasPrefix(strings.ToUpper(all.Index(i).String()), good) {
 					v.Set(all.Index(i))
 				}
@@ -170,6 +170,8 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 		switch low := strings.ToLower(name); {
 		case low == "attributename":
 			text = "restore" // of a database snapshot, the one that there is
+		case low == "datalakeprincipalidentifier":
+			text = "arn:aws:iam::111122223333:role/a" // who reads: an administrator of the data lake
 		case strings.HasSuffix(low, "account") || strings.HasSuffix(low, "accountid") || low == "owner" || low == "ownerid":
 			text = "111122223333"
 		case strings.HasSuffix(low, "arn") && (strings.HasPrefix(low, "stream") || strings.HasPrefix(low, "consumer")):
@@ -194,7 +196,7 @@ func (a *anyAWS) fill(v reflect.Value, name string, depth int) {
 // readOne reads one row of one account by itself.
 func readOne(t *testing.T, a *anyAWS, row *Row) *facts {
 	t.Helper()
-	r := &run{Options: Options{Attempts: 1, LastAccessed: true}.withDefaults(), caller: "111122223333", part: "aws"}
+	r := &run{Options: Options{Attempts: 1, LastAccessed: true}.withDefaults(), caller: "111122223333", self: "role/a", part: "aws"}
 	r.slots = make(chan struct{}, 64)
 	ctx, stop := context.WithCancelCause(context.Background())
 	r.stop = stop

@@ -24,6 +24,7 @@ type task struct {
 	row     *Row
 	cfg     aws.Config // the account's session, in the region
 	account string
+	self    string // who reads: role/NAME or user/NAME
 	part    string // the partition: aws, aws-cn, …
 	region  string // "" for what is global
 	facts   *facts // of the account; safe for concurrent use
@@ -49,6 +50,28 @@ func (t *task) arn(service, resource string) string {
 // globalARN is the ARN of a resource without region.
 func (t *task) globalARN(service, resource string) string {
 	return "arn:" + t.part + ":" + service + "::" + t.account + ":" + resource
+}
+
+// isOne reports whether who reads is among roles and users, by their ARNs.
+func (t *task) isOne(arns []string) bool {
+	return slices.ContainsFunc(arns, func(a string) bool { return accountOf(a) == t.account && selfOf(a) == t.self })
+}
+
+// selfOf is the role or user of an ARN of IAM or STS, without its path and session: role/NAME. "" where it is neither.
+func selfOf(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	kind, name, _ := strings.Cut(parts[5], "/")
+	switch kind {
+	case "assumed-role":
+		name, _, _ = strings.Cut(name, "/")
+		return "role/" + name
+	case "role", "user":
+		return kind + "/" + last(name)
+	}
+	return ""
 }
 
 // pager is any of the SDK's paginators.
