@@ -111,8 +111,8 @@ func TestOpenStack(t *testing.T) {
 	}{
 		{"x.yaml", Code{}, "x.yaml: 2:"},
 		{"y.json", Code{}, "y.json: 1:"},
-		{"z.json", Code{Account: "111122223333"}, "this is neither"},
-		{"snapshot", Code{Region: "eu-west-1"}, "this is neither"},
+		{"z.json", Code{Account: "111122223333"}, "this is none of them"},
+		{"snapshot", Code{Region: "eu-west-1"}, "this is none of them"},
 	} {
 		if _, err := OpenWith(filepath.Join(bad, c.name), c.code); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)

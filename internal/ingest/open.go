@@ -26,6 +26,7 @@ import (
 //   - a directory with encrypted.json: the same, encrypted; identities open it, each the name of a file of them or one itself;
 //   - latest in a directory of snapshots: the newest complete one of them;
 //   - the folder that iam-collect writes, with aws/<partition>/accounts;
+//   - files of AWS Config, plain or packed, one or a folder of them as deep as they lie in a bucket;
 //   - any other directory with .json files: each is one account's authorization details, or a page of them;
 //   - a file: one account's authorization details, or infrastructure code, which is taken for what it states: a Terraform state or plan in JSON, a CloudFormation
 //     template or change set.
@@ -44,7 +45,16 @@ func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, er
 		return nil, fmt.Errorf("opening the input: %w", err)
 	}
 	if !info.IsDir() {
+		// A file of AWS Config may be of any size, and is known by its beginning.
+		if s, ok, err := openConfig(name, info, c); ok || err != nil {
+			return s, err
+		}
 		if s, ok, err := openCode(name, c); ok || err != nil {
+			return s, err
+		}
+	}
+	if info.IsDir() && !isDirectoryForm(os.DirFS(name)) && !sealed.Is(os.DirFS(name)) && !iamcollect.Recognise(os.DirFS(name)) && !store.Is(os.DirFS(name)) {
+		if s, ok, err := openConfig(name, info, c); ok || err != nil {
 			return s, err
 		}
 	}
@@ -84,7 +94,7 @@ func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, er
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: %w: expected organization.json, accounts/<account id>/iam.json, aws/<partition>/accounts of iam-collect or .json files of account authorization details", name, snapshot.ErrNothing)
+		return nil, fmt.Errorf("%s: %w: expected organization.json, accounts/<account id>/iam.json, aws/<partition>/accounts of iam-collect, files of AWS Config or .json files of account authorization details", name, snapshot.ErrNothing)
 	}
 	return only(snapshot.ReadDetails(root, files))
 }
