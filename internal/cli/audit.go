@@ -223,8 +223,8 @@ func newAuditVerify(e *Env) *cobra.Command {
 		Use:   "verify LOG | --proof FILE",
 		Short: "Find any change, drop, insertion, reordering or cut tail in a log",
 		Long: `Verify reads a log from its first record to its last. Each must be chained to the one before it, and the log must extend every checkpoint that
-is given; of a store, also those that it keeps. A checkpoint that you kept yourself says most: whoever keeps the log can compute all hashes anew and cut
-the store's own checkpoints, and cannot sign another checkpoint of that size without two of them proving it.
+is given; of a store, also those that it keeps. A checkpoint that you kept yourself says most: whoever keeps the log can compute all hashes anew and cut the
+store's own checkpoints, and cannot make the log fit yours.
 
 Give the checkpoints that two people were shown to find a log that was forked between them. A log that does not hold ends with status 1.
 
