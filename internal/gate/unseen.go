@@ -29,6 +29,8 @@ func (j *judge) freed(o, n *org.Principal) {
 	switch {
 	case len(n.Identity.Unresolved) > 0:
 		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + n.Identity.Unresolved[0], Step: j.stepOf(n.ARN), Source: n.Source})
+	case strings.Contains(n.ARN, "{") && j.base != nil:
+		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + "which one of the base it is taken from is not known, for its name is not told", Step: j.stepOf(n.ARN), Source: n.Source})
 	case !j.stated(n.ARN):
 		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + "who it is taken from is neither in the code nor in the base", Step: j.stepOf(n.ARN), Source: n.Source})
 	}
