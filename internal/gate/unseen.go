@@ -138,15 +138,15 @@ func (j *judge) groups() {
 	}
 	for i := range j.new.Org.Snapshot.Groups {
 		g := &j.new.Org.Snapshot.Groups[i]
-		if slices.Equal(before[g.ARN], said(g)) || j.base != nil && slices.ContainsFunc(j.base.Groups, func(b snapshot.Group) bool { return b.ARN == g.ARN }) || j.makes(g.ARN) {
+		if slices.Equal(before[g.ARN], said(g)) || j.base != nil && slices.ContainsFunc(j.base.Groups, func(b snapshot.Group) bool { return b.ARN == g.ARN }) || j.makesGroup(g.ARN) {
 			continue
 		}
 		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: g.ARN, Why: "its policies change, and who is in the group is not known: it is not in the base", Step: j.stepOf(g.ARN), Source: g.Source})
 	}
 }
 
-// makes reports whether the change makes a group, which nobody is in but whom the change puts there.
-func (j *judge) makes(group string) bool {
+// makesGroup reports whether the change makes a group, which nobody is in but whom the change puts there.
+func (j *judge) makesGroup(group string) bool {
 	return slices.ContainsFunc(j.p.Steps, func(s change.Step) bool {
 		is := func(part change.Part) bool { g, ok := part.(change.Group); return ok && g.ARN == group }
 		return (s.Action == change.Create || s.Action == change.Replace) && slices.ContainsFunc(s.After, is) && !slices.ContainsFunc(s.Before, is)
