@@ -79,6 +79,8 @@ type assembly struct {
 	rcps      map[string]*snapshot.ControlPolicy
 	accounts  map[string]bool
 	names     map[string]string // ARNs by kind, account and name, made when it is first needed
+	// aliases are the keys of control policies by the ARNs that code has for them, where those are not theirs in AWS.
+	aliases map[string]string
 	// orphans are parts whose owner is in neither the base nor the plan.
 	orphans []Part
 	parents map[string]string // parents of accounts and units that the plan states, by id; "" is outside
@@ -89,7 +91,7 @@ type assembly struct {
 func newAssembly(base *snapshot.Snapshot) *assembly {
 	a := &assembly{base: base, users: make(map[string]*snapshot.User), groups: make(map[string]*snapshot.Group), roles: make(map[string]*snapshot.Role), policies: make(map[string]*snapshot.ManagedPolicy), resources: make(map[string]*snapshot.Resource),
 		providers: make(map[string]*snapshot.Provider), grants: make(map[string]*snapshot.KMSGrant), shares: make(map[string]*snapshot.Share), scps: make(map[string]*snapshot.ControlPolicy), rcps: make(map[string]*snapshot.ControlPolicy), accounts: make(map[string]bool),
-		parents: make(map[string]string), statements: make(map[string]map[string]snapshot.Document)}
+		parents: make(map[string]string), statements: make(map[string]map[string]snapshot.Document), aliases: make(map[string]string)}
 	if base == nil {
 		return a
 	}
@@ -133,6 +135,19 @@ func shareKey(s *snapshot.Share) string {
 }
 
 func controlKey(p *snapshot.ControlPolicy) string { return cmp.Or(p.ARN, p.Name) }
+
+// controlKey finds a control policy by its ARN; where code does not tell that, by its name, of which an organisation has one.
+func (a *assembly) controlKey(p *snapshot.ControlPolicy, rcp bool) string {
+	key, list := controlKey(p), a.controls(rcp)
+	if list[key] == nil && p.Name != "" && (p.ARN == "" || strings.Contains(p.ARN, "{")) {
+		for _, k := range slices.Sorted(maps.Keys(list)) {
+			if list[k].Name == p.Name {
+				return k
+			}
+		}
+	}
+	return key
+}
 
 // put states a part: it is there from now on, as it says.
 func (a *assembly) put(p Part) {
@@ -231,10 +246,14 @@ func (a *assembly) put(p Part) {
 	case ControlPolicy:
 		v := p.ControlPolicy
 		list := a.controls(p.RCP)
-		if old := list[controlKey(&v)]; old != nil {
+		key := a.controlKey(&v, p.RCP)
+		if old := list[key]; old != nil {
 			v.Targets = union(old.Targets, a.places(v.Targets))
+			if strings.Contains(v.ARN, "{") && old.ARN != v.ARN {
+				a.aliases[v.ARN], v.ARN = key, old.ARN
+			}
 		}
-		list[controlKey(&v)] = &v
+		list[key] = &v
 	case ControlTarget:
 		if c := a.control(p.Policy); c != nil {
 			c.Targets = union(c.Targets, []string{a.place(p.Target)})
@@ -342,15 +361,16 @@ func (a *assembly) remove(p Part, after []Part) {
 		v.With, v.Resources = minus(old.With, p.With), minus(old.Resources, p.Resources)
 		a.shares[shareKey(&p.Share)] = &v
 	case ControlPolicy:
+		list, key := a.controls(p.RCP), a.controlKey(&p.ControlPolicy, p.RCP)
 		if !stays(func(o Part) bool {
 			q, ok := o.(ControlPolicy)
-			return ok && controlKey(&q.ControlPolicy) == controlKey(&p.ControlPolicy)
+			return ok && q.RCP == p.RCP && controlKey(&q.ControlPolicy) == controlKey(&p.ControlPolicy)
 		}) {
-			delete(a.controls(p.RCP), controlKey(&p.ControlPolicy))
-		} else if c := a.controls(p.RCP)[controlKey(&p.ControlPolicy)]; c != nil {
+			delete(list, key)
+		} else if c := list[key]; c != nil {
 			v := *c
 			v.Targets = minus(c.Targets, a.places(p.Targets))
-			a.controls(p.RCP)[controlKey(&p.ControlPolicy)] = &v
+			list[key] = &v
 		}
 	case ControlTarget:
 		if c := a.control(p.Policy); c != nil {
@@ -484,7 +504,7 @@ func (a *assembly) controls(rcp bool) map[string]*snapshot.ControlPolicy {
 
 func (a *assembly) control(name string) *snapshot.ControlPolicy {
 	for _, list := range []map[string]*snapshot.ControlPolicy{a.scps, a.rcps} {
-		if c := list[name]; c != nil {
+		if c := list[cmp.Or(a.aliases[name], name)]; c != nil {
 			return c
 		}
 		for _, c := range list {

@@ -61,7 +61,9 @@ With --exceptions a finding that somebody answers for passes until its exception
 The exit status is 0 where the change passes, 1 where something is refused, and 5 where nothing is and something cannot be judged. docs/gate.md tells how it is used in a pull request.`,
 		Example: `  terraform plan -out plan.bin && terraform show -json plan.bin > plan.json
   drawbridge gate plan.json --base snapshot --registry registry --source .
-  drawbridge gate plan.json --format markdown --out comment.md`,
+  drawbridge gate plan.json --format markdown --out comment.md
+  drawbridge gate change-set.json --base snapshot --registry registry
+  drawbridge gate new.yaml --old-template old.yaml --base snapshot --account 111122223333 --region eu-west-1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runGate(e, &o, args[0]) },
 	}

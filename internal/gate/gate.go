@@ -195,6 +195,9 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 	j.shares()
 	j.guards()
 	j.providers()
+	j.controls()
+	j.groups()
+	j.endpointServices()
 	j.paths()
 	j.within()
 	j.registered()
@@ -554,61 +557,6 @@ func (j *judge) rights(o, n *org.Principal) {
 		j.r.Gains[i].Who, j.r.Gains[i].Reach = []string{n.ARN}, reach
 		j.r.Gains[i].What = j.r.Gains[i].Witness.Resource
 	}
-}
-
-// freed tells of a Deny that goes from somebody of whom not every policy is known: what those allow, and it held back, nobody can say.
-func (j *judge) freed(o, n *org.Principal) {
-	stays := denies(n.Identity.Policies)
-	if !slices.ContainsFunc(denies(o.Identity.Policies), func(d string) bool { return !slices.Contains(stays, d) }) {
-		return
-	}
-	const how = "a Deny is taken away or changed, and what it held back is not known: "
-	switch {
-	case len(n.Identity.Unresolved) > 0:
-		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + n.Identity.Unresolved[0], Step: j.stepOf(n.ARN), Source: n.Source})
-	case !j.stated(n.ARN):
-		j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: n.ARN, Why: how + "who it is taken from is neither in the code nor in the base", Step: j.stepOf(n.ARN), Source: n.Source})
-	}
-}
-
-// denies are the statements that deny, as text.
-func denies(list []*policy.Policy) (out []string) {
-	for _, p := range list {
-		for _, s := range p.Document.Statements {
-			if s.Effect == policy.Deny || s.NotUnderstood != "" {
-				out = append(out, (&policy.Document{Version: p.Document.Version, Statements: []policy.Statement{s}}).Key())
-			}
-		}
-	}
-	return out
-}
-
-// stated reports whether a principal itself is in the base or in the code, and not only what is given to it.
-func (j *judge) stated(name string) bool {
-	if j.known == nil {
-		j.known = make(map[string]bool)
-		if j.base != nil {
-			for i := range j.base.Roles {
-				j.known[j.base.Roles[i].ARN] = true
-			}
-			for i := range j.base.Users {
-				j.known[j.base.Users[i].ARN] = true
-			}
-		}
-		parts := slices.Clone(j.p.Standing)
-		for i := range j.p.Steps {
-			parts = append(append(parts, j.p.Steps[i].Before...), j.p.Steps[i].After...)
-		}
-		for _, part := range parts {
-			switch part := part.(type) {
-			case change.Role:
-				j.known[part.ARN] = true
-			case change.User:
-				j.known[part.ARN] = true
-			}
-		}
-	}
-	return j.known[name]
 }
 
 func keys(list []*policy.Policy) []string {
