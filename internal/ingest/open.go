@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"drawbridge/internal/ingest/iamcollect"
 	"drawbridge/internal/sealed"
 	"drawbridge/internal/snapshot"
 	"drawbridge/internal/store"
@@ -24,6 +25,7 @@ import (
 //   - a directory with organization.json or accounts/: the directory form of docs/snapshot.md;
 //   - a directory with encrypted.json: the same, encrypted; identities open it, each the name of a file of them or one itself;
 //   - latest in a directory of snapshots: the newest complete one of them;
+//   - the folder that iam-collect writes, with aws/<partition>/accounts;
 //   - any other directory with .json files: each is one account's authorization details, or a page of them;
 //   - a file: one account's authorization details, or infrastructure code, which is taken for what it states: a Terraform state or plan in JSON, a CloudFormation
 //     template or change set.
@@ -57,6 +59,13 @@ func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, er
 	if sealed.Is(root) {
 		return openSealed(name, identities)
 	}
+	if iamcollect.Recognise(root) {
+		s, err := iamcollect.Read(root)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return s, nil
+	}
 	if isDirectoryForm(root) {
 		s, err := snapshot.ReadFS(root)
 		if err != nil {
@@ -72,7 +81,7 @@ func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, er
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: %w: expected organization.json, accounts/<account id>/iam.json or .json files of account authorization details", name, snapshot.ErrNothing)
+		return nil, fmt.Errorf("%s: %w: expected organization.json, accounts/<account id>/iam.json, aws/<partition>/accounts of iam-collect or .json files of account authorization details", name, snapshot.ErrNothing)
 	}
 	return only(snapshot.ReadDetails(root, files))
 }
