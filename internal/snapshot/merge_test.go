@@ -92,6 +92,7 @@ func TestMergeRules(t *testing.T) {
 			[]string{"gap file accounts/111122223333/resources.jsonl", "!gap file accounts/222233334444/resources.jsonl", "!gap file resources.jsonl"}},
 		{"no resources anywhere", []map[string]string{{iam: detailsText("", "")}, {"accounts/222233334444/iam.json": detailsText("", "")}}, []string{"gap file resources.jsonl", "!gap file accounts/"}},
 		{"resources for all accounts in one", []map[string]string{{iam: detailsText("", "")}, {iam: detailsText("", ""), "resources.jsonl": ""}}, []string{"!gap file resources.jsonl", "!gap file accounts/"}},
+		{"resources of an account that the other one only lists", []map[string]string{{iam: detailsText("", "")}, {"organization.json": org, "accounts/222233334444/iam.json": detailsText("", ""), "accounts/222233334444/resources.jsonl": ""}}, []string{"gap file accounts/111122223333/resources.jsonl"}},
 		{"an account that both left open", []map[string]string{{"organization.json": member}, {"organization.json": member}}, []string{"account 111122223333  member partial", "gap account 111122223333 no authorization details"}},
 		{"SCPs that differ", []map[string]string{{"organization.json": org}, {"organization.json": stopped}}, []string{"scps 0", "gap file scps differ between b and"}},
 		{"SCPs that only the second knows", []map[string]string{{"organization.json": member}, {"organization.json": stopped}}, []string{"scps 1", "!gap organization scps", "gap organization rcps"}},

@@ -28,6 +28,11 @@ func lines(s *snapshot.Snapshot) string {
 			fmt.Fprintf(&b, "scp %s %v %s\n", p.Name, p.Targets, text(p.Document))
 		}
 	}
+	if s.Organization != nil {
+		for _, p := range s.Organization.RCPs {
+			fmt.Fprintf(&b, "rcp %s %v %s\n", p.Name, p.Targets, text(p.Document))
+		}
+	}
 	for _, a := range s.Accounts {
 		fmt.Fprintf(&b, "account %s %s %s inventoried=%t\n", a.ID, a.Kind, a.UnitPath, a.Inventoried)
 	}
@@ -36,6 +41,9 @@ func lines(s *snapshot.Snapshot) string {
 	}
 	for _, r := range s.Roles {
 		fmt.Fprintf(&b, "role %s trust=%s at %s:%d\n", r.ARN, text(r.Trust), r.Trust.Source.File, r.Trust.Source.Line)
+		for _, p := range r.InstanceProfiles {
+			fmt.Fprintf(&b, "profile %s\n", p)
+		}
 		for _, d := range r.Inline {
 			fmt.Fprintf(&b, "inline %q %s at %d\n", d.Name, text(d), d.Source.Line)
 		}
@@ -80,7 +88,7 @@ func TestRead(t *testing.T) {
 		out := role(map[string]string{
 			org + "metadata.json":                    `{"id":"o-abc","rootAccountId":"999988887777","features":{"SERVICE_CONTROL_POLICY":true}}`,
 			org + "accounts.json":                    `{"111122223333":{"ou":"ou-b","scps":["arn:p1"],"rcps":[]},"999988887777":{"ou":"r-1","scps":[],"rcps":[]}}`,
-			org + "ous.json":                         `{"r-1":{"scps":["arn:p1"],"rcps":[]},"ou-a":{"parent":"r-1","scps":[],"rcps":[]},"ou-b":{"parent":"ou-a","scps":["arn:p2"],"rcps":[]}}`,
+			org + "ous.json":                         `{"r-1":{"scps":["arn:p1"],"rcps":[]},"ou-a":{"parent":"r-1","scps":[],"rcps":["arn:r1"]},"ou-b":{"parent":"ou-a","scps":["arn:p2"],"rcps":[]}}`,
 			org + "ous/ou-b/metadata.json":           `{"arn":"arn:x","name":"Prod"}`,
 			org + "scps/p-1/metadata.json":           `{"arn":"arn:p1","name":"Full"}`,
 			org + "scps/p-1/policy.json":             `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`,
@@ -108,6 +116,7 @@ func TestRead(t *testing.T) {
 			delete(m, account+"iam/role/r/trust-policy.json")
 			return m
 		}(), []string{"trust=unresolved", "gap document arn:aws:iam::111122223333:role/R trust policy: there is no trust-policy.json"}},
+		{"instance profiles", role(map[string]string{account + "iam/role/r/instance-profiles.json": `["arn:aws:iam::111122223333:instance-profile/p"]`}), []string{"profile arn:aws:iam::111122223333:instance-profile/p"}},
 		{"a role without metadata", role(map[string]string{account + "iam/role/s/trust-policy.json": trust}), []string{"inventoried=false", "gap account 111122223333 a part of iam/", "gap file " + account + "iam/role/s has no metadata.json"}},
 		{"a broken metadata.json", role(map[string]string{account + "iam/role/s/metadata.json": `{"arn":`}), []string{"inventoried=false", "gap file " + account + "iam/role/s/metadata.json", "gap account 111122223333 a part of iam/"}},
 		{"a trust policy that is a text", role(map[string]string{account + "iam/role/r/trust-policy.json": fmt.Sprintf("%q", strings.NewReplacer("{", "%7B", `"`, "%22").Replace(trust))}), []string{"trust=" + trust}},
@@ -116,7 +125,7 @@ func TestRead(t *testing.T) {
 		{"inline policies that break off", role(map[string]string{account + "iam/role/r/inline-policies.json": "[{\"PolicyName\":\"a\",\"PolicyDocument\":" + trust + "},{"}), []string{`inline "a" ` + trust, `inline "inline policies" unresolved`}},
 		{"attached policies that cannot be read", role(map[string]string{account + "iam/role/r/managed-policies.json": `{"a":1}`}), []string{"gap policy arn:aws:iam::111122223333:role/R which managed policies are attached could not be read"}},
 		{"an account without IAM", map[string]string{account + "s3/b/metadata.json": `{"arn":"arn:aws:s3:::b"}`}, []string{"inventoried=false", "gap account 111122223333 has no folder iam/role"}},
-		{"the organisation", organization(nil), []string{"organization o-abc management 999988887777", "unit r-1/ou-a/ou-b Prod", "scp Full [111122223333 r-1] ", "scp arn:p2 [r-1/ou-a/ou-b] unresolved", "gap document scps arn:p2 arn:p2: is attached, and has no folder",
+		{"the organisation", organization(nil), []string{"organization o-abc management 999988887777", "unit r-1/ou-a/ou-b Prod", "scp Full [111122223333 r-1] ", "scp arn:p2 [r-1/ou-a/ou-b] unresolved", "rcp arn:r1 [r-1/ou-a] unresolved", "gap document scps arn:p2 arn:p2: is attached, and has no folder",
 			"account 111122223333 member r-1/ou-a/ou-b inventoried=true", "account 999988887777 management r-1 inventoried=false", "gap account 999988887777 has no folder", "!gap organization", "user arn:aws:iam::111122223333:user/U groups=[G]",
 			"gap file aws/aws/accounts/notes expected a folder named", "gap file " + account + "iam/aws/policy/p has no metadata.json"}},
 		{"an organisation whose accounts cannot be read", organization(map[string]string{org + "accounts.json": `[]`}), []string{"gap organization organization the organisation's accounts.json", "gap organization scps", "gap organization rcps", "account 111122223333 member", "gap organization 111122223333 belongs to the organisation and is not in"}},
