@@ -25,8 +25,8 @@ type Code struct {
 
 func (c Code) empty() bool { return c.Account == "" && c.Region == "" && len(c.Parameters) == 0 }
 
-// errNoCode is returned where something is told about code, and the input is none.
-var errNoCode = errors.New("an account, a region and parameters can be given for a Terraform file and a CloudFormation template, an account also for AWS Config, and this is none of them")
+// ErrNoCode is returned where something is told about code, and the input is none.
+var ErrNoCode = errors.New("an account, a region and parameters can be given for a Terraform file and a CloudFormation template, an account also for AWS Config, and this is none of them")
 
 // openCode reads a file of infrastructure code as what it states: a Terraform state and a template as it is, a plan and a change set as it will be. ok is false where the file is something else.
 func openCode(name string, c Code) (s *snapshot.Snapshot, ok bool, err error) {

@@ -59,7 +59,7 @@ func OpenWith(name string, c Code, identities ...string) (*snapshot.Snapshot, er
 		}
 	}
 	if !c.empty() {
-		return nil, fmt.Errorf("%s: %w", name, errNoCode)
+		return nil, fmt.Errorf("%s: %w", name, ErrNoCode)
 	}
 	if !info.IsDir() {
 		base := filepath.Base(name)

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
+	"time"
 )
 
 // ErrTwoOrganizations is returned where inputs to be merged describe different organisations: a snapshot has one.
@@ -21,7 +23,7 @@ type Input struct {
 
 // Merge makes one snapshot of several. The inputs stay as they are. A place in the result is the place in its input, with the input's name in front.
 //
-// The first input that has a fact is believed. Where a later one has it otherwise, a gap says which two differ. What the first could not read is taken from the next that could: a policy's text, an account's name, the
+// The first input that has a fact is believed. Where a later one has it otherwise, a gap says which two differ. What the first could not read or does not have is taken from the next that does: a policy's text, an account's name, when a role was last used, the
 // organisation, its SCPs. An account was read completely where one of the inputs read it completely. Everything else is added up, and so are the gaps, but for those that another input closes: an account that another
 // one read, a managed policy's text that another one has. It returns ErrTwoOrganizations where the inputs describe different organisations.
 func Merge(inputs []Input) (*Snapshot, error) {
@@ -186,6 +188,8 @@ type fact[T any] struct {
 	documents func(*T) []*Document
 	form      func(*writer, *T) any // what it is written as, to compare by
 	own       func(*T)              // makes copies of what the others change
+	// fill makes two facts say what either says, where a field that is not set means that it is not known: not every form of input has it.
+	fill func(a, b *T)
 }
 
 // mergeFacts puts the facts of one kind behind each other, each one once.
@@ -219,6 +223,9 @@ func mergeFacts[T any](m *merging, inputs []Input, of func(*Snapshot) []T, f fac
 			first := &out[i]
 			if f.documents != nil {
 				m.complete(f.documents(first), f.documents(&v))
+			}
+			if f.fill != nil {
+				f.fill(first, &v)
 			}
 			if name != "" && from[i] != in.Name && !bytes.Equal(marshal(f.form(w, first)), marshal(f.form(w, &v))) {
 				m.differs(name, account, from[i], in.Name, *at)
@@ -257,6 +264,44 @@ func marshal(v any) []byte {
 	return text
 }
 
+// either sets the one of two that is not set to the other.
+func either[T comparable](a, b *T) {
+	*a = cmp.Or(*a, *b)
+	*b = cmp.Or(*b, *a)
+}
+
+// later sets both to the later of two times: the zero time is none.
+func later(a, b *time.Time) {
+	if a.Before(*b) {
+		*a = *b
+	}
+	*b = *a
+}
+
+func (p *Principal) fill(q *Principal) {
+	either(&p.UniqueID, &q.UniqueID)
+	either(&p.Path, &q.Path)
+	if p.Created.IsZero() || q.Created.IsZero() {
+		later(&p.Created, &q.Created)
+	}
+}
+
+// fill adds the attributes that only the other one has.
+func (a *Attributes) fill(b *Attributes) {
+	either(&a.SSEKMSKey, &b.SSEKMSKey)
+	either(&a.PublicAccessBlock, &b.PublicAccessBlock)
+	if len(a.Other)+len(b.Other) == 0 {
+		return
+	}
+	add := func(own, other map[string]any) map[string]any {
+		all := make(map[string]any, len(own)+len(other))
+		maps.Copy(all, other)
+		maps.Copy(all, own)
+		return all
+	}
+	a.Other, b.Other = add(a.Other, b.Other), add(b.Other, a.Other)
+}
+
 func (p *Principal) ownDocuments() {
 	p.Inline = slices.Clone(p.Inline)
 	if p.InlineBoundary != nil {
@@ -283,6 +328,16 @@ var (
 		own:       func(u *User) { u.ownDocuments() },
 		documents: func(u *User) []*Document { return u.Principal.documents() },
 		form:      func(w *writer, u *User) any { return w.user(u) },
+		fill: func(a, b *User) {
+			a.Principal.fill(&b.Principal)
+			later(&a.LastUsed, &b.LastUsed)
+			if a.AccessKeys < 0 {
+				a.AccessKeys = b.AccessKeys
+			}
+			if b.AccessKeys < 0 {
+				b.AccessKeys = a.AccessKeys
+			}
+		},
 	}
 	groupFact = fact[Group]{
 		key: func(g *Group) (string, string) { return g.ARN, g.Account },
@@ -293,6 +348,10 @@ var (
 			return p.documents()
 		},
 		form: func(w *writer, g *Group) any { return w.group(g) },
+		fill: func(a, b *Group) {
+			either(&a.UniqueID, &b.UniqueID)
+			either(&a.Path, &b.Path)
+		},
 	}
 	roleFact = fact[Role]{
 		key:       func(r *Role) (string, string) { return r.ARN, r.Account },
@@ -300,6 +359,11 @@ var (
 		own:       func(r *Role) { r.ownDocuments() },
 		documents: func(r *Role) []*Document { return append(r.Principal.documents(), &r.Trust) },
 		form:      func(w *writer, r *Role) any { return w.role(r) },
+		fill: func(a, b *Role) {
+			a.Principal.fill(&b.Principal)
+			either(&a.MaxSession, &b.MaxSession)
+			later(&a.LastUsed, &b.LastUsed)
+		},
 	}
 	policyFact = fact[ManagedPolicy]{
 		key:       func(p *ManagedPolicy) (string, string) { return p.ARN, p.Account },
@@ -312,11 +376,26 @@ var (
 		at:        func(r *Resource) *Source { return &r.Source },
 		documents: func(r *Resource) []*Document { return []*Document{&r.Policy} },
 		form:      func(w *writer, r *Resource) any { return w.resource(r) },
+		fill: func(a, b *Resource) {
+			either(&a.Region, &b.Region)
+			either(&a.Type, &b.Type)
+			a.Attributes.fill(&b.Attributes)
+		},
 	}
 	providerFact = fact[Provider]{
 		key:  func(p *Provider) (string, string) { return p.ARN, p.Account },
 		at:   func(p *Provider) *Source { return &p.Source },
 		form: func(_ *writer, p *Provider) any { return providerOf(p) },
+		fill: func(a, b *Provider) {
+			either(&a.URL, &b.URL)
+			either(&a.Cluster, &b.Cluster)
+			either(&a.CASource, &b.CASource)
+			either(&a.CRL, &b.CRL)
+			either(&a.Registered, &b.Registered)
+			if a.ValidUntil.IsZero() || b.ValidUntil.IsZero() {
+				later(&a.ValidUntil, &b.ValidUntil)
+			}
+		},
 	}
 	grantFact = fact[KMSGrant]{
 		key: func(g *KMSGrant) (string, string) {
@@ -327,6 +406,7 @@ var (
 		},
 		at:   func(g *KMSGrant) *Source { return &g.Source },
 		form: func(_ *writer, g *KMSGrant) any { return grantOf(g) },
+		fill: func(a, b *KMSGrant) { later(&a.LastUsed, &b.LastUsed) },
 	}
 	shareFact = fact[Share]{
 		key: func(h *Share) (string, string) {

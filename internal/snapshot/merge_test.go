@@ -166,6 +166,40 @@ func TestMergePlaces(t *testing.T) {
 	}
 }
 
+// TestMergeFills: what one input lacks and the other has is no difference.
+func TestMergeFills(t *testing.T) {
+	of := func(role, user, resource string) *Snapshot {
+		s, err := ReadFS(mapFS(map[string]string{
+			"accounts/111122223333/iam.json": `{"UserDetailList":[{"UserName":"u","Arn":"arn:aws:iam::111122223333:user/u"` + user + `}],"GroupDetailList":[],"RoleDetailList":[` + strings.TrimSuffix(mergeRole, "}") + role + `}],"Policies":[]}`,
+			"resources.jsonl":                strings.TrimSuffix(mergeBucket, `"policy":`) + `"policy":null` + resource + `}`,
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	poor := of("", "", "")
+	rich := of(`,"RoleId":"AROA1","CreateDate":"2025-01-01T00:00:00Z","MaxSessionDuration":7200,"RoleLastUsed":{"LastUsedDate":"2025-05-05T00:00:00Z"}`, `,"AccessKeys":2,"LastUsed":"2025-05-05T00:00:00Z"`,
+		`,"region":"eu-west-1","attributes":{"sseKmsKey":"k","publicAccessBlock":"on","acl":["x"]}`)
+	older := of(`,"RoleLastUsed":{"LastUsedDate":"2025-04-04T00:00:00Z"}`, "", `,"attributes":{"objectOwnership":"y"}`)
+	for _, inputs := range [][]*Snapshot{{poor, rich, older}, {older, poor, rich}, {rich, older, poor}} {
+		s := merged(t, Input{"a", inputs[0]}, Input{"b", inputs[1]}, Input{"c", inputs[2]})
+		r, u, b := s.Roles[0], s.Users[0], s.Resources[0]
+		if r.UniqueID != "AROA1" || r.MaxSession.Hours() != 2 || r.LastUsed.Month() != 5 || r.Created.Year() != 2025 || u.AccessKeys != 2 || u.LastUsed.Month() != 5 {
+			t.Errorf("role %+v, user %+v", r, u)
+		}
+		if b.Region != "eu-west-1" || b.Attributes.SSEKMSKey != "k" || b.Attributes.PublicAccessBlock != "on" || b.Attributes.Other["acl"] == nil || b.Attributes.Other["objectOwnership"] != "y" {
+			t.Errorf("bucket %+v", b)
+		}
+		if text := mergeText(s); strings.Contains(text, "differs") {
+			t.Error(text)
+		}
+	}
+	if len(poor.Resources[0].Attributes.Other)+len(rich.Resources[0].Attributes.Other)+len(older.Resources[0].Attributes.Other) != 2 {
+		t.Error("an input was changed")
+	}
+}
+
 func TestMergeRefusesTwoOrganizations(t *testing.T) {
 	of := func(id, management string) *Snapshot {
 		return &Snapshot{Organization: &Organization{ID: id, ManagementAccount: management}}
