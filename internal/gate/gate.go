@@ -183,7 +183,7 @@ func Judge(base *snapshot.Snapshot, p *change.Plan, o Options) *Result {
 			j.r.Changed++
 		}
 		for _, u := range s.Unknown {
-			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: cmp.Or(u.Of, s.Address), Why: u.Attribute + ": " + u.Why, Step: s, Source: s.Source})
+			j.r.Unjudged = append(j.r.Unjudged, Unjudged{What: cmp.Or(u.Of, s.Address), Why: u.Attribute + " " + u.Why, Step: s, Source: s.Source})
 		}
 	}
 	for _, g := range p.Gaps {

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -99,17 +100,32 @@ func (g *GateGain) actions() string {
 
 // who says who gains, shortly.
 func (g *GateGain) who() string {
-	names := make([]string, len(g.Who))
+	names, _ := g.named()
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:2], ", "), len(names)-2)
+	}
+	return strings.Join(names, ", ")
+}
+
+// onlyCaller is the condition that names one caller.
+var onlyCaller = regexp.MustCompile(`(?:^|, )aws:PrincipalArn is "([^"]+)"(?:$|, )`)
+
+// named are those who gain, and what must hold beside being them: the principals of an account, if they are one role, are that role.
+func (g *GateGain) named() (names []string, conditions string) {
+	names, conditions = make([]string, len(g.Who)), g.Conditions
 	for i, name := range g.Who {
 		names[i] = name
 		if name == "*" {
 			names[i] = "anyone"
 		}
 	}
-	if len(names) > 3 {
-		return fmt.Sprintf("%s and %d others", strings.Join(names[:2], ", "), len(names)-2)
+	m := onlyCaller.FindStringSubmatchIndex(conditions)
+	if len(names) != 1 || m == nil || !strings.HasPrefix(names[0], "principals of ") || strings.Contains(conditions, " or ") {
+		return names, conditions
 	}
-	return strings.Join(names, ", ")
+	names[0] = conditions[m[2]:m[3]]
+	rest := []string{conditions[:m[0]], conditions[m[1]:]}
+	return names, strings.Join(slices.DeleteFunc(rest, func(s string) bool { return s == "" }), ", ")
 }
 
 // Sentence says a gain in one sentence.
@@ -126,8 +142,8 @@ func (g *GateGain) Sentence() string {
 	default:
 		s = fmt.Sprintf("%s may %s on %s", g.who(), g.actions(), g.Target)
 	}
-	if g.Conditions != "" {
-		s += ", if " + g.Conditions
+	if _, conditions := g.named(); conditions != "" {
+		s += ", if " + conditions
 	}
 	return s
 }
@@ -378,13 +394,13 @@ func (r *Gate) next() string {
 	var parts []string
 	open, _ := r.open()
 	if r.Refused() {
-		register := "register what it gives (docs/registry.md)"
-		if len(r.Entries) > 0 {
-			register = "register what it gives (--entries FILE writes the " + map[bool]string{true: "entry", false: "entries"}[len(r.Entries) == 1] + " above)"
+		register := ", register what it gives (docs/registry.md)"
+		if n := len(r.Entries); n > 0 {
+			register = ", register what it gives (" + pluralVerb(n, "entry is", "entries are") + " drafted here, and --entries FILE writes them)"
 		} else if !r.declarable() {
-			register = "close it: no entry of the registry can declare this"
+			register = " (no entry of the registry can declare this)"
 		}
-		parts = append(parts, "Next: narrow the change, "+register+", or accept a finding for a time by an exception (docs/exceptions.md).")
+		parts = append(parts, "Next: narrow the change"+register+", or accept a finding for a time by an exception (docs/exceptions.md).")
 	}
 	if open > 0 {
 		parts = append(parts, "What is computed when the change is applied can be judged after it, or before it where the code gives its value.")
@@ -407,12 +423,13 @@ const gateRows = 50
 func WriteGateMarkdown(w io.Writer, r *Gate) error {
 	out := bufio.NewWriter(w)
 	printf := func(format string, args ...any) { fmt.Fprintf(out, format, args...) }
-	printf("<!-- drawbridge-gate -->\n## Drawbridge: %s\n\n", inline(r.headline()))
+	state, rest, _ := strings.Cut(r.headline(), ": ")
+	printf("<!-- drawbridge-gate -->\n## Drawbridge: %s\n\n%s\n\n", strings.ToLower(state[:1])+state[1:], inline(strings.ToUpper(rest[:1])+rest[1:]))
 	told := 0
 	for i := range r.Gains {
 		if g := &r.Gains[i]; g.Refused && told < 3 {
 			told++
-			printf("- %s.\n", inline(g.Sentence()))
+			printf("- %s\n", g.markdown())
 		}
 	}
 	if refused := r.count(gainRefused); refused > told {
@@ -423,7 +440,7 @@ func WriteGateMarkdown(w io.Writer, r *Gate) error {
 		u := &r.Unjudged[i]
 		if u.Accepted == nil && told < 3 {
 			told++
-			printf("- %s cannot be judged: %s.\n", code(u.What), inline(strings.TrimSuffix(u.Why, ".")))
+			printf("- %s cannot be judged: %s (finding %s).\n", code(u.What), inline(strings.TrimSuffix(u.Why, ".")), code(u.Fingerprint))
 		}
 	}
 	if open, _ := r.open(); open > told {
@@ -438,38 +455,72 @@ func WriteGateMarkdown(w io.Writer, r *Gate) error {
 		printf("\n<details><summary>%s</summary>\n\n```yaml\n%s\n```\n\n</details>\n", html(r.entriesTitle()), strings.ReplaceAll(r.entriesText(), "```", "` ` `"))
 	}
 	if len(r.Gains) > 0 {
-		printf("\n<details><summary>Who gains what</summary>\n\n| | who | may | on | if | by |\n|---|---|---|---|---|---|\n")
+		printf("\n<details><summary>Who gains what</summary>\n\n")
 		for i := range r.Gains {
 			if i == gateRows {
-				printf("\n… and %d more.\n", len(r.Gains)-i)
+				printf("- … and %d more.\n", len(r.Gains)-i)
 				break
 			}
-			g := &r.Gains[i]
-			mark := g.state()
-			if g.Refused {
-				mark = "**refused**"
-			}
-			by := g.Address
-			if p := g.place(); p != "" {
-				by += " (" + p + ")"
-			}
-			may := g.actions()
-			if g.Kind == "path" || g.Kind == "guard" {
-				may = g.How
-			}
-			printf("| %s | %s | %s | %s | %s | %s |\n", mark, gateCell(g.who()), gateCell(may), gateCell(g.Target), gateCell(g.Conditions), gateCell(by))
+			r.Gains[i].item(printf)
 		}
 		printf("\n</details>\n")
 	}
 	return out.Flush()
 }
 
-// gateCell is text in a cell of a table.
-func gateCell(text string) string {
-	if text == "" {
-		return ""
+// markdown says a gain in one line.
+func (g *GateGain) markdown() string {
+	var s string
+	_, conditions := g.named()
+	switch g.Kind {
+	case "path":
+		s = fmt.Sprintf("%s can come to %s, in %d steps", code(g.who()), code(g.Target), len(g.Steps))
+	case "guard":
+		s = code(g.who()) + ": " + inline(g.How)
+		if len(g.Actions) > 0 {
+			s += ", which frees " + code(g.actions())
+		}
+	default:
+		s = code(g.who()) + " may " + code(g.actions()) + " on " + code(g.Target)
 	}
-	return strings.ReplaceAll(code(text), "|", "\\|")
+	if conditions != "" {
+		s += ", if " + code(conditions)
+	}
+	if g.Expired != nil {
+		s += "; the exception of " + inline(g.Expired.Owner) + " ran out on " + inline(g.Expired.Expires)
+	}
+	return s + "."
+}
+
+// item writes all that is known of a gain, as an item of a list.
+func (g *GateGain) item(printf func(string, ...any)) {
+	mark := g.state()
+	if g.Refused {
+		mark = "**refused**"
+	}
+	printf("- %s: %s\n", mark, g.markdown())
+	for n, step := range g.Steps {
+		printf("  %d. %s\n", n+1, code(step))
+	}
+	line := func(format string, args ...any) { printf("  - "+format+"\n", args...) }
+	if len(g.Reach) > 0 {
+		line("used by %s", code(reached(g.Reach)))
+	}
+	if g.Address != "" {
+		line("by %s, %s %s", code(g.Address), g.Action, inline(g.place()))
+	}
+	if g.RequestText != "" {
+		line("shown by %s", code(g.RequestText))
+	}
+	if g.Registry != "" {
+		line("%s", inline(g.Registry))
+	}
+	if g.Accepted != nil {
+		line("accepted by %s", inline(g.Accepted.sentence()))
+	}
+	if g.Refused {
+		line("finding %s", code(g.Fingerprint))
+	}
 }
 
 // WriteGateJSON writes a judgement as JSON, by docs/schema/gate.schema.json.
