@@ -15,11 +15,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	filippo "filippo.io/age"
 
 	"drawbridge/internal/cli"
 )
@@ -186,6 +189,34 @@ func TestMoto(t *testing.T) {
 	if got != string(want) {
 		t.Errorf("the scan says other things than %s (go test ./internal/collectcli -run Moto -update writes it anew):\n%s", golden, difference(string(want), got))
 	}
+
+	// The same, encrypted: nothing tells, and the scan says the same.
+	id, err := filippo.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := t.TempDir()
+	t.Setenv("DRAWBRIDGE_IDENTITY", id.String())
+	if status := Run(env, []string{"collect", "--store", store, "--encrypt-to", id.Recipient().String(), "--role", "DrawbridgeCollector", "--external-id", "collect-5f1d2c9e", "--regions", "eu-west-1,us-east-1"}); status != 0 {
+		t.Fatalf("status %d: %s%s", status, stdout.String(), stderr.String())
+	}
+	tell := []string{"arn:aws", "sts:AssumeRole", "Statement"}
+	for id := range names {
+		tell = append(tell, id)
+	}
+	if n := holding(t, snapshot, tell); n < len(names) {
+		t.Errorf("only %d files of the snapshot in the clear tell", n)
+	}
+	if n := holding(t, store, tell); n > 0 {
+		t.Errorf("%d files of the encrypted snapshot tell", n)
+	}
+	stdout.Reset()
+	if status := cli.Run(env, []string{"scan", filepath.Join(store, "latest"), "--format", "json"}); status != 0 {
+		t.Fatalf("scan: status %d: %s", status, stderr.String())
+	}
+	if encrypted := digest(t, stdout.Bytes(), names); encrypted != got {
+		t.Errorf("the scan of the encrypted snapshot says other things:\n%s", difference(got, encrypted))
+	}
 }
 
 func stderrOf(err error) string {
@@ -213,6 +244,26 @@ func canaries(t *testing.T, dir string) {
 	if err != nil || files == 0 {
 		t.Errorf("%d files, error %v", files, err)
 	}
+}
+
+// holding counts the files that hold one of some words, in their name or text.
+func holding(t *testing.T, dir string, words []string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		rel, _ := filepath.Rel(dir, name)
+		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(rel, w) || bytes.Contains(text, []byte(w)) }) {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // digest is what a report says, one line a trust, finding and gap, with ids that moto draws by chance replaced by names.
