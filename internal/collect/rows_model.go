@@ -209,7 +209,9 @@ func readWorkspaceImages(t *task) {
 			return nil, nil, err
 		}
 		return out, out.NextToken, nil
-	}}, func(out *workspaces.DescribeWorkspaceImagesOutput) []workspacestypes.WorkspaceImage { return out.Images })
+	}}, func(out *workspaces.DescribeWorkspaceImagesOutput) []workspacestypes.WorkspaceImage {
+		return out.Images
+	})
 	each(t, images, func(i workspacestypes.WorkspaceImage) {
 		arn := t.arn("workspaces", "workspaceimage/"+aws.ToString(i.ImageId))
 		var with []string
