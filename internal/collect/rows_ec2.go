@@ -26,14 +26,14 @@ var shareRows = []Row{
 	},
 	{
 		Name: "EBS snapshot", Type: "AWS::EC2::Snapshot", Mechanism: "createVolumePermission", Place: Regional,
-		Calls: calls("EC2", "ec2", "DescribeSnapshots", "DescribeSnapshotAttribute"),
-		Note:  "One call for each snapshot of the account: no list says with whom they are shared. Snapshots that are shared with nobody are not written. Block Public Access is not read: a snapshot that it hides counts as public.",
+		Calls: calls("EC2", "ec2", "DescribeSnapshots", "DescribeSnapshotAttribute", "GetSnapshotBlockPublicAccessState"),
+		Note:  "One call for each snapshot of the account: no list says with whom they are shared, and the list by who can restore finds only those that one names. Snapshots that are shared with nobody are not written. What Block Public Access hides is not shared with all: the snapshot is a line with attributes.blockedShare, because it is public again when the block is lifted.",
 		read:  readSnapshots,
 	},
 	{
 		Name: "AMI", Type: "AWS::EC2::Image", Mechanism: "launchPermission (accounts, organisation, OU)", Place: Regional,
 		Calls: calls("EC2", "ec2", "DescribeImages", "DescribeImageAttribute"),
-		Note:  "Images that are shared with nobody are not written. FPGA images are not read.",
+		Note:  "Images that are shared with nobody are not written. Block Public Access of images hides none that are public already, so that it is not read. FPGA images are not read: aws ec2 describe-fpga-images --owners self and describe-fpga-image-attribute have them.",
 		read:  readImages,
 	},
 	{
@@ -95,6 +95,12 @@ func readEndpointServices(t *task) {
 func readSnapshots(t *task) {
 	c := ec2.NewFromConfig(t.cfg)
 	list := listed(t, ec2.NewDescribeSnapshotsPaginator(c, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, MaxResults: aws.Int32(1000)}), func(out *ec2.DescribeSnapshotsOutput) []ec2types.Snapshot { return out.Snapshots })
+	if len(list) == 0 {
+		return
+	}
+	// The attribute of a snapshot goes on to say that it is public where the block hides it (EC2 API reference, EnableSnapshotBlockPublicAccess). Where the state is not known it counts as public.
+	block := must(t, "", c.GetSnapshotBlockPublicAccessState, &ec2.GetSnapshotBlockPublicAccessStateInput{})
+	hidden := block != nil && block.State == ec2types.SnapshotBlockPublicAccessStateBlockAllSharing
 	each(t, list, func(s ec2types.Snapshot) {
 		arn := "arn:" + t.part + ":ec2:" + t.region + "::snapshot/" + aws.ToString(s.SnapshotId)
 		out := must(t, arn, c.DescribeSnapshotAttribute, &ec2.DescribeSnapshotAttributeInput{SnapshotId: s.SnapshotId, Attribute: ec2types.SnapshotAttributeNameCreateVolumePermission}, "InvalidSnapshot.NotFound")
@@ -103,7 +109,12 @@ func readSnapshots(t *task) {
 		}
 		var with []string
 		for _, p := range out.CreateVolumePermissions {
-			with = appendText(with, aws.ToString(p.UserId), string(p.Group))
+			group := string(p.Group)
+			if hidden && p.Group == ec2types.PermissionGroupAll {
+				group = ""
+				t.resource(resource{ARN: arn, Attributes: attributes("blockedShare", string(p.Group))})
+			}
+			with = appendText(with, aws.ToString(p.UserId), group)
 		}
 		if len(with) > 0 {
 			t.share(share{Kind: "EBSSnapshot", ARN: arn, With: with})

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -156,7 +155,6 @@ func (t *task) lakeResource(r *laketypes.Resource) (arn, tables string) {
 	glue := func(catalog *string, rest string) string {
 		return "arn:" + t.part + ":glue:" + t.region + ":" + cmp.Or(aws.ToString(catalog), t.account) + ":" + rest
 	}
-	tags, _ := json.Marshal(r.LFTagPolicy) // a grant by tags, nil as "null"
 	switch {
 	case r.Table != nil && r.Table.TableWildcard != nil:
 		return glue(r.Table.CatalogId, "table/"+aws.ToString(r.Table.DatabaseName)+"/*"), "all"
@@ -171,7 +169,15 @@ func (t *task) lakeResource(r *laketypes.Resource) (arn, tables string) {
 	case r.DataLocation != nil:
 		return aws.ToString(r.DataLocation.ResourceArn), ""
 	case r.LFTagPolicy != nil:
-		return glue(r.LFTagPolicy.CatalogId, "*"), "by tags: " + string(tags)
+		kind := strings.ToLower(string(r.LFTagPolicy.ResourceType)) + "s with "
+		if name := aws.ToString(r.LFTagPolicy.ExpressionName); name != "" {
+			return glue(r.LFTagPolicy.CatalogId, "*"), kind + "the tags of expression " + name
+		}
+		var tags []string
+		for _, tag := range r.LFTagPolicy.Expression {
+			tags = append(tags, aws.ToString(tag.TagKey)+"="+strings.Join(tag.TagValues, "|"))
+		}
+		return glue(r.LFTagPolicy.CatalogId, "*"), kind + "tags: " + strings.Join(tags, ", ")
 	case r.LFTag != nil:
 		return t.arn("lakeformation", "tag/"+aws.ToString(r.LFTag.TagKey)), strings.Join(r.LFTag.TagValues, ", ")
 	case r.LFTagExpression != nil:
