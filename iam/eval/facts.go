@@ -15,6 +15,8 @@ type Facts struct {
 	AWSManaged bool
 	// Grants are the KMS grants on the key: a further way to be allowed (rule 49).
 	Grants []KMSGrant
+	// GrantsUnknown says why there may be KMS grants on the key beside Grants; "" where these are all.
+	GrantsUnknown string
 	// RestrictPublic: S3 Block Public Access restricts buckets whose policy is public (rule 133).
 	RestrictPublic bool
 	// ObjectOwner is the account that owns the S3 object where that is not the bucket's and ownership is not enforced: its ACL
@@ -116,6 +118,9 @@ func (n *run) granted() match {
 			n.hold(&result, g.Retiring, yes)
 		}
 	}
+	if why := n.r.facts().GrantsUnknown; why != "" && grantable[n.r.Action.lower] {
+		result.add(direct, n.opaque(why))
+	}
 	if n.r.Action.lower == retireGrant && n.r.Caller.Kind == Root && n.sameAccount() == cond.True {
 		result.add(direct, yes)
 	}
@@ -123,6 +128,17 @@ func (n *run) granted() match {
 }
 
 const retireGrant = "kms:retiregrant"
+
+// grantable are the actions that a KMS grant can allow.
+// Source: AWS KMS Developer Guide, "Grant operations".
+var grantable = map[string]bool{
+	"kms:decrypt": true, "kms:encrypt": true, "kms:generatedatakey": true, "kms:generatedatakeypair": true, "kms:generatedatakeypairwithoutplaintext": true,
+	"kms:generatedatakeywithoutplaintext": true, "kms:reencryptfrom": true, "kms:reencryptto": true, "kms:creategrant": true, "kms:describekey": true, "kms:retiregrant": true,
+	"kms:sign": true, "kms:verify": true, "kms:getpublickey": true, "kms:generatemac": true, "kms:verifymac": true, "kms:derivesharedsecret": true,
+}
+
+// Grantable reports whether a KMS grant can allow an action.
+func Grantable(a Action) bool { return grantable[a.lower] }
 
 func (n *run) operates(g *KMSGrant) bool {
 	for _, o := range g.Operations {

@@ -68,7 +68,7 @@ func (n *run) decide() Decision {
 	if n.stopped() {
 		return n.denied(Decision{Explicit: true, By: n.denyBy})
 	}
-	if len(facts.Grants) > 0 || r.Action.lower == retireGrant {
+	if len(facts.Grants) > 0 || facts.GrantsUnknown != "" || r.Action.lower == retireGrant {
 		g.kms = n.granted()
 	} else {
 		g.kms = nobody

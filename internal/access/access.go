@@ -100,6 +100,7 @@ type Target struct {
 	Account  string
 	Role     *org.Principal // nil unless a role
 	Resource *org.Resource  // nil unless a resource of the snapshot
+	Hidden   string         // why the resource may be there although the snapshot does not list it; "" where that is not so
 }
 
 // Edge is one trust: who, by which mechanism, to what, with verdict and evidence.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
@@ -242,7 +243,20 @@ func (g *Graph) sideOf(t Target) *side {
 		g.describeTarget(s.known, t.Account)
 		setRegion(s.known, t.ARN)
 	}
+	if t.Hidden != "" {
+		unknown := &eval.Set{Unresolved: []string{t.Hidden}}
+		if isRole(t.ARN) {
+			s.trust = unknown
+		} else {
+			s.policy = unknown
+		}
+	}
 	return s
+}
+
+func isRole(name string) bool {
+	a, err := arn.Parse(name)
+	return err == nil && a.Service == "iam" && a.ResourceType() == "role"
 }
 
 // request puts a caller before the resource's side.
@@ -274,6 +288,9 @@ func (g *Graph) targetOf(resource, account string) Target {
 	}
 	if t.Account == "" {
 		t.Account = AccountOf(resource)
+	}
+	if t.Resource == nil {
+		t.Hidden, _ = g.Org.Hidden(resource, t.Account)
 	}
 	return t
 }

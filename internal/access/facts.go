@@ -26,6 +26,11 @@ func (g *Graph) indexFacts() {
 		f.Grants = append(f.Grants, grantOf(kg))
 	}
 	for _, r := range g.Org.Resources {
+		if r.Type == "AWS::KMS::Key" {
+			if why, ok := g.Org.GrantsUnknown(r.ARN, r.Account); ok {
+				of(r.ARN).GrantsUnknown = why
+			}
+		}
 		if r.Type == "AWS::S3::Bucket" && r.Resource.Attributes.PublicAccessBlock == "on" {
 			of(r.ARN).RestrictPublic = true
 		}

@@ -6,6 +6,7 @@ import (
 
 	"drawbridge/iam/eval"
 	"drawbridge/internal/org"
+	"drawbridge/internal/snapshot"
 )
 
 // WhoCan lists who can do an action on a resource: principals of the snapshot by their effective rights, and those that the
@@ -22,11 +23,22 @@ func (g *Graph) WhoCan(actionName, resource string) ([]*Edge, error) {
 	target := g.targetOf(resource, "")
 	query := g.engine.Query(action, resource)
 	sides := g.sidesOf(target)
+	hidden, by := target.Hidden, ResourcePolicy // what else lets somebody in, whom nobody knows
+	if facts := g.factsOf(&target); facts != nil && facts.GrantsUnknown != "" && eval.Grantable(action) {
+		hidden, by = facts.GrantsUnknown, KMSGrantGiven
+		all := sides
+		sides = func(account string) *side {
+			s, known := *all(account), *facts
+			known.GrantsUnknown = ""
+			s.facts = &known
+			return &s
+		}
+	}
 	found := make([]*Edge, len(g.Org.Principals))
 	parallel(len(g.Org.Principals), func(i int) {
 		p := g.Org.Principals[i]
 		s := sides(p.Account)
-		if needsIdentity(p, action, s) && !query.Concerns(&p.Identity) {
+		if (target.Hidden != "" || needsIdentity(p, action, s)) && !query.Concerns(&p.Identity) {
 			return
 		}
 		d := query.Decide(g.request(p.Caller, p, action, s, nil))
@@ -36,6 +48,9 @@ func (g *Graph) WhoCan(actionName, resource string) ([]*Edge, error) {
 		found[i] = g.edgeOf(d, p, g.principalGrantee(p, target.Account), action, target)
 	})
 	found = slices.DeleteFunc(found, func(e *Edge) bool { return e == nil })
+	if hidden != "" {
+		found = append(found, g.unreadable(target, by, hidden, snapshot.Document{Name: "resource policy"}))
+	}
 	for _, e := range g.EdgesTo(target.root()) {
 		if e.Grantee.Principal != nil || e.Grantee.Kind == Deleted {
 			continue

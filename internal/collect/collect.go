@@ -247,7 +247,7 @@ func stopped(ctx context.Context) error {
 func (r *run) choose(tree *organization, f *facts) []account {
 	for _, row := range rows {
 		if row.Name != lastAccessedRow && !slices.ContainsFunc(r.Rows, func(o Row) bool { return o.Name == row.Name }) {
-			f.gaps = append(f.gaps, gap{Kind: "call", Subject: cmp.Or(row.Type, row.Name), Reason: row.Name + ": was not asked for"})
+			f.gaps = append(f.gaps, gap{Kind: "call", Subject: cmp.Or(row.Type, row.Name), Reason: row.Name + ": was not asked for", Types: row.types()})
 		}
 	}
 	var todo []account
@@ -265,7 +265,7 @@ func (r *run) choose(tree *organization, f *facts) []account {
 			todo = append(todo, a)
 			continue
 		}
-		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Reason: skip})
+		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Reason: skip, Types: everything})
 	}
 	return todo
 }
@@ -357,7 +357,7 @@ func (r *run) account(ctx context.Context, w *writer, a account) (gaps []gap, op
 			return nil, false, fmt.Errorf("%w: %w: %s", ErrStopped, errLost, explain(err))
 		}
 		call, code, message := describe(err)
-		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Call: call.String(), Code: code, Reason: "the collector's role could not be assumed: " + reason(call, code, message)})
+		f.gaps = append(f.gaps, gap{Kind: "account", Subject: a.ID, Account: a.ID, Call: call.String(), Code: code, Reason: "the collector's role could not be assumed: " + reason(call, code, message), Types: everything})
 		return f.gaps, false, out.finish(f, r.Now().UTC(), false)
 	}
 	// read does a task within its deadline, and adds what it says about itself.
@@ -536,7 +536,7 @@ func (r *run) regions(t *task) []string {
 	out := must(t, "", ec2.NewFromConfig(t.cfg).DescribeRegions, &ec2.DescribeRegionsInput{})
 	if out == nil {
 		if len(r.Regions) == 0 {
-			t.facts.gaps = append(t.facts.gaps, gap{Kind: "region", Subject: t.account + "/" + t.cfg.Region, Account: t.account, Reason: "which regions are enabled is not known: none but " + t.cfg.Region + " was read"})
+			t.facts.gaps = append(t.facts.gaps, gap{Kind: "region", Subject: t.account, Account: t.account, Reason: "which regions are enabled is not known: none but " + t.cfg.Region + " was read"})
 			return []string{t.cfg.Region}
 		}
 		return r.Regions

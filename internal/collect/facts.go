@@ -72,7 +72,12 @@ type gap struct {
 	Call    string `json:"call,omitempty"`
 	Code    string `json:"code,omitempty"`
 	Reason  string `json:"reason"`
+	// Types are those of the row whose call was not answered: what of them is there and not listed is not known.
+	Types []string `json:"types,omitempty"`
 }
+
+// everything is hidden in an account that was not read at all.
+var everything = []string{"*"}
 
 // sort brings what was read into an order that does not depend on who answered first.
 func (f *facts) sort() {

@@ -17,6 +17,14 @@ type Row struct {
 	read      func(*task)
 }
 
+// types are all that the row lists.
+func (r *Row) types() []string {
+	if r.Type == "" {
+		return nil
+	}
+	return append([]string{r.Type}, r.Others...)
+}
+
 // Place says where a row is read.
 type Place uint8
 

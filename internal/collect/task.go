@@ -349,7 +349,7 @@ func (t *task) fold() []gap {
 			g.Subject += "/" + t.region
 		}
 		if t.row != nil {
-			g.Reason = t.row.Name + ": " + g.Reason
+			g.Reason, g.Types = t.row.Name+": "+g.Reason, t.row.types()
 		}
 		switch n := len(fs); {
 		case fs[n-1].subject == "":

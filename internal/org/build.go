@@ -38,6 +38,7 @@ func Build(s *snapshot.Snapshot) *Org {
 	b.Org.Gaps = slices.CompactFunc(b.Org.Gaps, func(x, y snapshot.Gap) bool {
 		return x.Kind == y.Kind && x.Subject == y.Subject && x.Account == y.Account && x.Reason == y.Reason
 	})
+	b.indexHidden()
 	return b.Org
 }
 

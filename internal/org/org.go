@@ -27,6 +27,7 @@ type Org struct {
 	uniqueIDs  map[string]*Principal
 	resources  map[string]*Resource
 	providers  map[string]*snapshot.Provider
+	hidden     hidden
 }
 
 // Membership says whether an account belongs to the organisation. The zero value is that nobody knows.

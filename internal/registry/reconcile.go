@@ -529,6 +529,10 @@ func (c *reconciler) gone(found map[string][]*access.Edge) []Item {
 		if there || c.sameAccount(p) || !c.g.Org.Inventoried(access.AccountOf(p.Target)) && !c.known(p.Target) {
 			continue
 		}
+		// What stands behind a call that was not answered is not gone: nobody has looked.
+		if _, hidden := c.g.Org.Hidden(p.Target, access.AccountOf(p.Target)); hidden && !c.known(p.Target) {
+			continue
+		}
 		items = append(items, Item{State: Gone, Entry: p.Entry, Source: p.Source, Target: p.Target, Reason: "entry " + p.Entry.Name + " declares it, and nothing lets it in"})
 	}
 	return items

@@ -138,6 +138,9 @@ func (p *Plan) Continue(g *access.Graph, v Leaver, at time.Time) {
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return slices.Index(stepOrder, a.Kind) - slices.Index(stepOrder, b.Kind) })
 }
 
+// listedBy are the services whose calls list what a step takes back; of resources the organisation knows it by their types.
+var listedBy = map[StepKind][]string{EndpointStep: {"EC2"}, GrantStep: {"KMS"}, ShareStep: {"RAM", "EC2", "RDS"}, ProviderStep: {"IAM", "RolesAnywhere"}}
+
 // notShown is why a snapshot that lacks an item does not show that it is gone, "" where it does: what was not read is not gone.
 func notShown(o *org.Org, it *Item) string {
 	switch it.Kind {
@@ -157,6 +160,10 @@ func notShown(o *org.Org, it *Item) string {
 			}
 			return ""
 		}
+		// A listing that was not answered hides what it would have listed.
+		if why, hidden := o.Hidden(it.Target, it.Account); hidden {
+			return why
+		}
 	case ExternalIDStep:
 		if !o.Inventoried(it.Account) {
 			return "the roles of account " + it.Account + " were not read completely"
@@ -171,6 +178,7 @@ func notShown(o *org.Org, it *Item) string {
 		}
 		switch {
 		case gap.Kind == snapshot.GapAccount && gap.Account == it.Account,
+			gap.Kind == snapshot.GapCall && gap.Account == it.Account && slices.ContainsFunc(listedBy[it.Kind], func(service string) bool { return strings.HasPrefix(gap.Call, service+" ") }),
 			gap.Kind == snapshot.GapRegion && (target.Region == "" || strings.HasSuffix(gap.Subject, target.Region)),
 			gap.Kind == snapshot.GapFile && (strings.HasSuffix(gap.Subject, file) || strings.HasSuffix(gap.Source.File, file)):
 			return "not read: " + gap.Subject + ": " + gap.Reason

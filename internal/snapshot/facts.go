@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"drawbridge/iam/arn"
 )
@@ -362,6 +363,8 @@ func (p *part) readGap(e *element) {
 			g.Call = e.interned("call")
 		case "code":
 			g.Code = e.interned("code")
+		case "types":
+			g.Types = intern([]byte(strings.Join(e.strings("types"), " ")))
 		case "source":
 			stated = true
 			e.object("source", func(key []byte) {

@@ -265,8 +265,14 @@ type Gap struct {
 	Reason  string // plain words, with what was expected
 	// Call and Code are the operation of AWS's API that was not answered, "KMS ListKeys", and the error code; "" where the gap is none of a call.
 	Call, Code string
-	Source     Source
+	// Types are the CloudFormation types, separated by spaces, of which something may be there and is not listed because of the gap; "" where it hides no resources.
+	// AllTypes stands for all of them.
+	Types  string
+	Source Source
 }
+
+// AllTypes is what an account hides that was not read at all.
+const AllTypes = "*"
 
 // Subjects of the gaps of kind GapOrganization.
 const (

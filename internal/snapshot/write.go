@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"drawbridge/iam/arn"
@@ -496,6 +497,7 @@ type (
 		Reason  string      `json:"reason"`
 		Call    string      `json:"call,omitempty"`
 		Code    string      `json:"code,omitempty"`
+		Types   []string    `json:"types,omitempty"`
 		Source  *sourceForm `json:"source,omitempty"`
 	}
 	sourceForm struct {
@@ -565,7 +567,7 @@ func (w *writer) writeGaps() {
 	slices.SortStableFunc(gaps, compareGaps)
 	forms := make([]gapForm, len(gaps))
 	for i, g := range gaps {
-		forms[i] = gapForm{Kind: g.Kind, Subject: g.Subject, Account: g.Account, Reason: g.Reason, Call: g.Call, Code: g.Code}
+		forms[i] = gapForm{Kind: g.Kind, Subject: g.Subject, Account: g.Account, Reason: g.Reason, Call: g.Call, Code: g.Code, Types: strings.Fields(g.Types)}
 		// A gap that is in no file says so by an empty source; else reading would take the place in gaps.json.
 		forms[i].Source = &sourceForm{g.Source.File, g.Source.Line, g.Source.Column}
 	}
