@@ -87,10 +87,22 @@ func replaceable(out string, replace bool) (there bool, err error) {
 		return true, nil
 	case !replace:
 		return true, fmt.Errorf("%s %w: give --replace to write a new one in its place", out, ErrExists)
-	case !isDirectoryForm(os.DirFS(out)):
-		return true, fmt.Errorf("%s %w, and is no snapshot: it is not replaced", out, ErrExists)
+	case !isWritten(entries):
+		return true, fmt.Errorf("%s %w, and is no snapshot, or holds more than one: it is not replaced", out, ErrExists)
 	}
 	return true, nil
+}
+
+// isWritten reports whether a directory holds a snapshot and nothing else: organization.json is always written, and what a person has put beside it must not go with it.
+func isWritten(entries []fs.DirEntry) bool {
+	organization := false
+	for _, e := range entries {
+		if !snapshot.InRoot(e.Name()) {
+			return false
+		}
+		organization = organization || e.Name() == "organization.json"
+	}
+	return organization
 }
 
 // writeFile writes a file that must not be there yet, to the disk.

@@ -84,7 +84,7 @@ func TestWriteKeepsWhatIsNoSnapshot(t *testing.T) {
 	good := &snapshot.Snapshot{Version: snapshot.Version, Accounts: []snapshot.Account{{ID: "111122223333", Inventoried: true}}}
 	parent := t.TempDir()
 	mine, file, link := filepath.Join(parent, "mine"), filepath.Join(parent, "file"), filepath.Join(parent, "link")
-	if err := errors.Join(os.Mkdir(mine, 0o700), os.WriteFile(filepath.Join(mine, "thesis.txt"), nil, 0o600), os.WriteFile(file, nil, 0o600), os.Symlink(mine, link)); err != nil {
+	if err := errors.Join(os.Mkdir(mine, 0o700), os.WriteFile(filepath.Join(mine, "thesis.txt"), nil, 0o600), os.Mkdir(filepath.Join(mine, "accounts"), 0o700), os.WriteFile(file, nil, 0o600), os.Symlink(mine, link)); err != nil {
 		t.Fatal(err)
 	}
 	for _, out := range []string{mine, file, link} {

@@ -142,6 +142,11 @@ func newReader(fsys fs.FS) (*reader, error) {
 	return rd, nil
 }
 
+// InRoot reports whether the directory form has a file or directory of a name beside organization.json, or is that itself.
+func InRoot(name string) bool {
+	return name == organizationFile || name == policiesFile || name == accountsDir || isFactFile(name)
+}
+
 func isFactFile(name string) bool {
 	for _, f := range factFiles {
 		if f.name == name {
