@@ -172,7 +172,7 @@ func TestSessionCaps(t *testing.T) {
 		{"the entry says nothing", func(e *registry.Entry, r *Request, f *Facts) { e.Session.Max = 0 }, time.Hour, "the entry"},
 		{"the role", func(e *registry.Entry, r *Request, f *Facts) { f.TargetMax = time.Hour }, time.Hour, "the target role"},
 		{"an unknown role", func(e *registry.Entry, r *Request, f *Facts) { f.TargetMax = 0 }, time.Hour, "the target role"},
-		{"a chain", func(e *registry.Entry, r *Request, f *Facts) { f.Federated, r.Subject.Session = false, true }, time.Hour, "AWS, for chains of roles"},
+		{"a chain from the broker's own role", func(e *registry.Entry, r *Request, f *Facts) { f.Federated, f.TargetMax = false, 12*time.Hour }, time.Hour, "AWS, for chains of roles"},
 		{"a session that federates", func(e *registry.Entry, r *Request, f *Facts) { r.Subject.Session = true }, 90 * time.Minute, "the entry"},
 		{"the proof", func(e *registry.Entry, r *Request, f *Facts) { r.Subject.Ends = noon.Add(20 * time.Minute) }, 20 * time.Minute, "the grant's own life"},
 		{"asked for less", func(e *registry.Entry, r *Request, f *Facts) { r.Ask.Life = 30 * time.Minute }, 30 * time.Minute, "the grant's own life"},

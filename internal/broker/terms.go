@@ -23,7 +23,7 @@ type Terms struct {
 	Life      time.Duration `json:"life"`
 	Session   time.Duration `json:"session"`
 	LimitedBy string        `json:"limitedBy"`
-	// Chained: the target is reached by a chain of roles, which AWS caps at one hour.
+	// Chained: the target is reached by a chain of roles, which AWS caps at one hour. The broker's own role is the first link wherever the session does not come from its issuer: it has no long-term keys.
 	Chained bool `json:"chained,omitempty"`
 	// NoChaining: the session may not assume further roles.
 	NoChaining bool `json:"noChaining,omitempty"`
@@ -102,7 +102,7 @@ func Judge(e *registry.Entry, r *Request, f *Facts, now time.Time) (Terms, *Refu
 	case strings.TrimSpace(r.Ask.Reason) == "" && r.Ask.Ticket == "":
 		return Terms{}, refuse("say why: a reason or a ticket is needed", "entry %s: neither reason nor ticket", e.Name)
 	}
-	t := Terms{Entry: e.Name, Version: f.Version, Vendor: e.Vendor, NoChaining: e.Session.Chaining != "allow", Sessions: DefaultSessions, Chained: r.Subject.Session && !f.Federated}
+	t := Terms{Entry: e.Name, Version: f.Version, Vendor: e.Vendor, NoChaining: e.Session.Chaining != "allow", Sessions: DefaultSessions, Chained: !f.Federated}
 	if refusal := t.scope(e, &r.Ask); refusal != nil {
 		return Terms{}, refusal
 	}

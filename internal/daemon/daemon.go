@@ -77,6 +77,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
+	d.rules.federated = own != nil
 	issuer, revoker, err := d.aws(ctx, own)
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())

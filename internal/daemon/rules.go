@@ -20,7 +20,8 @@ import (
 
 // rules are the registry as it is in force: a folder of files, as they were when the daemon started, or the editions in the store.
 type rules struct {
-	editions broker.Editions // nil for files
+	editions  broker.Editions // nil for files
+	federated bool            // sessions come from the broker's own issuer
 
 	mu       sync.Mutex
 	registry *registry.Registry
@@ -106,8 +107,10 @@ func (r *rules) Entry(ctx context.Context, name string) (*registry.Entry, *regis
 	return e, all.Vendor(e.Vendor), version, nil
 }
 
-// Target implements broker.Rules.
-func (r *rules) Target(context.Context, string) (time.Duration, bool, error) { return 0, true, nil }
+// Target implements broker.Rules. How long a role's sessions may be is not known.
+func (r *rules) Target(context.Context, string) (time.Duration, bool, error) {
+	return 0, r.federated, nil
+}
 
 // registry is what the API needs of the registry; nil where it is a folder of files.
 func (d *Daemon) registry(alone bool) *api.Registry {
