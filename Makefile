@@ -70,7 +70,7 @@ trino:
 # An organisation on an emulator of AWS, built with boto3, collected over HTTP and scanned.
 MOTO_VERSION := 5.2.1
 moto: $(TOOLS)/moto/bin/moto_server
-	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli ./internal/publish -run TestMoto -count 1 -v
+	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli ./internal/publish ./internal/cli -run 'TestMoto|TestBoto3' -count 1 -v
 
 $(TOOLS)/moto/bin/moto_server:
 	@mkdir -p $(TOOLS)
