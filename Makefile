@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz differential bench bench-baseline bench-usage trino moto generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline bench-usage bench-broker trino moto generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -57,6 +57,10 @@ bench-baseline:
 	@mkdir -p $(TOOLS) $(dir $(BASELINE))
 	$(GO) test ./iam/eval ./iam/policy ./internal/access -run '^$$' -bench . -benchmem -cpu 1 -count 6 >$(TOOLS)/bench.txt
 	mv $(TOOLS)/bench.txt $(BASELINE)
+
+# Issues a second, and how long the 99th of a hundred takes, with policy, record and commits to disk; AWS answers at once.
+bench-broker:
+	$(GO) test ./internal/sqlstore -run '^$$' -bench Broker -benchtime 4s -timeout 30m
 
 # How long an import of CloudTrail files takes, as a multiple of the time that only unpacking them takes.
 bench-usage:
