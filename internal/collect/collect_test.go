@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -340,6 +341,13 @@ func TestKilledRunGoesOn(t *testing.T) {
 		return
 	}
 	o := &fakeOrganization{accounts: 40, roles: 9}
+	var slow atomic.Bool // other processes ask: nothing orders their requests and what is set here
+	o.fault = func(http.ResponseWriter, int, string, url.Values) bool {
+		if slow.Load() {
+			time.Sleep(3 * time.Millisecond)
+		}
+		return false
+	}
 	server := httptest.NewTLSServer(o)
 	defer server.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem") // as behind a company's proxy
@@ -358,10 +366,7 @@ func TestKilledRunGoesOn(t *testing.T) {
 		text, err := c.CombinedOutput()
 		return string(text), err
 	}
-	o.fault = func(http.ResponseWriter, int, string, url.Values) bool {
-		time.Sleep(3 * time.Millisecond)
-		return false
-	} // so that there is a middle to be killed in
+	slow.Store(true) // so that there is a middle to be killed in
 	killed := 0
 	for i := range 6 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(60+60*i+rand.IntN(100))*time.Millisecond)

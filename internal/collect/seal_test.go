@@ -278,6 +278,11 @@ func TestSealedKilled(t *testing.T) {
 		return
 	}
 	o := &fakeOrganization{accounts: 40, roles: 9}
+	// Before the server is there: nothing orders the requests of other processes and what is set here.
+	o.fault = func(http.ResponseWriter, int, string, url.Values) bool {
+		time.Sleep(3 * time.Millisecond)
+		return false
+	}
 	server := httptest.NewTLSServer(o)
 	defer server.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -325,10 +330,6 @@ func TestSealedKilled(t *testing.T) {
 			t.Errorf("after it ended: %v", found)
 		}
 		return string(text), err
-	}
-	o.fault = func(http.ResponseWriter, int, string, url.Values) bool {
-		time.Sleep(3 * time.Millisecond)
-		return false
 	}
 	killed, parts := 0, 0
 	for i := range 4 {

@@ -59,6 +59,8 @@ type Config struct {
 		S3         S3Config      `yaml:"s3"`
 		Witnesses  []WitnessKey  `yaml:"witnesses"`
 	} `yaml:"audit"`
+	// Notify are addresses that are told what happens.
+	Notify []NotifyConfig `yaml:"notify"`
 	// Limits are per caller.
 	Limits struct {
 		PerSecond float64 `yaml:"perSecond"`
@@ -80,6 +82,14 @@ type PeopleConfig struct {
 	ID     string   `yaml:"id"`     // the claim by which entries name people
 	// Session is how long a person stays signed in.
 	Session time.Duration `yaml:"session"`
+}
+
+// NotifyConfig is an address that is told what happens.
+type NotifyConfig struct {
+	Name   string   `yaml:"name"`
+	URL    string   `yaml:"url"`
+	Secret Secret   `yaml:"secret"` // what it checks our signature with
+	On     []string `yaml:"on"`     // kinds of records; none: those that people want to know of
 }
 
 // IssuerConfig is a registered issuer of tokens.
@@ -248,6 +258,19 @@ func (c *Config) check() error {
 		if !slices.Contains(broker.Roles, role) {
 			bad("roles: %q is no role; expected one of %v", role, broker.Roles)
 		}
+	}
+	names := make(map[string]bool)
+	for i, n := range c.Notify {
+		u, err := url.Parse(n.URL)
+		switch {
+		case n.Name == "" || names[n.Name]:
+			bad("notify[%d]: a name is needed, which no other has", i)
+		case err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+			bad("notify[%d]: url: expected https, found %q", i, n.URL)
+		case len(n.Secret.Reveal()) < 16:
+			bad("notify[%d]: secret: expected at least 16 characters", i)
+		}
+		names[n.Name] = true
 	}
 	if c.Limits.PerSecond < 0 || c.Limits.Burst < 0 {
 		bad("limits: expected numbers above zero")

@@ -403,6 +403,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { d.sweep(ctx) })
+	background.Go(func() { d.tell(ctx) })
 	background.Go(func() { d.keeper.run(ctx) })
 	ended := make(chan error, 1)
 	go func() {

@@ -1,0 +1,45 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"drawbridge/internal/audit"
+	"drawbridge/internal/notify"
+)
+
+// notifyEvery is how soon others hear of what was committed.
+const notifyEvery = time.Second
+
+// tell tells the addresses of the configuration what happens, until the context ends.
+func (d *Daemon) tell(ctx context.Context) {
+	if len(d.config.Notify) == 0 {
+		return
+	}
+	s := &notify.Sender{Log: d.store, Cursors: d.store, Holder: newID(), Client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, Now: time.Now,
+		Link: func(kind, about string) string {
+			if d.config.URL == "" || !strings.HasPrefix(kind, "request.") && !strings.HasPrefix(kind, "grant.") && !strings.HasPrefix(kind, "effect.") {
+				return ""
+			}
+			return d.config.URL + "/requests/" + url.PathEscape(about)
+		},
+		Failed: func(hook string, err error) {
+			d.log.Error("an address was not told what happened; it is tried again", "name", hook, "error", err)
+		}}
+	for _, n := range d.config.Notify {
+		s.Hooks = append(s.Hooks, notify.Hook{Name: n.Name, URL: n.URL, Secret: audit.Secret(n.Secret.Reveal()), Kinds: n.On})
+	}
+	ticker := time.NewTicker(notifyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.Step(ctx)
+		}
+	}
+}
