@@ -70,8 +70,14 @@ func TestExitStatus(t *testing.T) {
 
 // Every command explains itself, and none is forgotten in the list.
 func TestEveryCommandHasHelp(t *testing.T) {
-	for _, newCommand := range commands {
-		c := newCommand(&Env{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }, Now: time.Now})
+	root := newRoot(&Env{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }, Now: time.Now})
+	if n := len(root.Commands()); n < 30 {
+		t.Errorf("%d commands: the test looks at the wrong place", n)
+	}
+	for _, c := range root.Commands() {
+		if c.GroupID == "" && c.Name() != "version" {
+			t.Errorf("%s is in no group of the help", c.Name())
+		}
 		if c.Short == "" || !regexp.MustCompile(`^[A-Z].*[^.]$`).MatchString(c.Short) {
 			t.Errorf("%s: the short help %q should be a phrase with a capital and without a full stop", c.Name(), c.Short)
 		}

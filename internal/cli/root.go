@@ -17,43 +17,20 @@ import (
 	"drawbridge/internal/ingest"
 )
 
-// commands lists the commands of the program. A new command is a line here and a file beside this one.
-var commands = []func(*Env) *cobra.Command{
-	newAgent,
-	newApprove,
-	newAudit,
-	newBlast,
-	newCan,
-	newCollect,
-	newCompare,
-	newCreds,
-	newDeny,
-	newDiff,
-	newEval,
-	newExec,
-	newGate,
-	newImport,
-	newLint,
-	newLock,
-	newLogin,
-	newLogout,
-	newOffboard,
-	newPaths,
-	newReconcile,
-	newRegistry,
-	newRemedy,
-	newRequest,
-	newReview,
-	newRevoke,
-	newRules,
-	newScan,
-	newSessions,
-	newSetup,
-	newSnapshot,
-	newTest,
-	newUsage,
-	newVersion,
-	newWhoCan,
+// group is commands that belong together in the help.
+type group struct {
+	id, title string
+	commands  []func(*Env) *cobra.Command
+}
+
+// groups list the commands of the program, in the order in which they are used. A new command is a line here and a file beside this one.
+var groups = []group{
+	{"input", "See what there is:", []func(*Env) *cobra.Command{newCollect, newImport, newSnapshot, newScan, newRules}},
+	{"ask", "Ask single questions:", []func(*Env) *cobra.Command{newCan, newWhoCan, newPaths, newBlast, newDiff}},
+	{"judge", "Judge changes and policies:", []func(*Env) *cobra.Command{newGate, newCompare, newLint, newEval, newTest}},
+	{"govern", "Govern:", []func(*Env) *cobra.Command{newRegistry, newUsage, newReconcile, newReview, newRemedy, newOffboard}},
+	{"cross", "Cross, by a broker:", []func(*Env) *cobra.Command{newLogin, newLogout, newRequest, newCreds, newExec, newAgent}},
+	{"decide", "Decide at a broker, and take back:", []func(*Env) *cobra.Command{newApprove, newDeny, newSessions, newRevoke, newLock, newAudit, newSetup}},
 }
 
 // Env is what a command may know of the world around it. Tests put their own values here.
@@ -111,12 +88,19 @@ func newRoot(e *Env) *cobra.Command {
 organisation and says which principal may reach what in another account, under which conditions, for how long, and how
 far they get from there.
 
-PATH is a snapshot directory, a file written by 'aws iam get-account-authorization-details', a folder of such files, or infrastructure code:
-a Terraform state or plan in JSON, a CloudFormation template or change set.`,
+PATH is a snapshot directory, encrypted or not; files written by 'aws iam get-account-authorization-details'; what AWS Config recorded; a folder
+of iam-collect; or infrastructure code: a Terraform state or plan in JSON, a CloudFormation template or change set. It is known by its content.`,
 	}
-	for _, newCommand := range commands {
-		root.AddCommand(newCommand(e))
+	cobra.EnableCommandSorting = false // the groups have an order of their own
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, newCommand := range g.commands {
+			c := newCommand(e)
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
 	}
+	root.AddCommand(newVersion(e))
 	Prepare(e, root)
 	return root
 }
