@@ -114,6 +114,13 @@ func emulator(t *testing.T, address, account, operation string) string {
 		return nil
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/S3Outposts/") { // which moto takes for an object of a bucket
+			w.Header().Set("X-Amzn-Errortype", "NotImplemented")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"__type":"NotImplemented","message":"the emulator does not have this operation"}`)
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
