@@ -86,7 +86,7 @@ func next(d *json.Decoder) byte {
 
 // Read reads files, plain or packed by gzip, into one snapshot. An error wraps ErrNothing, and is returned only where nothing was found; whatever else is wrong is a gap.
 func Read(fsys fs.FS, files []string, o Options) (*snapshot.Snapshot, error) {
-	r := &reader{Options: o, b: snapshot.NewBuilder(), facts: make(map[string]*fact), seen: make(map[string]*coverage), blocks: make(map[string]block), lastFile: make(map[string]string)}
+	r := &reader{Options: o, b: snapshot.NewBuilder(), facts: make(map[string]*fact), seen: make(map[string]*coverage), blocks: make(map[string]block), lastFile: make(map[string]string), undated: make(map[string]int)}
 	for _, file := range slices.Sorted(slices.Values(files)) {
 		r.readFile(fsys, file)
 	}
@@ -112,6 +112,8 @@ type reader struct {
 	blocks map[string]block // public access blocks of accounts
 	// lastFile is the file in which an account was seen last, so that its name is looked at once.
 	lastFile map[string]string
+	// undated counts, for each account, the resources that came both with and without a time.
+	undated map[string]int
 }
 
 // fact is what an item says.
@@ -447,10 +449,18 @@ func (it *item) keep(captured time.Time, v *envelope) {
 	f := &fact{captured: captured, state: number(it.State), record: it.record, account: it.account, at: it.at, deleted: strings.HasPrefix(it.Status, "ResourceDeleted")}
 	old := it.r.facts[key]
 	if old != nil {
+		if old.captured.IsZero() != captured.IsZero() {
+			it.r.undated[it.account]++
+		}
 		switch n := cmp.Or(old.captured.Compare(captured), cmp.Compare(old.state, f.state)); {
 		case n > 0:
 			return
-		case n == 0 && old.deleted == f.deleted && old.captured.IsZero():
+		case n == 0 && old.deleted != f.deleted: // whether it is there is not known, and what may be there counts
+			it.r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: it.ARN, Account: it.account, Reason: "is in the input once as deleted and once as there, and nothing tells which is newer; it is taken to be there", Source: it.at})
+			if f.deleted {
+				return
+			}
+		case n == 0 && captured.IsZero():
 			it.r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: it.ARN, Account: it.account, Reason: "comes twice in the input, without a time that tells which is newer; the first is used", Source: it.at})
 			return
 		case n == 0:
@@ -551,6 +561,9 @@ func (r *reader) done() *snapshot.Snapshot {
 		r.b.Accounts = append(r.b.Accounts, a)
 		if n := unasked[id]; n > 0 {
 			r.b.Gap(snapshot.Gap{Kind: snapshot.GapDocument, Subject: id, Account: id, Reason: fmt.Sprintf("permissions boundaries of %d users and roles: %s", n, notAsked), Source: c.at})
+		}
+		if n := r.undated[id]; n > 0 {
+			r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: id, Account: id, Reason: fmt.Sprintf("%d times a resource came with the time of its recording and without: which is newer is not known, and that with a time is used; select configurationItemCaptureTime in queries", n), Source: c.at})
 		}
 		r.b.Gap(snapshot.Gap{Kind: snapshot.GapAccount, Subject: id, Account: id, Reason: "AWS Config does not say whether it recorded all users, groups, roles and policies: principals may exist that are not listed", Source: c.at})
 		var missing []string

@@ -135,6 +135,24 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestUnordered: where nothing tells which of two items is newer, the answer does not depend on their order, what may be there counts, and a gap says so.
+func TestUnordered(t *testing.T) {
+	const when = "2026-11-01T00:00:00.000Z"
+	there, gone := role(when, trust), whole("AWS::IAM::Role", roleARN, when, "ResourceDeleted", "null", "{}")
+	for _, items := range []string{there + "," + gone, gone + "," + there} {
+		if s := read(t, Options{}, fmt.Sprintf(envFile, items)); len(s.Roles) != 1 || s.Roles[0].Trust.State != snapshot.Read || gaps(s, "once as deleted and once as there") != 1 {
+			t.Errorf("deleted at the time it was recorded: %+v %+v", s.Roles, s.Gaps)
+		}
+	}
+	row := fmt.Sprintf(`{"Results": [%q]}`, `{"arn": "`+roleARN+`", "accountId": "111122223333", "configuration": {"assumeRolePolicyDocument": "`+strings.ReplaceAll(trust, "999988887777", "555566667777")+`", "rolePolicyList": [], "attachedManagedPolicies": []}}`)
+	for _, files := range [][]string{{fmt.Sprintf(envFile, there), row}, {row, fmt.Sprintf(envFile, there)}} {
+		s := read(t, Options{}, files...)
+		if len(s.Roles) != 1 || !strings.Contains(fmt.Sprint(s.Roles[0].Trust.Policy.Document.Statements[0].Principal), "999988887777") || gaps(s, "with the time of its recording and without") != 1 {
+			t.Errorf("with a time and without: %+v %+v", s.Roles, s.Gaps)
+		}
+	}
+}
+
 // TestQuery reads results of advanced queries: rows as text, without types and times, and with fields that nobody selected.
 func TestQuery(t *testing.T) {
 	row := func(s string) string { return fmt.Sprintf("%q", s) }
