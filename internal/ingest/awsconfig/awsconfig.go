@@ -133,6 +133,7 @@ type fact struct {
 	provider *snapshot.Provider
 	resource *snapshot.Resource
 	block    block // of a bucket or an account
+	closed   bool  // an unplaced item that says that it lets nobody in
 	// unasked: a row has no permissions boundary, and its query may not have asked for one.
 	unasked bool
 }
@@ -494,6 +495,8 @@ func (it *item) keep(captured time.Time, v *envelope) {
 		it.readProvider()
 	case accountBlock:
 		f.block = it.configuration.block()
+	case unplaced:
+		f.closed = it.closed()
 	default:
 		it.readResource()
 	}
@@ -516,6 +519,7 @@ func (r *reader) done() *snapshot.Snapshot {
 		}
 	}
 	unasked := make(map[string]int)
+	unjudged := make(map[string]map[*record]int)
 	for _, key := range r.order {
 		f := r.facts[key]
 		if f.deleted || f.record.kind == accountBlock {
@@ -526,6 +530,11 @@ func (r *reader) done() *snapshot.Snapshot {
 			unasked[f.account]++
 		}
 		switch {
+		case f.record.kind == unplaced && !f.closed:
+			if unjudged[f.account] == nil {
+				unjudged[f.account] = make(map[*record]int)
+			}
+			unjudged[f.account][f.record]++
 		case f.role != nil:
 			r.b.Roles = append(r.b.Roles, *f.role)
 		case f.user != nil:
@@ -568,6 +577,9 @@ func (r *reader) done() *snapshot.Snapshot {
 		r.b.Gap(snapshot.Gap{Kind: snapshot.GapAccount, Subject: id, Account: id, Reason: "AWS Config does not say whether it recorded all users, groups, roles and policies: principals may exist that are not listed", Source: c.at})
 		var missing []string
 		for i := range table {
+			if n := unjudged[id][&table[i]]; n > 0 {
+				r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: table[i].typ, Account: id, Reason: fmt.Sprintf("there are %d: %s; that is not read from AWS Config, nor judged", n, table[i].about), Source: c.at})
+			}
 			if k := table[i].kind; k != policies && k != accountBlock && !c.types[table[i].typ] {
 				missing = append(missing, table[i].typ)
 			}

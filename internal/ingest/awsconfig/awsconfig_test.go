@@ -3,6 +3,7 @@ package awsconfig
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -150,6 +151,67 @@ func TestUnordered(t *testing.T) {
 		if len(s.Roles) != 1 || !strings.Contains(fmt.Sprint(s.Roles[0].Trust.Policy.Document.Statements[0].Principal), "999988887777") || gaps(s, "with the time of its recording and without") != 1 {
 			t.Errorf("with a time and without: %+v %+v", s.Roles, s.Gaps)
 		}
+	}
+}
+
+// TestUnplaced: ways in that are no policy are counted by a gap, not passed over.
+func TestUnplaced(t *testing.T) {
+	const when = "2026-11-01T00:00:00.000Z"
+	distribution := func(id, configuration string) string {
+		return whole("AWS::CloudFront::Distribution", "arn:aws:cloudfront::111122223333:distribution/"+id, when, "OK", configuration, "{}")
+	}
+	peering := "arn:aws:ec2:eu-west-1:111122223333:vpc-peering-connection/pcx-"
+	s := read(t, Options{}, fmt.Sprintf(envFile, strings.Join([]string{
+		whole("AWS::EC2::VPCPeeringConnection", peering+"1", when, "OK", "{}", "{}"), whole("AWS::EC2::VPCPeeringConnection", peering+"2", when, "OK", "{}", "{}"),
+		whole("AWS::EC2::VPCPeeringConnection", peering+"3", when, "ResourceDeleted", "null", "{}"),
+		distribution("E1", `{"activeTrustedSigners": {"enabled": true, "quantity": 1}}`), distribution("E2", `{"activeTrustedSigners": {"enabled": false, "quantity": 0}}`), distribution("E3", `{}`),
+	}, ",")))
+	if len(s.Resources) != 0 || gaps(s, "AWS::EC2::VPCPeeringConnection there are 2: networks joined") != 1 || gaps(s, "AWS::CloudFront::Distribution there are 2: accounts") != 1 {
+		t.Errorf("read %+v %+v", s.Resources, s.Gaps)
+	}
+}
+
+// TestTypes holds the table against the list of resource types: what AWS Config records of it is in the table, and a policy that it is said to record is read.
+func TestTypes(t *testing.T) {
+	text, err := os.ReadFile("../../../../shared/reference/resource-types.json")
+	if err != nil {
+		t.Skip("the list of resource types is not here")
+	}
+	var list struct {
+		Types []struct{ Name, Type, Config string }
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	as := make(map[string]*record)
+	for i := range table {
+		if r := &table[i]; as[r.snapshotType()] == nil || r.policy != "" {
+			as[r.snapshotType()] = r
+		}
+	}
+	for typ, recorded := range map[string]string{ // under other names
+		"AWS::CodeArtifact::Domain": "AWS::CodeArtifact::Repository", "AWS::EC2::VPCEndpointServicePermissions": "AWS::EC2::VPCEndpointService", "(roles)": "AWS::IAM::Role",
+	} {
+		as[typ] = byType[recorded]
+	}
+	checked := 0
+	for _, x := range list.Types {
+		if x.Config == "no" {
+			continue
+		}
+		checked++
+		r := as[x.Type]
+		if r == nil {
+			t.Errorf("%s (%s): %q, and no record", x.Type, x.Name, x.Config)
+			continue
+		}
+		_, where, named := strings.Cut(x.Config, "yes: ")
+		if where, _, _ = strings.Cut(where, " "); named && !strings.EqualFold(where, r.policy) && byType[where] == nil {
+			t.Errorf("%s: the policy is at %s, and is read at %q", x.Type, where, r.policy)
+		}
+	}
+	if checked < 30 {
+		t.Errorf("%d types were looked at", checked)
 	}
 }
 
