@@ -61,7 +61,7 @@ func Is(head []byte) bool {
 			return ofItem >= 2
 		}
 		switch strings.ToLower(key) {
-		case "configurationitems", "baseconfigurationitems", "configsnapshotid", "queryinfo":
+		case "configurationitems", "baseconfigurationitems", "configurationitem", "configurationitemdiff", "configsnapshotid", "queryinfo":
 			return true
 		case "results":
 			return d.More() && next(d) == '['
@@ -226,6 +226,9 @@ func (r *reader) readObject(t *snapshot.Text) error {
 		case "configurationitems", "baseconfigurationitems":
 			v = cmp.Or(v, new(envelope))
 			return r.readList(t, key, nil)
+		case "configurationitem": // a change that was too large for its message
+			v = cmp.Or(v, new(envelope))
+			return r.readElement(t, nil)
 		case "results":
 			v = cmp.Or(v, new(envelope))
 			return r.readList(t, key, v)

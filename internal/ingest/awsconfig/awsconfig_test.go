@@ -154,6 +154,14 @@ func TestUnordered(t *testing.T) {
 	}
 }
 
+// TestChange reads a change that AWS Config put into the bucket because it was too large for a message.
+func TestChange(t *testing.T) {
+	s := read(t, Options{}, `{"configurationItemDiff": {"changeType": "UPDATE"}, "configurationItem": `+role("2026-11-01T00:00:00.000Z", trust)+`, "messageType": "ConfigurationItemChangeNotification", "recordVersion": "1.3"}`)
+	if len(s.Roles) != 1 || s.Roles[0].Trust.State != snapshot.Read || s.Roles[0].InlineBoundary != nil {
+		t.Errorf("read %+v %+v", s.Roles, s.Gaps)
+	}
+}
+
 // TestUnplaced: ways in that are no policy are counted by a gap, not passed over.
 func TestUnplaced(t *testing.T) {
 	const when = "2026-11-01T00:00:00.000Z"
