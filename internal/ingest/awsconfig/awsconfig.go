@@ -26,8 +26,8 @@ import (
 	"drawbridge/internal/snapshot"
 )
 
-// ErrNothing is returned where the files have not one configuration item.
-var ErrNothing = errors.New("there is no configuration item of AWS Config in the input")
+// ErrNothing is returned where the files have not one configuration item whose type and account are known.
+var ErrNothing = errors.New("there is no configuration item of AWS Config, with a type and an account, in the input")
 
 // Options are what the files may not say.
 type Options struct {
@@ -104,7 +104,7 @@ func Read(fsys fs.FS, files []string, o Options) (*snapshot.Snapshot, error) {
 type reader struct {
 	Options
 	b     *snapshot.Builder
-	items int
+	items int // whose type and account are known
 	// facts are the newest of each resource, by what tells resources apart.
 	facts  map[string]*fact
 	order  []string // keys of facts as they came
@@ -170,7 +170,7 @@ func (r *reader) readFile(fsys fs.FS, file string) {
 		case 0:
 			if err = t.End(); err == nil {
 				if r.items == before {
-					r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: file, Reason: "has no configuration item", Source: snapshot.Source{File: file, Line: 1, Column: 1}})
+					r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: file, Reason: "has no configuration item with a type and an account", Source: snapshot.Source{File: file, Line: 1, Column: 1}})
 				}
 				return
 			}
@@ -368,7 +368,6 @@ func (r *reader) readItem(text []byte, at snapshot.Source, v *envelope) {
 		}
 		r.bad(at, fmt.Sprintf("an item's %s: expected %s, found %s", kind.Field, kind.Type, kind.Value))
 	}
-	r.items++
 	if it.row && (it.Version != "" || it.ShortVersion != "") && it.Captured != "" && it.Status != "" && it.Configuration != nil {
 		it.row = false // a whole item by itself, as streams and rule events have it
 	}
@@ -395,6 +394,7 @@ func (r *reader) readItem(text []byte, at snapshot.Source, v *envelope) {
 	it.account = cmp.Or(it.account, r.Account)
 	it.partition = partition(it.ARN, it.Region)
 	if arn.IsAccountID(it.account) {
+		r.items++
 		r.cover(it)
 	}
 	if it.record = byType[it.Type]; it.record == nil {

@@ -271,8 +271,15 @@ func TestPacked(t *testing.T) {
 	if err != nil || gaps(s, "nothing after this place was read") == 0 || len(s.Resources) != 1 {
 		t.Errorf("a file that is cut: %+v, error %v", s, err)
 	}
-	if _, err := Read(fstest.MapFS{"a.json": {Data: []byte(`{"configurationItems": []}`)}}, []string{"a.json"}, Options{}); !errors.Is(err, ErrNothing) {
-		t.Errorf("nothing: %v", err)
+	for text, why := range map[string]string{
+		`{"configurationItems": []}`:   "no configuration item",
+		`{"configurationItem": null}`:  "neither resourceType nor an arn",
+		`{"configurationItems": [{}]}`: "neither resourceType nor an arn",
+		`{"Results": ["{\"resourceType\": \"AWS::SQS::Queue\", \"resourceName\": \"q\"}"]}`: "give --account",
+	} {
+		if _, err := Read(fstest.MapFS{"a.json": {Data: []byte(text)}}, []string{"a.json"}, Options{}); !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), why) {
+			t.Errorf("nothing in %s: %v", text, err)
+		}
 	}
 }
 
