@@ -10,9 +10,19 @@ import (
 	"path/filepath"
 	"strings"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/ingest/awsconfig"
 	"drawbridge/internal/snapshot"
 )
+
+// ofAnotherService reports whether a folder of an account in a bucket of logs is not that of AWS Config.
+func ofAnotherService(root fs.FS, name string) bool {
+	if path.Base(name) == "Config" {
+		return false
+	}
+	_, err := fs.Stat(root, path.Join(path.Dir(name), "Config"))
+	return err == nil || strings.HasPrefix(path.Base(name), "CloudTrail")
+}
 
 // headSize is how much of a file tells what it is.
 const headSize = 64 << 10
@@ -42,7 +52,11 @@ func openConfig(name string, info os.FileInfo, c Code) (s *snapshot.Snapshot, ok
 	var others []string
 	if info.IsDir() {
 		root = os.DirFS(name)
-		if files, others, err = configFiles(root); err != nil {
+		abs, err := filepath.Abs(name)
+		if err != nil {
+			return nil, false, fmt.Errorf("%s: %w", name, err)
+		}
+		if files, others, err = configFiles(root, filepath.Base(abs)); err != nil {
 			return nil, false, fmt.Errorf("%s: %w", name, err)
 		}
 	} else if !isConfig(root, files[0]) {
@@ -65,15 +79,22 @@ func openConfig(name string, info os.FileInfo, c Code) (s *snapshot.Snapshot, ok
 }
 
 // configFiles are the files of a folder, and of all below it, that are AWS Config's, and those that might be and are not. Each file is looked at only where one of the first few is AWS Config's: a folder of something else is left
-// after these.
-func configFiles(root fs.FS) (files, others []string, err error) {
+// after these. A bucket is often that of CloudTrail, too: what lies beside an account's folder Config is of other services, and is passed over. base is the name of the folder itself.
+func configFiles(root fs.FS, base string) (files, others []string, err error) {
 	const few = 20
 	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir():
-			if base := path.Base(name); name != "." && strings.HasPrefix(base, ".") {
+			if name == "." {
+				return nil
+			}
+			parent := path.Base(path.Dir(name))
+			if parent == "." {
+				parent = base
+			}
+			if strings.HasPrefix(d.Name(), ".") || arn.IsAccountID(parent) && ofAnotherService(root, name) {
 				return fs.SkipDir
 			}
 			return nil

@@ -26,8 +26,8 @@ import (
 	"drawbridge/internal/snapshot"
 )
 
-// ErrNothing is returned where the files have not one configuration item.
-var ErrNothing = errors.New("there is no configuration item of AWS Config in the input")
+// ErrNothing is returned where the files have not one configuration item whose type and account are known.
+var ErrNothing = errors.New("there is no configuration item of AWS Config, with a type and an account, in the input")
 
 // Options are what the files may not say.
 type Options struct {
@@ -61,7 +61,7 @@ func Is(head []byte) bool {
 			return ofItem >= 2
 		}
 		switch strings.ToLower(key) {
-		case "configurationitems", "baseconfigurationitems", "configsnapshotid", "queryinfo":
+		case "configurationitems", "baseconfigurationitems", "configurationitem", "configurationitemdiff", "configsnapshotid", "queryinfo":
 			return true
 		case "results":
 			return d.More() && next(d) == '['
@@ -86,7 +86,7 @@ func next(d *json.Decoder) byte {
 
 // Read reads files, plain or packed by gzip, into one snapshot. An error wraps ErrNothing, and is returned only where nothing was found; whatever else is wrong is a gap.
 func Read(fsys fs.FS, files []string, o Options) (*snapshot.Snapshot, error) {
-	r := &reader{Options: o, b: snapshot.NewBuilder(), facts: make(map[string]*fact), seen: make(map[string]*coverage), blocks: make(map[string]block), lastFile: make(map[string]string)}
+	r := &reader{Options: o, b: snapshot.NewBuilder(), facts: make(map[string]*fact), seen: make(map[string]*coverage), blocks: make(map[string]block), lastFile: make(map[string]string), undated: make(map[string]int)}
 	for _, file := range slices.Sorted(slices.Values(files)) {
 		r.readFile(fsys, file)
 	}
@@ -104,7 +104,7 @@ func Read(fsys fs.FS, files []string, o Options) (*snapshot.Snapshot, error) {
 type reader struct {
 	Options
 	b     *snapshot.Builder
-	items int
+	items int // whose type and account are known
 	// facts are the newest of each resource, by what tells resources apart.
 	facts  map[string]*fact
 	order  []string // keys of facts as they came
@@ -112,6 +112,8 @@ type reader struct {
 	blocks map[string]block // public access blocks of accounts
 	// lastFile is the file in which an account was seen last, so that its name is looked at once.
 	lastFile map[string]string
+	// undated counts, for each account, the resources that came both with and without a time.
+	undated map[string]int
 }
 
 // fact is what an item says.
@@ -131,6 +133,7 @@ type fact struct {
 	provider *snapshot.Provider
 	resource *snapshot.Resource
 	block    block // of a bucket or an account
+	closed   bool  // an unplaced item that says that it lets nobody in
 	// unasked: a row has no permissions boundary, and its query may not have asked for one.
 	unasked bool
 }
@@ -167,7 +170,7 @@ func (r *reader) readFile(fsys fs.FS, file string) {
 		case 0:
 			if err = t.End(); err == nil {
 				if r.items == before {
-					r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: file, Reason: "has no configuration item", Source: snapshot.Source{File: file, Line: 1, Column: 1}})
+					r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: file, Reason: "has no configuration item with a type and an account", Source: snapshot.Source{File: file, Line: 1, Column: 1}})
 				}
 				return
 			}
@@ -223,6 +226,9 @@ func (r *reader) readObject(t *snapshot.Text) error {
 		case "configurationitems", "baseconfigurationitems":
 			v = cmp.Or(v, new(envelope))
 			return r.readList(t, key, nil)
+		case "configurationitem": // a change that was too large for its message
+			v = cmp.Or(v, new(envelope))
+			return r.readElement(t, nil)
 		case "results":
 			v = cmp.Or(v, new(envelope))
 			return r.readList(t, key, v)
@@ -362,7 +368,6 @@ func (r *reader) readItem(text []byte, at snapshot.Source, v *envelope) {
 		}
 		r.bad(at, fmt.Sprintf("an item's %s: expected %s, found %s", kind.Field, kind.Type, kind.Value))
 	}
-	r.items++
 	if it.row && (it.Version != "" || it.ShortVersion != "") && it.Captured != "" && it.Status != "" && it.Configuration != nil {
 		it.row = false // a whole item by itself, as streams and rule events have it
 	}
@@ -389,6 +394,7 @@ func (r *reader) readItem(text []byte, at snapshot.Source, v *envelope) {
 	it.account = cmp.Or(it.account, r.Account)
 	it.partition = partition(it.ARN, it.Region)
 	if arn.IsAccountID(it.account) {
+		r.items++
 		r.cover(it)
 	}
 	if it.record = byType[it.Type]; it.record == nil {
@@ -447,10 +453,18 @@ func (it *item) keep(captured time.Time, v *envelope) {
 	f := &fact{captured: captured, state: number(it.State), record: it.record, account: it.account, at: it.at, deleted: strings.HasPrefix(it.Status, "ResourceDeleted")}
 	old := it.r.facts[key]
 	if old != nil {
+		if old.captured.IsZero() != captured.IsZero() {
+			it.r.undated[it.account]++
+		}
 		switch n := cmp.Or(old.captured.Compare(captured), cmp.Compare(old.state, f.state)); {
 		case n > 0:
 			return
-		case n == 0 && old.deleted == f.deleted && old.captured.IsZero():
+		case n == 0 && old.deleted != f.deleted: // whether it is there is not known, and what may be there counts
+			it.r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: it.ARN, Account: it.account, Reason: "is in the input once as deleted and once as there, and nothing tells which is newer; it is taken to be there", Source: it.at})
+			if f.deleted {
+				return
+			}
+		case n == 0 && captured.IsZero():
 			it.r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: it.ARN, Account: it.account, Reason: "comes twice in the input, without a time that tells which is newer; the first is used", Source: it.at})
 			return
 		case n == 0:
@@ -484,6 +498,8 @@ func (it *item) keep(captured time.Time, v *envelope) {
 		it.readProvider()
 	case accountBlock:
 		f.block = it.configuration.block()
+	case unplaced:
+		f.closed = it.closed()
 	default:
 		it.readResource()
 	}
@@ -506,6 +522,7 @@ func (r *reader) done() *snapshot.Snapshot {
 		}
 	}
 	unasked := make(map[string]int)
+	unjudged := make(map[string]map[*record]int)
 	for _, key := range r.order {
 		f := r.facts[key]
 		if f.deleted || f.record.kind == accountBlock {
@@ -516,6 +533,11 @@ func (r *reader) done() *snapshot.Snapshot {
 			unasked[f.account]++
 		}
 		switch {
+		case f.record.kind == unplaced && !f.closed:
+			if unjudged[f.account] == nil {
+				unjudged[f.account] = make(map[*record]int)
+			}
+			unjudged[f.account][f.record]++
 		case f.role != nil:
 			r.b.Roles = append(r.b.Roles, *f.role)
 		case f.user != nil:
@@ -552,9 +574,15 @@ func (r *reader) done() *snapshot.Snapshot {
 		if n := unasked[id]; n > 0 {
 			r.b.Gap(snapshot.Gap{Kind: snapshot.GapDocument, Subject: id, Account: id, Reason: fmt.Sprintf("permissions boundaries of %d users and roles: %s", n, notAsked), Source: c.at})
 		}
+		if n := r.undated[id]; n > 0 {
+			r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: id, Account: id, Reason: fmt.Sprintf("%d times a resource came with the time of its recording and without: which is newer is not known, and that with a time is used; select configurationItemCaptureTime in queries", n), Source: c.at})
+		}
 		r.b.Gap(snapshot.Gap{Kind: snapshot.GapAccount, Subject: id, Account: id, Reason: "AWS Config does not say whether it recorded all users, groups, roles and policies: principals may exist that are not listed", Source: c.at})
 		var missing []string
 		for i := range table {
+			if n := unjudged[id][&table[i]]; n > 0 {
+				r.b.Gap(snapshot.Gap{Kind: snapshot.GapFile, Subject: table[i].typ, Account: id, Reason: fmt.Sprintf("there are %d: %s; that is not read from AWS Config, nor judged", n, table[i].about), Source: c.at})
+			}
 			if k := table[i].kind; k != policies && k != accountBlock && !c.types[table[i].typ] {
 				missing = append(missing, table[i].typ)
 			}

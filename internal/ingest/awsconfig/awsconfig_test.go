@@ -3,6 +3,7 @@ package awsconfig
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -135,6 +136,93 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestUnordered: where nothing tells which of two items is newer, the answer does not depend on their order, what may be there counts, and a gap says so.
+func TestUnordered(t *testing.T) {
+	const when = "2026-11-01T00:00:00.000Z"
+	there, gone := role(when, trust), whole("AWS::IAM::Role", roleARN, when, "ResourceDeleted", "null", "{}")
+	for _, items := range []string{there + "," + gone, gone + "," + there} {
+		if s := read(t, Options{}, fmt.Sprintf(envFile, items)); len(s.Roles) != 1 || s.Roles[0].Trust.State != snapshot.Read || gaps(s, "once as deleted and once as there") != 1 {
+			t.Errorf("deleted at the time it was recorded: %+v %+v", s.Roles, s.Gaps)
+		}
+	}
+	row := fmt.Sprintf(`{"Results": [%q]}`, `{"arn": "`+roleARN+`", "accountId": "111122223333", "configuration": {"assumeRolePolicyDocument": "`+strings.ReplaceAll(trust, "999988887777", "555566667777")+`", "rolePolicyList": [], "attachedManagedPolicies": []}}`)
+	for _, files := range [][]string{{fmt.Sprintf(envFile, there), row}, {row, fmt.Sprintf(envFile, there)}} {
+		s := read(t, Options{}, files...)
+		if len(s.Roles) != 1 || !strings.Contains(fmt.Sprint(s.Roles[0].Trust.Policy.Document.Statements[0].Principal), "999988887777") || gaps(s, "with the time of its recording and without") != 1 {
+			t.Errorf("with a time and without: %+v %+v", s.Roles, s.Gaps)
+		}
+	}
+}
+
+// TestChange reads a change that AWS Config put into the bucket because it was too large for a message.
+func TestChange(t *testing.T) {
+	s := read(t, Options{}, `{"configurationItemDiff": {"changeType": "UPDATE"}, "configurationItem": `+role("2026-11-01T00:00:00.000Z", trust)+`, "messageType": "ConfigurationItemChangeNotification", "recordVersion": "1.3"}`)
+	if len(s.Roles) != 1 || s.Roles[0].Trust.State != snapshot.Read || s.Roles[0].InlineBoundary != nil {
+		t.Errorf("read %+v %+v", s.Roles, s.Gaps)
+	}
+}
+
+// TestUnplaced: ways in that are no policy are counted by a gap, not passed over.
+func TestUnplaced(t *testing.T) {
+	const when = "2026-11-01T00:00:00.000Z"
+	distribution := func(id, configuration string) string {
+		return whole("AWS::CloudFront::Distribution", "arn:aws:cloudfront::111122223333:distribution/"+id, when, "OK", configuration, "{}")
+	}
+	peering := "arn:aws:ec2:eu-west-1:111122223333:vpc-peering-connection/pcx-"
+	s := read(t, Options{}, fmt.Sprintf(envFile, strings.Join([]string{
+		whole("AWS::EC2::VPCPeeringConnection", peering+"1", when, "OK", "{}", "{}"), whole("AWS::EC2::VPCPeeringConnection", peering+"2", when, "OK", "{}", "{}"),
+		whole("AWS::EC2::VPCPeeringConnection", peering+"3", when, "ResourceDeleted", "null", "{}"),
+		distribution("E1", `{"activeTrustedSigners": {"enabled": true, "quantity": 1}}`), distribution("E2", `{"activeTrustedSigners": {"enabled": false, "quantity": 0}}`), distribution("E3", `{}`),
+	}, ",")))
+	if len(s.Resources) != 0 || gaps(s, "AWS::EC2::VPCPeeringConnection there are 2: networks joined") != 1 || gaps(s, "AWS::CloudFront::Distribution there are 2: accounts") != 1 {
+		t.Errorf("read %+v %+v", s.Resources, s.Gaps)
+	}
+}
+
+// TestTypes holds the table against the list of resource types: what AWS Config records of it is in the table, and a policy that it is said to record is read.
+func TestTypes(t *testing.T) {
+	text, err := os.ReadFile("../../../../shared/reference/resource-types.json")
+	if err != nil {
+		t.Skip("the list of resource types is not here")
+	}
+	var list struct {
+		Types []struct{ Name, Type, Config string }
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	as := make(map[string]*record)
+	for i := range table {
+		if r := &table[i]; as[r.snapshotType()] == nil || r.policy != "" {
+			as[r.snapshotType()] = r
+		}
+	}
+	for typ, recorded := range map[string]string{ // under other names
+		"AWS::CodeArtifact::Domain": "AWS::CodeArtifact::Repository", "AWS::EC2::VPCEndpointServicePermissions": "AWS::EC2::VPCEndpointService", "(roles)": "AWS::IAM::Role",
+	} {
+		as[typ] = byType[recorded]
+	}
+	checked := 0
+	for _, x := range list.Types {
+		if x.Config == "no" {
+			continue
+		}
+		checked++
+		r := as[x.Type]
+		if r == nil {
+			t.Errorf("%s (%s): %q, and no record", x.Type, x.Name, x.Config)
+			continue
+		}
+		_, where, named := strings.Cut(x.Config, "yes: ")
+		if where, _, _ = strings.Cut(where, " "); named && !strings.EqualFold(where, r.policy) && byType[where] == nil {
+			t.Errorf("%s: the policy is at %s, and is read at %q", x.Type, where, r.policy)
+		}
+	}
+	if checked < 30 {
+		t.Errorf("%d types were looked at", checked)
+	}
+}
+
 // TestQuery reads results of advanced queries: rows as text, without types and times, and with fields that nobody selected.
 func TestQuery(t *testing.T) {
 	row := func(s string) string { return fmt.Sprintf("%q", s) }
@@ -183,8 +271,15 @@ func TestPacked(t *testing.T) {
 	if err != nil || gaps(s, "nothing after this place was read") == 0 || len(s.Resources) != 1 {
 		t.Errorf("a file that is cut: %+v, error %v", s, err)
 	}
-	if _, err := Read(fstest.MapFS{"a.json": {Data: []byte(`{"configurationItems": []}`)}}, []string{"a.json"}, Options{}); !errors.Is(err, ErrNothing) {
-		t.Errorf("nothing: %v", err)
+	for text, why := range map[string]string{
+		`{"configurationItems": []}`:   "no configuration item",
+		`{"configurationItem": null}`:  "neither resourceType nor an arn",
+		`{"configurationItems": [{}]}`: "neither resourceType nor an arn",
+		`{"Results": ["{\"resourceType\": \"AWS::SQS::Queue\", \"resourceName\": \"q\"}"]}`: "give --account",
+	} {
+		if _, err := Read(fstest.MapFS{"a.json": {Data: []byte(text)}}, []string{"a.json"}, Options{}); !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), why) {
+			t.Errorf("nothing in %s: %v", text, err)
+		}
 	}
 }
 

@@ -177,6 +177,12 @@ func (it *item) readResource() {
 	it.fact.resource = res
 }
 
+// closed reports whether the item says that the way in it stands for is shut.
+func (it *item) closed() bool {
+	v, there := it.value(it.policy)
+	return it.policy != "" && there && string(unquote(v)) == "false"
+}
+
 // block is a public access block.
 type block struct{ known, on bool }
 

@@ -15,6 +15,7 @@ const (
 	oidc
 	saml
 	accountBlock // the account's public access block
+	unplaced     // a way in that is no policy, with no place in a snapshot: a gap says how many there are
 )
 
 // record is what is known about the items of one resource type. Names of fields are found in any spelling of upper and lower case: snapshot files, queries and the API do not agree on it.
@@ -27,6 +28,8 @@ type record struct {
 	policy string
 	// arn makes the ARN where the item has none, and for items that are the policy of another resource: {partition}, {region}, {account}, {id} and {name} of the item, {configuration.Field} out of it.
 	arn string
+	// about is what an unplaced type decides, for its gap.
+	about string
 	// always: AWS gives every such resource a policy.
 	always bool
 }
@@ -84,7 +87,17 @@ var table = []record{
 	{typ: "AWS::RDS::DBClusterSnapshot", arn: "arn:{partition}:rds:{region}:{account}:cluster-snapshot:{name}"},
 	{typ: "AWS::Redshift::ClusterSnapshot", arn: "arn:{partition}:redshift:{region}:{account}:snapshot:{name}"},
 	{typ: "AWS::ServiceCatalog::Portfolio", arn: "arn:{partition}:catalog:{region}:{account}:portfolio/{id}"},
+
+	// Ways in that are no policy.
+	{typ: "AWS::EC2::VPCPeeringConnection", kind: unplaced, arn: "arn:{partition}:ec2:{region}:{account}:vpc-peering-connection/{id}", about: "networks joined"},
+	{typ: "AWS::EC2::TransitGatewayAttachment", kind: unplaced, arn: "arn:{partition}:ec2:{region}:{account}:transit-gateway-attachment/{id}", about: "networks joined"},
+	{typ: "AWS::Redshift::EndpointAuthorization", kind: unplaced, arn: "arn:{partition}:redshift:{region}:{account}:endpointauthorization:{id}", about: "who may make endpoints"},
+	{typ: "AWS::GuardDuty::Master", kind: unplaced, arn: "arn:{partition}:guardduty:{region}:{account}:detector/{id}/master", about: "who administers the detector"},
+	{typ: "AWS::CloudFront::Distribution", kind: unplaced, policy: signersField, arn: "arn:{partition}:cloudfront::{account}:distribution/{id}", about: "accounts whose keys may sign URLs"},
 }
+
+// signersField tells whether other accounts' keys sign URLs: a distribution counts unless it says that none do.
+const signersField = "configuration.activeTrustedSigners.enabled"
 
 var byType = func() map[string]*record {
 	m := make(map[string]*record, len(table))
@@ -139,6 +152,11 @@ func Table() string {
 			where = "has none; it is listed as a provider"
 		case r.kind == accountBlock:
 			where = "has none; it counts for the account's buckets"
+		case r.kind == unplaced:
+			where = "has none; not judged, a gap counts them: " + r.about
+			if r.policy != "" {
+				where += ", unless `" + r.policy + "` is false"
+			}
 		case r.kind == policies && r.as != "":
 			where += ", of the `" + r.as + "`"
 		case r.policy == "":
