@@ -533,6 +533,9 @@ func (c *reconciler) gone(found map[string][]*access.Edge) []Item {
 		if _, hidden := c.g.Org.Hidden(p.Target, access.AccountOf(p.Target)); hidden && !c.known(p.Target) {
 			continue
 		}
+		if _, unknown := c.g.Org.GrantsUnknown(p.Target, access.AccountOf(p.Target)); unknown {
+			continue
+		}
 		items = append(items, Item{State: Gone, Entry: p.Entry, Source: p.Source, Target: p.Target, Reason: "entry " + p.Entry.Name + " declares it, and nothing lets it in"})
 	}
 	return items
