@@ -93,6 +93,7 @@ func (k *kept) second(store *sqlstore.Store) *keeper {
 		k.t.Fatal(err)
 	}
 	keeper.now = func() time.Time { return k.now }
+	keeper.forget() // so that reading begins by this clock
 	return keeper
 }
 
