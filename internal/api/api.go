@@ -316,6 +316,7 @@ func (s *Server) requests(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
+		d.Context = c.known
 		got, err := s.Broker.Issue(ctx, in.ID, c.caller.Subject, d)
 		if err != nil {
 			return nil, s.fault("issue-credentials", err)

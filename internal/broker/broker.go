@@ -146,6 +146,7 @@ func (b *Broker) Access(ctx context.Context, s Subject, ask Ask, d Demand, known
 	case Approved:
 		return Credentials{}, g, &Pending{Request: g.ID, State: g.State, Start: g.NotBefore}
 	}
+	d.Context = known.Context
 	c, err := b.Issue(ctx, g.ID, s, d)
 	return c, g, err
 }
@@ -166,8 +167,15 @@ func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 		return Credentials{}, fmt.Errorf("request %s: %w", id, ErrNotFound) // whose it is, is nobody else's business (52)
 	}
 	if !g.State.Fenced() {
-		if err := b.holds(ctx, g); err != nil {
+		e, err := b.holds(ctx, g)
+		if err != nil {
 			return Credentials{}, err
+		}
+		if refusal := Meets(e, &s, d.Context); refusal != nil {
+			if err := b.Store.Record(ctx, b.Now(), s.ID, g.ID, SessionRefused{Why: refusal.Why, Detail: refusal.Detail}); err != nil {
+				return Credentials{}, err
+			}
+			return Credentials{}, refusal
 		}
 	}
 	key := g.key(&d)
@@ -199,16 +207,16 @@ func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 	return f.c, f.err
 }
 
-// holds is an error where the registry, as it is now, does not cover a grant any more.
-func (b *Broker) holds(ctx context.Context, g *Grant) error {
+// holds is the grant's entry; an error where the registry, as it is now, does not cover the grant any more.
+func (b *Broker) holds(ctx context.Context, g *Grant) (*registry.Entry, error) {
 	e, v, _, err := b.Rules.Entry(ctx, g.Ask.Entry)
 	if err != nil {
-		return fmt.Errorf("reading the registry: %w", err)
+		return nil, fmt.Errorf("reading the registry: %w", err)
 	}
 	if why, _ := Holds(g, e, v, b.Now()); why != "" {
-		return fmt.Errorf("%w: %s", ErrNotInForce, why)
+		return nil, fmt.Errorf("%w: %s", ErrNotInForce, why)
 	}
-	return nil
+	return e, nil
 }
 
 // patience is how long AWS is waited for.
@@ -283,16 +291,22 @@ func (b *Broker) Decide(ctx context.Context, id string, by Reviewer, approve boo
 	if err != nil {
 		return nil, err
 	}
+	decides := func(*Reviewer) bool { return true }
 	if approve {
-		// What people approve is what the registry lets happen now, not what it did when the request was filed.
-		if err := b.holds(ctx, g); err != nil {
+		// What people approve, and who may, is what the registry says now, not what it did when the request was filed.
+		e, err := b.holds(ctx, g)
+		if err != nil {
 			return nil, err
+		}
+		decides = func(r *Reviewer) bool { return r.as(e.Deciders()) != "" }
+		if !decides(&by) {
+			return nil, fmt.Errorf("%w: none of the approvers of this entry", ErrNotYours)
 		}
 	}
 	others := make(map[string]Reviewer)
 	for _, d := range g.Decisions {
 		// Who cannot be looked up counts no more: the zero reviewer is eligible for nothing.
-		if person, err := directory(ctx, d.By); err == nil {
+		if person, err := directory(ctx, d.By); err == nil && decides(&person) {
 			others[d.By] = person
 		}
 	}

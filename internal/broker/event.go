@@ -55,6 +55,12 @@ type GrantRevoked struct {
 	Sessions []string `json:"sessions"` // that are to be cut
 }
 
+// SessionRefused: credentials were demanded under a grant in force, and who demanded them, or from where, is not what the entry lets in.
+type SessionRefused struct {
+	Why    string `json:"why"`
+	Detail string `json:"detail"`
+}
+
 // SessionIntended: AWS is about to be asked. From here on the session counts, until it is known to have failed or to be over.
 type SessionIntended struct {
 	Session Session `json:"session"`
@@ -102,6 +108,7 @@ func (RequestApproved) Kind() string { return "request.approved" }
 func (GrantMoved) Kind() string      { return "grant.moved" }
 func (GrantSuspended) Kind() string  { return "grant.suspended" }
 func (GrantRevoked) Kind() string    { return "grant.revoked" }
+func (SessionRefused) Kind() string  { return "session.refused" }
 func (SessionIntended) Kind() string { return "session.intended" }
 func (SessionIssued) Kind() string   { return "session.issued" }
 func (SessionFailed) Kind() string   { return "session.failed" }

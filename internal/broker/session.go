@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"drawbridge/iam/cond"
 )
 
 // SessionState is where one issue stands. The zero value is the intent.
@@ -105,6 +107,8 @@ type Demand struct {
 	// Lower: a shorter one will do.
 	Lower       bool
 	Idempotency string
+	// Context is what is known of the demand: where it comes from, when. Approval does not answer for it: each demand is held against the entry's conditions anew.
+	Context *cond.Context
 	// Held: the process has the credentials of the grant's live session with this key, so that they can be handed out again.
 	Held func(session string) bool
 }

@@ -218,6 +218,15 @@ func within(patterns, others []string, fold func(string) string) (string, bool) 
 	return "", true
 }
 
+// Meets holds a demand for credentials against the entry, as Judge held the request: who demands them now, with the claims that they have proved now, and what is known of this demand. Two runs of one pipeline are one subject, and
+// what one of them was approved for is not the other's if the entry does not let it in.
+func Meets(e *registry.Entry, s *Subject, known *cond.Context) *Refusal {
+	if why := admits(&e.From, s); why != "" {
+		return refuse(notForYou, "entry %s: %s", e.Name, why)
+	}
+	return fulfils(e, known)
+}
+
 // fulfils holds what is known of the request against what the entry demands; what is not known refuses.
 func fulfils(e *registry.Entry, known *cond.Context) *Refusal {
 	if len(e.Context) == 0 {
@@ -274,11 +283,8 @@ func (t *Terms) time(e *registry.Entry, r *Request, f *Facts, now time.Time) *Re
 
 // people says who must approve. An entry that says nothing about approval asks its owner; only one that says that none is required approves by itself.
 func (t *Terms) people(e *registry.Entry) {
-	t.Approvals, t.Approvers, t.Within, t.Denials = e.Approval.Required, sorted(e.Approval.Approvers), cmp.Or(e.Approval.Within, DefaultWithin), 1
+	t.Approvals, t.Approvers, t.Within, t.Denials = e.Approval.Required, sorted(e.Deciders()), cmp.Or(e.Approval.Within, DefaultWithin), max(e.Approval.Denials, 1)
 	if t.Approvals == 0 && !e.Approval.Automatic {
 		t.Approvals = 1
-	}
-	if t.Approvals > 0 && len(t.Approvers) == 0 {
-		t.Approvers = []string{e.Owner}
 	}
 }

@@ -346,6 +346,13 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 			e.managed(deactivate, accessRequest, r.About, entry)
 		}
 		e.SeverityID, e.Message = medium, "The grant was revoked: "+b.Why
+	case broker.SessionRefused{}.Kind():
+		b, err := body[broker.SessionRefused](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, accessRequest, r.About, entry)
+		e.SeverityID, e.StatusID, e.StatusDetail, e.Message = medium, failure, b.Detail, "Credentials were demanded and refused: "+b.Why
 	case broker.SessionIntended{}.Kind():
 		b, err := body[broker.SessionIntended](r)
 		if err != nil {

@@ -34,7 +34,7 @@ func everything() []broker.Logged {
 	var list []broker.Logged
 	for _, e := range []audit.Event{
 		broker.RequestFiled{Request: request, Terms: terms}, broker.RequestChanged{Ask: request.Ask, Terms: terms}, broker.RequestDecided{Decision: broker.Decision{By: "ann", Approve: true}}, broker.RequestApproved{}, broker.GrantMoved{State: "active", Why: "its start has come"}, broker.GrantMoved{State: "expired", Why: "its end has come"},
-		broker.GrantSuspended{Why: "a lock"}, broker.GrantRevoked{Why: "enough"}, broker.SessionIntended{Session: broker.Session{ID: "s-1", NotAfter: noon}}, broker.SessionIssued{Session: "s-1", AccessKeyID: "ASIAEXAMPLE", NotAfter: noon}, broker.SessionFailed{Session: "s-1", Why: "no"},
+		broker.GrantSuspended{Why: "a lock"}, broker.GrantRevoked{Why: "enough"}, broker.SessionRefused{Why: "not from there", Detail: "entry ci: the context is false"}, broker.SessionIntended{Session: broker.Session{ID: "s-1", NotAfter: noon}}, broker.SessionIssued{Session: "s-1", AccessKeyID: "ASIAEXAMPLE", NotAfter: noon}, broker.SessionFailed{Session: "s-1", Why: "no"},
 		broker.SessionUnknown{Session: "s-1", Why: "timeout"}, broker.EffectDone{Effect: "e-1"}, broker.EffectFailed{Effect: "e-1", Stuck: true}, broker.Locked{Lock: broker.Lock{ID: "l-1", Kind: broker.LockAll}}, broker.Unlocked{ID: "l-1"}, broker.EditionProposed{State: broker.InForce}, broker.EditionDecided{}, named("person.signed-in"), named("person.signed-out"), named("person.refused"), named("audit.read"), later,
 	} {
 		list = append(list, broker.Logged{Actor: "oidc:ci", Event: e})

@@ -387,6 +387,118 @@ func canaries(t *testing.T, s *Store) {
 	}
 }
 
+// TestEachDemandIsHeldAgain: an approval answers for the subject, not for where a demand comes from, nor for another run of the same pipeline that the entry does not let in (3, 14).
+func TestEachDemandIsHeldAgain(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		now, aws := noon, newCloud()
+		s := open()
+		b := newBroker(s, aws, &now)
+		e := entry()
+		e.From = registry.From{OIDC: &registry.OIDC{Issuer: "https://ci.example", Claims: map[string]string{"repository_id": "4711", "ref": "refs/heads/main"}}}
+		e.Context = cond.Block{cond.CompileTest("IpAddress", "aws:SourceIp", []string{"198.51.100.0/24"}, true)}
+		b.Rules = registryOf{e}
+		from := func(address string) *cond.Context {
+			c := &cond.Context{Rest: cond.Undetermined}
+			if address != "" {
+				c.Set("aws:SourceIp", address)
+			}
+			return c
+		}
+		run := func(ref string) broker.Subject {
+			return broker.Subject{ID: "oidc:ci:4711", Name: "oidc:ci.example:repo:acme/web:ref:" + ref, Issuer: "https://ci.example", Claims: map[string]string{"repository_id": "4711", "ref": ref}}
+		}
+		g, err := b.File(t.Context(), run("refs/heads/main"), broker.Ask{Entry: "ci", Target: role, Reason: "release"}, broker.Facts{Context: from("198.51.100.7")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, tt := range map[string]struct {
+			s       broker.Subject
+			from    *cond.Context
+			refused string
+		}{
+			"as approved":       {run("refs/heads/main"), from("198.51.100.8"), ""},
+			"from elsewhere":    {run("refs/heads/main"), from("203.0.113.1"), "does not fulfil"},
+			"from nobody knows": {run("refs/heads/main"), from(""), "could not be checked"},
+			"nothing known":     {run("refs/heads/main"), nil, "could not be checked"},
+			"a pull request":    {run("refs/pull/1/merge"), from("198.51.100.7"), "no registered trust"},
+		} {
+			var refusal *broker.Refusal
+			_, err := b.Issue(t.Context(), g.ID, tt.s, broker.Demand{Context: tt.from})
+			if tt.refused == "" && err != nil || tt.refused != "" && (!errors.As(err, &refusal) || !strings.Contains(refusal.Why, tt.refused)) {
+				t.Errorf("%s: %v, want %q", name, err, tt.refused)
+			}
+			if tt.from == nil {
+				continue
+			}
+			if _, _, err := b.Access(t.Context(), tt.s, broker.Ask{Entry: "ci", Target: role, Reason: "release"}, broker.Demand{}, broker.Facts{Context: tt.from}); (tt.refused == "") != (err == nil) {
+				t.Errorf("%s, by a client that knows nothing of requests: %v", name, err)
+			}
+		}
+		list, err := s.Records(t.Context(), 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, r := range list {
+			if r.Kind == (broker.SessionRefused{}).Kind() {
+				n++
+			}
+		}
+		if n != 7 || aws.calls != 1 {
+			t.Errorf("%d refusals are recorded, AWS was asked %d times", n, aws.calls)
+		}
+	})
+}
+
+// TestApproversAreThoseOfToday: who was taken out of the entry since the request was filed decides no more, and what they had decided counts no more (15).
+func TestApproversAreThoseOfToday(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		now, aws := noon, newCloud()
+		b := newBroker(open(), aws, &now)
+		asks := func(approvers ...string) {
+			e := entry()
+			e.Approval = registry.Approval{Required: 2, Approvers: approvers}
+			b.Rules = registryOf{e}
+		}
+		asks("ann", "ben", "cid")
+		id := file(t, b)
+		approve := func(who string) error {
+			g, err := b.Store.Grant(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = b.Decide(t.Context(), id, broker.Reviewer{ID: who}, true, g.Hash, "", func(_ context.Context, id string) (broker.Reviewer, error) { return broker.Reviewer{ID: id}, nil })
+			return err
+		}
+		state := func() broker.State {
+			g, err := b.Store.Grant(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return g.State
+		}
+		if err := approve("ben"); err != nil {
+			t.Fatal(err)
+		}
+		asks("ann", "cid", "dora")
+		if err := approve("ann"); err != nil || state() != broker.Awaiting {
+			t.Errorf("%v, %s: ben counts no more", err, state())
+		}
+		// Nor does whoever came into the entry after it was filed: the request asks those whom both name.
+		if err := approve("dora"); !errors.Is(err, broker.ErrNotYours) {
+			t.Errorf("%v, want ErrNotYours", err)
+		}
+		asks("ann", "dora")
+		if err := approve("cid"); !errors.Is(err, broker.ErrNotYours) {
+			t.Errorf("%v, want ErrNotYours", err)
+		}
+		asks("ann", "cid")
+		if err := approve("cid"); err != nil || state() != broker.Active {
+			t.Errorf("%v, %s", err, state())
+		}
+	})
+}
+
 // TestLockSuspends: a lock stops what it matches, in every daemon from its commit on, and nothing else (34).
 func TestLockSuspends(t *testing.T) {
 	stores(t, func(t *testing.T, open func() *Store) {
