@@ -240,6 +240,9 @@ func (c *checker) people(e *Entry, bad, hint func(string, ...any)) {
 	if e.Approval.Automatic && e.Approval.Required > 0 {
 		bad("spec.approval.automatic: %d must approve, so that nothing is automatic", e.Approval.Required)
 	}
+	if e.Approval.Automatic && e.Approval.Denials > 0 {
+		bad("spec.approval.denials: nobody is asked, so that nobody can deny")
+	}
 	if e.Approval.Required > 0 && len(e.Approval.Approvers) == 0 {
 		bad("spec.approval.approvers is missing: %d are required", e.Approval.Required)
 	}

@@ -85,7 +85,7 @@ var editables = map[Kind][]editable{
 		{"session.max", "spec session max", spanForm}, {"session.chaining", "spec session chaining", textForm},
 		{"use.every", "spec use every", spanForm}, {"use.grace", "spec use grace", spanForm}, {"use.needs", "spec use needs", spanForm},
 		{"vendor", "spec vendor", textForm}, {"dataClass", "spec dataClass", textForm}, {"identity", "spec identity", textForm},
-		{"approval.required", "spec approval required", numberForm}, {"approval.approvers", "spec approval approvers", listForm},
+		{"approval.required", "spec approval required", numberForm}, {"approval.approvers", "spec approval approvers", listForm}, {"approval.denials", "spec approval denials", numberForm},
 		{"approval.within", "spec approval within", spanForm},
 		{"approval.requestedBy", "spec approval requestedBy", textForm}, {"approval.approvedBy", "spec approval approvedBy", textForm},
 		{"breakGlass", "spec breakGlass", truthForm}, {"lastDrill", "spec lastDrill", dayForm}, {"expires", "spec expires", dayForm},

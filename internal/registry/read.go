@@ -374,7 +374,7 @@ func (r *reader) spec(n *yaml.Node, e *Entry) {
 		"identity":  r.text(&e.Identity, "identity"),
 		"approval": func(n *yaml.Node) {
 			r.object(n, "approval", map[string]func(*yaml.Node){
-				"required": r.number(&e.Approval.Required, "required"), "approvers": r.texts(&e.Approval.Approvers, "approvers"), "within": r.span(&e.Approval.Within, "within"), "automatic": r.truth(&e.Approval.Automatic, "automatic"),
+				"required": r.number(&e.Approval.Required, "required"), "approvers": r.texts(&e.Approval.Approvers, "approvers"), "denials": r.number(&e.Approval.Denials, "denials"), "within": r.span(&e.Approval.Within, "within"), "automatic": r.truth(&e.Approval.Automatic, "automatic"),
 				"requestedBy": r.text(&e.RequestedBy, "requestedBy"), "approvedBy": r.text(&e.ApprovedBy, "approvedBy"),
 			})
 		},

@@ -155,6 +155,7 @@ type Approval struct {
 	Required  int
 	Automatic bool // nobody need approve: the entry itself does. Never set where somebody is required.
 	Approvers []string
+	Denials   int // how many no's end a request; 0 is one
 	Within    time.Duration
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"drawbridge/iam/compare"
+	"drawbridge/iam/cond"
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
 	"drawbridge/internal/access"
@@ -65,6 +66,12 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 	case after.Expires.After(before.Expires.Time) && !before.Expires.IsZero():
 		say("it ends on %s, and ended on %s", after.Expires, before.Expires)
 	}
+	if !before.demandsNoMore(after, engine) {
+		say("of each request a broker demands %s, and demanded %s", demand(after.Context), demand(before.Context))
+	}
+	if before.Vendor != "" && after.Vendor != before.Vendor {
+		say("it does not end with the contract of %s any more", before.Vendor)
+	}
 	if before.Boundary != "" && after.Boundary != before.Boundary {
 		say("its boundary is not %s any more", before.Boundary)
 	}
@@ -74,10 +81,13 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 	if after.Approval.Required < before.Approval.Required {
 		say("%d must approve, and it was %d", after.Approval.Required, before.Approval.Required)
 	}
-	for _, who := range after.Approval.Approvers {
-		if len(before.Approval.Approvers) > 0 && !slices.Contains(before.Approval.Approvers, who) {
+	for _, who := range after.Deciders() {
+		if !before.Approval.Automatic && !slices.Contains(before.Deciders(), who) {
 			say("%s may approve", who)
 		}
+	}
+	if is, was := max(after.Approval.Denials, 1), max(before.Approval.Denials, 1); is > was {
+		say("%d must deny to end a request, and it was %d", is, was)
 	}
 	if max(after.Review.Reviewers, 1) < max(before.Review.Reviewers, 1) {
 		say("%d must review, and it was %d", max(after.Review.Reviewers, 1), before.Review.Reviewers)
@@ -86,6 +96,36 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 		say("it is for breaking the glass")
 	}
 	return out
+}
+
+// demandsNoMore reports whether a broker lets no request in by the entry as it is after a change that it did not let in before, whatever else it demands: only conditions that are surely as narrow count.
+func (e *Entry) demandsNoMore(after *Entry, engine eval.Evaluator) bool {
+	policyOf := func(b cond.Block) *policy.Policy {
+		s := policy.Statement{Effect: policy.Allow, Action: actions("sts:AssumeRole"), Condition: conditionsOf(b)}
+		s.Resource.Present, s.Resource.Values = true, []policy.Text{{Value: "*"}}
+		return policy.Compile(&policy.Document{Version: policy.Text{Value: "2012-10-17"}, Statements: []policy.Statement{s}})
+	}
+	if len(e.Context) == 0 {
+		return true
+	}
+	r := compare.Policies(policy.Identity, []*policy.Policy{policyOf(e.Context)}, []*policy.Policy{policyOf(after.Context)}, compare.Options{Engine: engine})
+	return r.NothingNew
+}
+
+// demand is what a block of conditions asks for, in words.
+func demand(b cond.Block) string {
+	if len(b) == 0 {
+		return "nothing"
+	}
+	return b.LeftOver(&cond.Context{Rest: cond.Undetermined}).String()
+}
+
+// Deciders are who decides where somebody must: the approvers, and where none are named the owner. An entry that approves by itself has them too, for a grant that was suspended.
+func (e *Entry) Deciders() []string {
+	if len(e.Approval.Approvers) == 0 {
+		return []string{e.Owner}
+	}
+	return e.Approval.Approvers
 }
 
 // compared tells what the engine finds of one policy beyond the other.

@@ -33,6 +33,8 @@ func TestWidens(t *testing.T) {
 		"reviewed less often":     {"ci-deploy-prod", "review.every=180d", "the time between reviews is 180d, and was 90d"},
 		"reviewed":                {"ci-deploy-prod", "review.last=2026-11-23", ""},
 		"another approver":        {"ci-deploy-prod", "approval.approvers+=ben", "ben may approve"},
+		"the owner approves":      {"ci-deploy-prod", "approval.approvers=", "may approve"},
+		"two must deny":           {"ci-deploy-prod", "approval.denials=2", "2 must deny to end a request, and it was 1"},
 		"nobody approves":         {"ci-deploy-prod", "approval.required=0", "0 must approve, and it was 1"},
 		"without its boundary":    {"ci-deploy-prod", "boundary=", "its boundary is not"},
 		"for breaking the glass":  {"ci-deploy-prod", "breakGlass=true", "it is for breaking the glass"},
@@ -61,5 +63,31 @@ func TestWidens(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWidensTheBroker: what a broker demands of a request is widened as much as what a trust policy does.
+func TestWidensTheBroker(t *testing.T) {
+	parse := func(spec string) *Entry {
+		r, problems := Parse("r.yaml", []byte("apiVersion: drawbridge/v1\nkind: Trust\nmetadata: {name: e, owner: ann}\nspec:\n  purpose: p\n  from: {principals: ['arn:aws:iam::111111111111:role/ci']}\n  to: {role: 'arn:aws:iam::222222222222:role/deploy'}\n"+spec))
+		if len(problems) > 0 {
+			t.Fatalf("%s: %v", spec, problems)
+		}
+		return &r.Entries[0]
+	}
+	for name, c := range map[string]struct{ before, after, want string }{
+		"from a wider network":     {"  context: {IpAddress: {aws:SourceIp: [198.51.100.0/24]}}\n", "  context: {IpAddress: {aws:SourceIp: [198.51.0.0/16]}}\n", "of each request a broker demands"},
+		"from a narrower network":  {"  context: {IpAddress: {aws:SourceIp: [198.51.0.0/16]}}\n", "  context: {IpAddress: {aws:SourceIp: [198.51.100.0/24]}}\n", ""},
+		"from anywhere":            {"  context: {IpAddress: {aws:SourceIp: [198.51.100.0/24]}}\n", "", "a broker demands nothing, and demanded"},
+		"from somewhere now":       {"", "  context: {IpAddress: {aws:SourceIp: [198.51.100.0/24]}}\n", ""},
+		"somebody for the owner":   {"", "  approval: {approvers: [ben]}\n", "ben may approve"},
+		"automatic before":         {"  approval: {automatic: true}\n", "  approval: {approvers: [ben]}\n", ""},
+		"no vendor":                {"  vendor: acme\n", "", "it does not end with the contract of acme any more"},
+		"a vendor's contract ends": {"", "  vendor: acme\n", ""},
+	} {
+		got := strings.Join(Widens(parse(c.before), parse(c.after), ref.Engine()), "\n")
+		if !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

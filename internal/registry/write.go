@@ -219,6 +219,9 @@ func entryNode(e *Entry) *yaml.Node {
 			c.plain("automatic", "true", "!!bool")
 		}
 		c.texts("approvers", e.Approval.Approvers)
+		if e.Approval.Denials > 0 {
+			c.plain("denials", fmt.Sprint(e.Approval.Denials), "!!int")
+		}
 		c.text("within", FormatSpan(e.Approval.Within))
 		c.text("requestedBy", e.RequestedBy)
 		c.text("approvedBy", e.ApprovedBy)
