@@ -36,7 +36,10 @@ func (aws) Issue(_ context.Context, p *broker.Permit) (broker.Credentials, error
 	return broker.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "canary-secret", SessionToken: "canary-token", NotAfter: noon.Add(o.Life)}, err
 }
 
-func (aws) Carry(context.Context, broker.Effect) (time.Time, error) { return noon, nil }
+func (aws) Carry(context.Context, broker.Effect) (broker.Carried, error) {
+	return broker.Carried{At: noon}, nil
+}
+func (aws) Lift(context.Context, broker.Effect) error { return nil }
 
 type rules struct{}
 

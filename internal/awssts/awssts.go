@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -121,11 +123,11 @@ func PolicyName(e *broker.Effect) string {
 	return policyPrefix + e.Source
 }
 
-// Policy is the text of an effect's policy.
-func Policy(e *broker.Effect, now time.Time) (string, error) {
+// Policy is the text of an effect's policy. Both are of one shape, so that the one of all older sessions, which setup puts there with a moment long ago, never needs more room than it has.
+func Policy(e *broker.Effect) (string, error) {
 	condition := map[string]map[string]string{"StringEquals": {"aws:SourceIdentity": e.Source}}
 	if e.Kind == broker.DenyOlder {
-		condition = map[string]map[string]string{"DateLessThan": {"aws:TokenIssueTime": now.UTC().Format(time.RFC3339)}}
+		condition = map[string]map[string]string{"DateLessThan": {"aws:TokenIssueTime": e.Older.UTC().Format(time.RFC3339)}}
 	}
 	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Sid": "DrawbridgeRevoked", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}}})
 	if err != nil {
@@ -135,50 +137,84 @@ func Policy(e *broker.Effect, now time.Time) (string, error) {
 }
 
 // Carry puts the policy and reads it back. Where the role has no room for one more, every older session of the role is denied instead: coarser, but nothing lives on (31).
-func (r *Revoker) Carry(ctx context.Context, e broker.Effect) (time.Time, error) {
+func (r *Revoker) Carry(ctx context.Context, e broker.Effect) (broker.Carried, error) {
+	client, name, err := r.client(ctx, &e)
+	if err != nil {
+		return broker.Carried{}, err
+	}
+	if e.Kind == broker.DenySource {
+		err = r.put(ctx, client, name, &e)
+		var full *iamtypes.LimitExceededException
+		if !errors.As(err, &full) {
+			return broker.Carried{At: r.Now()}, err
+		}
+		e.Kind = broker.DenyOlder
+	}
+	// The moment is AWS's, by whose clock sessions are issued; the next whole second, because they are compared by seconds.
+	out, err := client.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: &name})
+	if err != nil {
+		return broker.Carried{}, fmt.Errorf("listing the policies of the role %s: %w", name, err)
+	}
+	at, ok := middleware.GetServerTime(out.ResultMetadata)
+	if !ok {
+		return broker.Carried{}, fmt.Errorf("listing the policies of the role %s: AWS did not say what time it is", name)
+	}
+	e.Older = at.UTC().Truncate(time.Second).Add(time.Second)
+	err = r.put(ctx, client, name, &e)
+	return broker.Carried{At: r.Now(), Older: e.Older}, err
+}
+
+// Lift removes the policy and sees that it is gone.
+func (r *Revoker) Lift(ctx context.Context, e broker.Effect) error {
+	client, name, err := r.client(ctx, &e)
+	if err != nil {
+		return err
+	}
+	policy := PolicyName(&e)
+	var gone *iamtypes.NoSuchEntityException
+	if _, err := client.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &name, PolicyName: &policy}); err != nil && !errors.As(err, &gone) {
+		return fmt.Errorf("removing %s from the role %s: %w", policy, name, err)
+	}
+	switch _, err := client.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: &policy}); {
+	case err == nil:
+		return fmt.Errorf("the policy %s of the role %s was removed and is there", policy, name)
+	case !errors.As(err, &gone):
+		return fmt.Errorf("seeing that %s of the role %s is gone: %w", policy, name, err)
+	}
+	return nil
+}
+
+// client is one for the account of an effect's role, with the role's name: IAM names a role without its path.
+func (r *Revoker) client(ctx context.Context, e *broker.Effect) (*iam.Client, string, error) {
 	role, err := arn.Parse(e.Role)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("effect %s: %w", e.ID, err)
-	}
-	name := role.Resource[len("role/"):]
-	for i := len(name) - 1; i >= 0; i-- {
-		if name[i] == '/' { // IAM names a role without its path
-			name = name[i+1:]
-			break
-		}
+		return nil, "", fmt.Errorf("effect %s: %w", e.ID, err)
 	}
 	client, err := r.IAM(ctx, role.Partition, role.Account)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("effect %s: %w", e.ID, err)
+		return nil, "", fmt.Errorf("effect %s: %w", e.ID, err)
 	}
-	at, err := r.put(ctx, client, name, &e)
-	var full *iamtypes.LimitExceededException
-	if errors.As(err, &full) && e.Kind == broker.DenySource {
-		e.Kind = broker.DenyOlder
-		at, err = r.put(ctx, client, name, &e)
-	}
-	return at, err
+	return client, role.Resource[strings.LastIndexByte(role.Resource, '/')+1:], nil
 }
 
-func (r *Revoker) put(ctx context.Context, client *iam.Client, role string, e *broker.Effect) (time.Time, error) {
-	now := r.Now()
+func (r *Revoker) put(ctx context.Context, client *iam.Client, role string, e *broker.Effect) error {
 	policy := PolicyName(e)
-	text, err := Policy(e, now)
+	text, err := Policy(e)
 	if err != nil {
-		return time.Time{}, err
+		return err
 	}
 	if _, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: &policy, PolicyDocument: &text}); err != nil {
-		return time.Time{}, fmt.Errorf("putting %s on the role %s: %w", policy, role, err)
+		return fmt.Errorf("putting %s on the role %s: %w", policy, role, err)
 	}
 	out, err := client.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &role, PolicyName: &policy})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("reading %s of the role %s back: %w", policy, role, err)
+		return fmt.Errorf("reading %s of the role %s back: %w", policy, role, err)
 	}
 	got, err := url.PathUnescape(aws.ToString(out.PolicyDocument))
 	if err != nil || !same(got, text) {
-		return time.Time{}, fmt.Errorf("the policy %s of the role %s is not what was put there", policy, role)
+		return fmt.Errorf("the policy %s of the role %s is not what was put there", policy, role)
 	}
-	return now, nil
+	return nil
 }
 
 // same compares two JSON texts.

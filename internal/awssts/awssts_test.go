@@ -75,6 +75,18 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		fmt.Fprintf(w, `<GetRolePolicyResponse><GetRolePolicyResult><RoleName>x</RoleName><PolicyName>y</PolicyName><PolicyDocument>%s</PolicyDocument></GetRolePolicyResult></GetRolePolicyResponse>`, url.PathEscape(text))
+	case "DeleteRolePolicy":
+		if _, ok := f.policies[name]; !ok {
+			refuse(http.StatusNotFound, "NoSuchEntity")
+			return
+		}
+		if !f.forget {
+			delete(f.policies, name)
+		}
+		fmt.Fprint(w, `<DeleteRolePolicyResponse/>`)
+	case "ListRolePolicies":
+		w.Header().Set("Date", "Mon, 23 Nov 2026 12:34:56 GMT")
+		fmt.Fprint(w, `<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames/></ListRolePoliciesResult></ListRolePoliciesResponse>`)
 	default:
 		refuse(http.StatusBadRequest, "InvalidAction")
 	}
@@ -175,7 +187,7 @@ func TestRevoke(t *testing.T) {
 	}
 	for range 2 { // twice is as good as once (29)
 		at, err := r.Carry(t.Context(), effect("r-1.1"))
-		if err != nil || !at.Equal(noon) || len(f.policies) != 1 {
+		if err != nil || !at.At.Equal(noon) || !at.Older.IsZero() || len(f.policies) != 1 {
 			t.Fatalf("at %v, policies %v, error %v", at, f.policies, err)
 		}
 	}
@@ -183,16 +195,28 @@ func TestRevoke(t *testing.T) {
 	if got := f.policies["deploy/drawbridge-deny-r-1.1"]; got != want {
 		t.Errorf("put %s\nwant %s", got, want)
 	}
+	var got broker.Carried
 	for _, source := range []string{"r-2.1", "r-3.1", "r-4.1"} {
-		if _, err := r.Carry(t.Context(), effect(source)); err != nil {
+		var err error
+		if got, err = r.Carry(t.Context(), effect(source)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := f.policies["deploy/drawbridge-deny-older-sessions"]; !strings.Contains(got, `"aws:TokenIssueTime":"2026-11-23T12:00:00Z"`) || len(f.policies) != 4 {
-		t.Errorf("a role without room: %v", f.policies)
+	// The moment is AWS's, not the broker's.
+	if text := f.policies["deploy/drawbridge-deny-older-sessions"]; !strings.Contains(text, `"aws:TokenIssueTime":"2026-11-23T12:34:57Z"`) || len(f.policies) != 4 || !got.Older.Equal(time.Date(2026, 11, 23, 12, 34, 57, 0, time.UTC)) {
+		t.Errorf("a role without room: %v, %+v", f.policies, got)
+	}
+	for range 2 { // gone is gone (29)
+		if err := r.Lift(t.Context(), effect("r-1.1")); err != nil || f.policies["deploy/drawbridge-deny-r-1.1"] != "" || len(f.policies) != 3 {
+			t.Errorf("%v, left %v", err, f.policies)
+		}
 	}
 	f.forget = true
 	if _, err := r.Carry(t.Context(), effect("r-1.1")); err == nil {
 		t.Error("what cannot be read back is not done")
+	}
+	f.status, f.code = http.StatusForbidden, "AccessDenied"
+	if err := r.Lift(t.Context(), effect("r-2.1")); err == nil {
+		t.Error("what may not be removed is not gone")
 	}
 }

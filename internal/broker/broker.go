@@ -56,8 +56,10 @@ type Credentials struct {
 
 // Revoker carries out effects.
 type Revoker interface {
-	// Carry does what an effect says, and reads it back; doing it again changes nothing. It returns when it was seen in place.
-	Carry(ctx context.Context, e Effect) (time.Time, error)
+	// Carry does what an effect says, and reads it back; doing it again changes nothing.
+	Carry(ctx context.Context, e Effect) (Carried, error)
+	// Lift takes away what was put there for the effect, and sees that it is gone; that it was gone already is as good.
+	Lift(ctx context.Context, e Effect) error
 }
 
 type held struct {
@@ -380,18 +382,29 @@ func (b *Broker) Lock(ctx context.Context, l Lock) (id string, suspended []strin
 	}
 }
 
-// Sweep does what the time has to do: grants begin, lapse and end, and effects are carried out. It returns how many grants it looked at; one that fails is tried again by the next sweep and stops no other (32).
+// sweepers is how many grants are swept at once: an account that does not answer keeps no other waiting (32).
+const sweepers = 16
+
+// Sweep does what the time has to do: grants begin, lapse and end, effects are carried out, and denies that cut nothing any more are removed. It returns how many grants it looked at; one that fails is tried again by the next sweep and
+// stops no other (32).
 func (b *Broker) Sweep(ctx context.Context, most int) (int, error) {
 	ids, err := b.Store.Due(ctx, b.Now(), most)
 	if err != nil {
 		return 0, err
 	}
-	var failures []error
-	for _, id := range ids {
-		if err := b.sweep(ctx, id); err != nil {
-			failures = append(failures, fmt.Errorf("request %s: %w", id, err))
-		}
+	failures := make([]error, len(ids))
+	room := make(chan struct{}, sweepers)
+	var wait sync.WaitGroup
+	for i, id := range ids {
+		room <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-room }()
+			if err := b.sweep(ctx, id); err != nil {
+				failures[i] = fmt.Errorf("request %s: %w", id, err)
+			}
+		})
 	}
+	wait.Wait()
 	return len(ids), errors.Join(failures...)
 }
 
@@ -403,16 +416,63 @@ func (b *Broker) sweep(ctx context.Context, id string) error {
 	}
 	var failures []error
 	for _, e := range g.Effects {
-		if !e.Written.IsZero() || e.Next.After(now) || g.State.Terminal() {
-			continue
+		var err error
+		if g.pending(&e) && !e.Next.After(now) {
+			err = b.carry(ctx, g, e)
+		} else if at := g.spent(&e); !at.IsZero() && !at.After(now) {
+			err = b.lift(ctx, g, e)
 		}
-		asked, cancel := context.WithTimeout(ctx, patience)
-		written, failure := b.Revoker.Carry(asked, e)
-		cancel()
-		now := b.Now()
-		if _, err := b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Attempt(g, e.ID, written, failure, now) }); err != nil {
+		if err != nil {
 			failures = append(failures, err)
 		}
 	}
 	return errors.Join(failures...)
+}
+
+func (b *Broker) carry(ctx context.Context, g *Grant, e Effect) error {
+	asked, cancel := context.WithTimeout(ctx, patience)
+	carried, failure := b.Revoker.Carry(asked, e)
+	cancel()
+	if failure == nil && !carried.Older.IsZero() {
+		// Before it is recorded as done: a process that dies here carries it out again, and tells again whom it hit.
+		if err := b.overtake(ctx, g, e.ID, carried.Older); err != nil {
+			return err
+		}
+	}
+	now := b.Now()
+	_, err := b.Store.Update(ctx, g.ID, now, func(g *Grant, _ []Lock) (*Change, error) { return Attempt(g, e.ID, carried, failure, now) })
+	return err
+}
+
+// overtake tells the other grants of a role that their older sessions were cut.
+func (b *Broker) overtake(ctx context.Context, by *Grant, effect string, older time.Time) error {
+	for after := ""; ; {
+		list, next, err := b.Store.Grants(ctx, Filter{States: []State{Active, Approved, Suspended}, Target: by.Ask.Target, After: after})
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if list[i].ID == by.ID {
+				continue
+			}
+			now := b.Now()
+			g, err := b.Store.Update(ctx, list[i].ID, now, func(g *Grant, _ []Lock) (*Change, error) { return Overtake(g, effect, older, now), nil })
+			if err != nil {
+				return err
+			}
+			b.drop(g)
+		}
+		if after = next; next == "" {
+			return nil
+		}
+	}
+}
+
+func (b *Broker) lift(ctx context.Context, g *Grant, e Effect) error {
+	asked, cancel := context.WithTimeout(ctx, patience)
+	failure := b.Revoker.Lift(asked, e)
+	cancel()
+	now := b.Now()
+	_, err := b.Store.Update(ctx, g.ID, now, func(g *Grant, _ []Lock) (*Change, error) { return Lift(g, e.ID, failure, now) })
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -244,6 +245,18 @@ type world struct {
 	locks  []Lock
 }
 
+// onlyDeniesRemoved reports whether all that changed is that a deny of no more use is gone, or could not be removed.
+func onlyDeniesRemoved(old, n *Grant) bool {
+	a, b := *old, *n
+	a.Version, b.Version, a.Effects, b.Effects = 0, 0, slices.Clone(old.Effects), slices.Clone(n.Effects)
+	for _, list := range [][]Effect{a.Effects, b.Effects} {
+		for i := range list {
+			list[i].Removed, list[i].Lifts, list[i].Left, list[i].Next = time.Time{}, 0, false, time.Time{}
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
 var people = []Reviewer{{ID: "ann"}, {ID: "bob", Groups: []string{"release"}}, {ID: "cat", Groups: []string{"release"}}, {ID: "dan", Groups: []string{"release", "ops"}}, {ID: "eve"}, {ID: "oidc:github:repository_id=4711", Groups: []string{"release"}}}
 
 // apply checks what must hold of every change, and makes it.
@@ -255,7 +268,7 @@ func (w *world) apply(c *Change) {
 		w.t.Fatalf("version %d after %d", n.Version, old.Version)
 	case len(c.Events) == 0:
 		w.t.Fatalf("a change without a record (41): %s → %s", old.State, n.State)
-	case old.State.Terminal():
+	case old.State.Terminal() && !onlyDeniesRemoved(old, &n):
 		w.t.Fatalf("%s is terminal and was changed (18)", old.State)
 	case old.State.Fenced() && !n.State.Fenced():
 		w.t.Fatalf("%s → %s (26)", old.State, n.State)
@@ -292,10 +305,20 @@ func (w *world) apply(c *Change) {
 			}
 		}
 	}
+	for i := range n.Effects {
+		// A deny is there as long as anything that it cuts may live, and for a while after (31).
+		if e := &n.Effects[i]; !e.Removed.IsZero() && (i >= len(old.Effects) || old.Effects[i].Removed.IsZero()) {
+			for j := range n.Sessions {
+				if s := &n.Sessions[j]; n.source(s.Generation) == e.Source && s.State != Failed && w.now.Before(s.NotAfter.Add(Linger)) {
+					w.t.Fatalf("the deny of %s was removed at %v, session %s ends at %v (31)", e.Source, w.now, s.ID, s.NotAfter)
+				}
+			}
+		}
+	}
 	live := 0
 	for i := range n.Sessions {
 		s := &n.Sessions[i]
-		if s.live(w.now) {
+		if s.live(w.now) && s.Overtaken.IsZero() {
 			live++
 		}
 		if s.NotAfter.After(n.NotAfter) || s.NotAfter.Sub(s.Intended) > n.Terms.Session {
@@ -438,7 +461,7 @@ func walk(t *rapid.T, walked map[Transition]bool) {
 				t.Fatal("issued under a lock (34)")
 			}
 			if a.Again != nil {
-				if !w.given[a.Again.ID] || !a.Again.live(w.now) || w.g.State.Fenced() {
+				if !w.given[a.Again.ID] || !a.Again.live(w.now) || w.g.State.Fenced() || !a.Again.Overtaken.IsZero() {
 					t.Fatalf("session %s was given again", a.Again.ID)
 				}
 				return
@@ -504,7 +527,28 @@ func walk(t *rapid.T, walked map[Transition]bool) {
 			if rapid.IntRange(0, 2).Draw(t, "fails") > 0 {
 				failure = errors.New("AWS said no")
 			}
-			try(Attempt(w.g, e.ID, w.now, failure, w.now))
+			var carried Carried
+			if carried.At = w.now; rapid.IntRange(0, 3).Draw(t, "no room") == 0 {
+				carried.Older = w.now
+			}
+			try(Attempt(w.g, e.ID, carried, failure, w.now))
+		},
+		"lift": func(t *rapid.T) {
+			if len(w.g.Effects) == 0 {
+				return
+			}
+			e := rapid.SampledFrom(w.g.Effects).Draw(t, "effect")
+			var failure error
+			if rapid.IntRange(0, 2).Draw(t, "fails") == 0 {
+				failure = errors.New("AWS said no")
+			}
+			try(Lift(w.g, e.ID, failure, w.now))
+		},
+		"overtake": func(t *rapid.T) {
+			if w.g.State.Terminal() || rapid.IntRange(0, 4).Draw(t, "really") > 0 {
+				return
+			}
+			try(Overtake(w.g, "another-0", w.now.Add(time.Second), w.now), nil)
 		},
 		"time": func(t *rapid.T) {
 			w.now = w.now.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 6 * time.Minute, 40 * time.Minute, 5 * time.Hour, 30 * time.Hour}).Draw(t, "step"))
@@ -541,7 +585,7 @@ func TestStuck(t *testing.T) {
 	now := noon
 	for i := range MaxAttempts {
 		now = now.Add(time.Minute)
-		if c, err = Attempt(&g, g.Effects[0].ID, time.Time{}, errors.New("AccessDenied"), now); err != nil {
+		if c, err = Attempt(&g, g.Effects[0].ID, Carried{}, errors.New("AccessDenied"), now); err != nil {
 			t.Fatal(err)
 		}
 		g = c.Grant
@@ -555,13 +599,96 @@ func TestStuck(t *testing.T) {
 	} else {
 		g = c.Grant
 	}
-	if c, err = Attempt(&g, g.Effects[0].ID, now, nil, now); err != nil || c.Grant.State != Stuck {
+	if c, err = Attempt(&g, g.Effects[0].ID, Carried{At: now}, nil, now); err != nil || c.Grant.State != Stuck {
 		t.Fatalf("written is not effective: %s, %v", c.Grant.State, err)
 	}
-	if again, err := Attempt(&c.Grant, g.Effects[0].ID, now, nil, now); again != nil || err != nil {
+	if again, err := Attempt(&c.Grant, g.Effects[0].ID, Carried{At: now}, nil, now); again != nil || err != nil {
 		t.Errorf("done again: %+v, %v (29)", again, err)
 	}
 	if c = Tick(&c.Grant, now.Add(Propagation)); c == nil || c.Grant.State != Revoked {
 		t.Fatalf("after %v: %+v", Propagation, c)
+	}
+}
+
+// TestDenyEnds: a deny is removed when nothing is left that it cuts, after the grant itself has ended; what cannot be removed is told and left in the end.
+func TestDenyEnds(t *testing.T) {
+	e := entry()
+	e.Approval = registry.Approval{Automatic: true}
+	terms, _ := Judge(e, request(), facts(), noon)
+	g := File(*request(), terms, nil, noon).Grant
+	s := ci()
+	a, err := Issue(&g, &s, Demand{ID: "s1"}, nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Revoke(&a.Change.Grant, "ops", "incident", noon.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Attempt(&c.Grant, c.Grant.Effects[0].ID, Carried{At: noon.Add(time.Minute)}, nil, noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	g = Tick(&c.Grant, noon.Add(10*time.Minute)).Grant
+	end := noon.Add(90*time.Minute + Linger)
+	if g.State != Revoked || !g.Wake().Equal(end) {
+		t.Fatalf("%s, wakes at %v, want %v", g.State, g.Wake(), end)
+	}
+	if c, err := Lift(&g, g.Effects[0].ID, nil, end.Add(-time.Second)); c != nil || err != nil {
+		t.Fatalf("removed too early: %+v, %v", c, err)
+	}
+	done, err := Lift(&g, g.Effects[0].ID, nil, end)
+	if err != nil || !done.Grant.Effects[0].Removed.Equal(end) || !done.Grant.Wake().IsZero() {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if c, err := Lift(&done.Grant, g.Effects[0].ID, nil, end); c != nil || err != nil {
+		t.Errorf("removed twice: %+v, %v", c, err)
+	}
+	now := end
+	for i := range maxLifts {
+		if c, err = Lift(&g, g.Effects[0].ID, errors.New("AccessDenied"), now); err != nil || c == nil {
+			t.Fatalf("attempt %d at %v: %+v, %v", i, now, c, err)
+		}
+		g = c.Grant
+		if now = g.Wake(); now.IsZero() != (i == maxLifts-1) {
+			t.Fatalf("attempt %d: wakes at %v", i, now)
+		}
+	}
+	if !g.Effects[0].Left || now.Sub(end) > 60*24*time.Hour {
+		t.Errorf("%+v", g.Effects[0])
+	}
+}
+
+// TestOvertaken: a session that was cut for another grant's sake is not handed out again, and a new one is issued.
+func TestOvertaken(t *testing.T) {
+	e := entry()
+	e.Approval = registry.Approval{Automatic: true}
+	terms, _ := Judge(e, request(), facts(), noon)
+	terms.Sessions = 1
+	g := File(*request(), terms, nil, noon).Grant
+	s := ci()
+	held := func(string) bool { return true }
+	a, err := Issue(&g, &s, Demand{ID: "s1", Held: held}, nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := Settle(&a.Change.Grant, "s1", Outcome{State: Issued, AccessKeyID: "ASIA"}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = c.Grant
+	if c := Overtake(&g, "r-9-0", noon, noon); c != nil {
+		t.Errorf("a session that is not older: %+v", c.Events)
+	}
+	g = Overtake(&g, "r-9-0", noon.Add(time.Minute), noon.Add(time.Minute)).Grant
+	if c := Overtake(&g, "r-9-0", noon.Add(2*time.Minute), noon.Add(2*time.Minute)); c != nil {
+		t.Errorf("told twice: %+v", c.Events)
+	}
+	if a, err = Issue(&g, &s, Demand{ID: "s2", Held: held}, nil, noon.Add(2*time.Minute)); err != nil || a.Change == nil {
+		t.Fatalf("%+v, %v: it takes a new session", a, err)
+	}
+	// It is cut with the others when the grant is revoked: the deny of older sessions may not be in force yet.
+	c, err = Revoke(&a.Change.Grant, "ops", "incident", noon.Add(3*time.Minute))
+	if err != nil || len(c.Events) != 1 || fmt.Sprint(c.Events[0].Event.(GrantRevoked).Sessions) != "[s1 s2]" {
+		t.Errorf("%+v, %v", c, err)
 	}
 }

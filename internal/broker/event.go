@@ -87,17 +87,40 @@ type SessionUnknown struct {
 
 // EffectDone: what was to be done in AWS was done and read back.
 type EffectDone struct {
-	Effect      string    `json:"effect"`
-	Written     time.Time `json:"written"`
-	EffectiveBy time.Time `json:"effectiveBy"`
+	Effect string `json:"effect"`
+	// Carried is how: there may have been no room for the deny that was meant. Older is the moment of a deny of all older sessions.
+	Carried     EffectKind `json:"carried,omitempty"`
+	Older       time.Time  `json:"older,omitzero"`
+	Written     time.Time  `json:"written"`
+	EffectiveBy time.Time  `json:"effectiveBy"`
 }
 
-// EffectFailed: an attempt did not succeed. Stuck: it was the last one.
+// EffectFailed: an attempt did not succeed. Stuck: it is tried further, and somebody is called; it is said anew every hour.
 type EffectFailed struct {
 	Effect  string `json:"effect"`
 	Attempt int    `json:"attempt"`
 	Why     string `json:"why"`
 	Stuck   bool   `json:"stuck,omitempty"`
+}
+
+// DenyRemoved: what an effect put into AWS was seen to be gone, as nothing is left that it would cut.
+type DenyRemoved struct {
+	Effect string `json:"effect"`
+}
+
+// DenyStays: what an effect put into AWS could not be removed. Left: it is not tried any more; it cuts nothing, and takes room.
+type DenyStays struct {
+	Effect  string `json:"effect"`
+	Attempt int    `json:"attempt"`
+	Why     string `json:"why"`
+	Left    bool   `json:"left,omitempty"`
+}
+
+// SessionsOvertaken: sessions were cut for another grant's sake, whose deny had no room on the role but as one of all older sessions.
+type SessionsOvertaken struct {
+	Effect   string    `json:"effect"` // of the other grant
+	Older    time.Time `json:"older"`
+	Sessions []string  `json:"sessions"`
 }
 
 func (RequestFiled) Kind() string    { return "request.filed" }
@@ -115,3 +138,7 @@ func (SessionFailed) Kind() string   { return "session.failed" }
 func (SessionUnknown) Kind() string  { return "session.unknown" }
 func (EffectDone) Kind() string      { return "effect.done" }
 func (EffectFailed) Kind() string    { return "effect.failed" }
+func (DenyRemoved) Kind() string     { return "deny.removed" }
+func (DenyStays) Kind() string       { return "deny.stays" }
+
+func (SessionsOvertaken) Kind() string { return "session.overtaken" }

@@ -10,9 +10,9 @@ import (
 type EffectKind string
 
 const (
-	// DenySource denies everything to the grant's source identity, on the target role: it cuts the grant's sessions, those chained from them, and no other.
+	// DenySource denies everything to the grant's source identity, on the target role: it cuts the grant's sessions of that role, and no other.
 	DenySource EffectKind = "deny-source-identity"
-	// DenyOlder denies everything to sessions of the role that are older than a moment: coarser, for roles whose policies are full.
+	// DenyOlder denies everything to sessions of the role that are older than a moment: coarser, for roles whose policies are full. What it cuts beside the grant's is told (see Overtake).
 	DenyOlder EffectKind = "deny-older-sessions"
 	// Quarantine is an SCP: out of reach of a role that can change its own policies.
 	Quarantine EffectKind = "quarantine"
@@ -32,9 +32,24 @@ type Effect struct {
 	// Next is when it is to be tried.
 	Next  time.Time `json:"next,omitzero"`
 	Stuck bool      `json:"stuck,omitempty"`
+	// Paged is when it was last told that it is stuck.
+	Paged time.Time `json:"paged,omitzero"`
+	// Older is the moment of a DenyOlder.
+	Older time.Time `json:"older,omitzero"`
 	// Written is when it was read back; EffectiveBy when AWS surely acts by it (28).
 	Written     time.Time `json:"written,omitzero"`
 	EffectiveBy time.Time `json:"effectiveBy,omitzero"`
+	// Removed is when the deny was seen to be gone, which is when nothing is left that it would cut. Lifts are the attempts that failed; Left: it stays there, and somebody may remove it by hand.
+	Removed time.Time `json:"removed,omitzero"`
+	Lifts   int       `json:"lifts,omitempty"`
+	Left    bool      `json:"left,omitempty"`
+}
+
+// Carried is how an effect was carried out.
+type Carried struct {
+	At time.Time // when it was read back
+	// Older: there was no room for one more deny; every session of the role that AWS issued before this moment is denied instead. Zero where there was room.
+	Older time.Time
 }
 
 // Propagation is how long AWS may take to act by a changed policy: it says a few minutes.
@@ -42,6 +57,15 @@ const Propagation = 5 * time.Minute
 
 // MaxAttempts is how often an effect is tried before somebody is called. It is tried further after that.
 const MaxAttempts = 8
+
+// PageEvery is how often it is told again that an effect is stuck.
+const PageEvery = time.Hour
+
+// Linger is how long a deny stays after the last session that it cuts is over: clocks differ.
+const Linger = 15 * time.Minute
+
+// maxLifts is how often removing a deny is tried: over some weeks.
+const maxLifts = 20
 
 // Revoke takes a grant back. The change is the fence: from its commit on nothing is issued (25), and every session that may be live is covered by an effect (27).
 func Revoke(g *Grant, by, why string, now time.Time) (*Change, error) {
@@ -124,8 +148,8 @@ func backoff(attempts int) time.Duration {
 	return min(time.Second<<min(attempts-1, 10), time.Minute)
 }
 
-// Attempt records how carrying out an effect went: it was read back in AWS at written, or err says why not.
-func Attempt(g *Grant, effect string, written time.Time, failure error, now time.Time) (*Change, error) {
+// Attempt records how carrying out an effect went: it was read back in AWS, or err says why not.
+func Attempt(g *Grant, effect string, carried Carried, failure error, now time.Time) (*Change, error) {
 	c := g.begin()
 	c.tick(now)
 	n := &c.Grant
@@ -139,11 +163,18 @@ func Attempt(g *Grant, effect string, written time.Time, failure error, now time
 	}
 	e.Attempts++
 	if failure == nil {
-		e.Written, e.EffectiveBy, e.Stuck = written, written.Add(Propagation), false
-		c.log(Clock, EffectDone{Effect: e.ID, Written: e.Written, EffectiveBy: e.EffectiveBy})
+		e.Written, e.EffectiveBy, e.Stuck, e.Next = carried.At, carried.At.Add(Propagation), false, time.Time{}
+		if !carried.Older.IsZero() {
+			e.Kind, e.Older = DenyOlder, carried.Older
+		}
+		c.log(Clock, EffectDone{Effect: e.ID, Carried: e.Kind, Older: e.Older, Written: e.Written, EffectiveBy: e.EffectiveBy})
 	} else {
 		stuck := e.Attempts >= MaxAttempts
-		c.log(Clock, EffectFailed{Effect: e.ID, Attempt: e.Attempts, Why: failure.Error(), Stuck: stuck && !e.Stuck})
+		page := stuck && now.Sub(e.Paged) >= PageEvery
+		if page {
+			e.Paged = now
+		}
+		c.log(Clock, EffectFailed{Effect: e.ID, Attempt: e.Attempts, Why: failure.Error(), Stuck: page})
 		e.Stuck, e.Next = stuck, now.Add(backoff(e.Attempts))
 		if stuck && n.State == Revoking {
 			c.move(GaveUp)
@@ -152,4 +183,74 @@ func Attempt(g *Grant, effect string, written time.Time, failure error, now time
 	c.Effects = append(c.Effects, *e)
 	c.tick(now)
 	return c, nil
+}
+
+// pending reports whether an effect is to be carried out: it was not yet, and there is something left to cut.
+func (g *Grant) pending(e *Effect) bool {
+	return e.Written.IsZero() && !g.State.Terminal() && e.Removed.IsZero()
+}
+
+// spent is when the deny of an effect is of no more use and can be removed; zero where nothing is to be removed. It stays as long as another effect of the grant needs the same deny (31), and no other grant has it (30). A deny of all
+// older sessions stays: it is one for each role, others may have come to need it, and once those sessions are over it cuts nothing.
+func (g *Grant) spent(e *Effect) time.Time {
+	if e.Kind != DenySource || !e.Removed.IsZero() || e.Left || e.Attempts == 0 {
+		return time.Time{}
+	}
+	at := e.Until
+	for i := range g.Effects {
+		if other := &g.Effects[i]; other.Source == e.Source && other.Until.After(at) {
+			at = other.Until
+		}
+	}
+	at = at.Add(Linger)
+	if e.Lifts > 0 && e.Next.After(at) {
+		at = e.Next
+	}
+	return at
+}
+
+// Lift records how removing a deny went. It is the only thing that is done to a grant that has come to its end.
+func Lift(g *Grant, effect string, failure error, now time.Time) (*Change, error) {
+	c := g.begin()
+	c.tick(now)
+	n := &c.Grant
+	i := slices.IndexFunc(n.Effects, func(e Effect) bool { return e.ID == effect })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: effect %s", ErrNotFound, effect)
+	}
+	e := &n.Effects[i]
+	if at := n.spent(e); at.IsZero() || at.After(now) {
+		return nil, nil // another sweep did it
+	}
+	if failure == nil {
+		e.Removed = now
+		c.log(Clock, DenyRemoved{Effect: e.ID})
+	} else {
+		e.Lifts++
+		e.Left = e.Lifts >= maxLifts
+		e.Next = now.Add(min(time.Minute<<min(e.Lifts-1, 12), 48*time.Hour))
+		c.log(Clock, DenyStays{Effect: e.ID, Attempt: e.Lifts, Why: failure.Error(), Left: e.Left})
+	}
+	c.Effects = append(c.Effects, *e)
+	return c, nil
+}
+
+// Overtake notes that sessions of a grant were cut with those of another one, by a deny of all sessions of the role that were issued before a moment: they are not handed out again, and do not count against the grant's limit. What was
+// approved stays in force, and a new session lives. It gives nil where there are none.
+func Overtake(g *Grant, effect string, older, now time.Time) *Change {
+	c := g.begin()
+	c.tick(now)
+	n := &c.Grant
+	var ids []string
+	for i := range n.Sessions {
+		if s := &n.Sessions[i]; s.live(now) && s.Intended.Before(older) && s.Overtaken.IsZero() {
+			s.Overtaken = older
+			ids = append(ids, s.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	c.log(Clock, SessionsOvertaken{Effect: effect, Older: older, Sessions: ids})
+	return c
 }

@@ -55,6 +55,8 @@ type Session struct {
 	Key         string `json:"key"`
 	Idempotency string `json:"idempotency,omitempty"`
 	AccessKeyID string `json:"accessKeyId,omitempty"`
+	// Overtaken is the moment before which every session of the role was denied for another grant's sake; zero where that did not happen.
+	Overtaken time.Time `json:"overtaken,omitzero"`
 }
 
 // live reports whether somebody may hold credentials of the session.
@@ -162,7 +164,7 @@ func Issue(g *Grant, by *Subject, d Demand, locks []Lock, now time.Time) (Answer
 	live := 0
 	for i := range n.Sessions {
 		s := &n.Sessions[i]
-		if !s.live(now) {
+		if !s.live(now) || !s.Overtaken.IsZero() {
 			continue
 		}
 		live++

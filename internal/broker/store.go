@@ -141,9 +141,11 @@ func (g *Grant) Wake() time.Time {
 		}
 	}
 	for i := range g.Effects {
-		if e := &g.Effects[i]; e.Written.IsZero() && !g.State.Terminal() {
+		e := &g.Effects[i]
+		if g.pending(e) {
 			soonest(e.Next)
 		}
+		soonest(g.spent(e))
 	}
 	return next
 }

@@ -399,6 +399,27 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		if b.Stuck {
 			e.SeverityID = high
 		}
+	case broker.DenyRemoved{}.Kind():
+		b, err := body[broker.DenyRemoved](r)
+		if err != nil {
+			return err
+		}
+		e.managed(remove, "Deny Policy", b.Effect, "")
+		e.Message = "A deny that cuts nothing any more was removed from AWS"
+	case broker.DenyStays{}.Kind():
+		b, err := body[broker.DenyStays](r)
+		if err != nil {
+			return err
+		}
+		e.managed(remove, "Deny Policy", b.Effect, "")
+		e.SeverityID, e.StatusID, e.StatusDetail, e.Message = low, failure, b.Why, "A deny that cuts nothing any more was not removed from AWS"
+	case broker.SessionsOvertaken{}.Kind():
+		b, err := body[broker.SessionsOvertaken](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, accessRequest, r.About, entry)
+		e.SeverityID, e.Message = medium, fmt.Sprintf("Sessions %s were cut with those of another request (%s), for which the role had no room", strings.Join(b.Sessions, ", "), b.Effect)
 	case broker.Locked{}.Kind():
 		b, err := body[broker.Locked](r)
 		if err != nil {

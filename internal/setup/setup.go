@@ -119,6 +119,14 @@ func (t *Target) Permissions() document {
 	return document{"2012-10-17", []statement{{Sid: "Entry", Effect: "Allow", Action: actions, Resource: resources}}}
 }
 
+// OlderSessions is the name of the policy by which the broker cuts all older sessions of a role that has no room for one more deny, and Room is its text as long as it cuts nothing: it keeps the room for that.
+const OlderSessions = "drawbridge-deny-older-sessions"
+
+// Room is the policy that OlderSessions names, with a moment before every session.
+func (t *Target) Room() document {
+	return document{"2012-10-17", []statement{{Sid: "DrawbridgeRevoked", Effect: "Deny", Action: []string{"*"}, Resource: []string{"*"}, Condition: map[string]map[string][]string{"DateLessThan": {"aws:TokenIssueTime": {"2000-01-01T00:00:00Z"}}}}}}
+}
+
 // RevokerTrust and RevokerPermissions are those of the role by which access is taken back. IAM has no condition on the name of an inline policy, so that this role could write any inline policy of the target role: the boundary of the
 // entry is what bounds that.
 func (t *Target) RevokerTrust() document {
@@ -168,6 +176,7 @@ func (t *Target) Terraform() string {
 	}
 	fmt.Fprintf(&b, "  assume_role_policy   = %s\n  # The broker puts its denies as inline policies; they are not Terraform's.\n  depends_on = [aws_iam_openid_connect_provider.drawbridge]\n}\n\n", heredoc(t.Trust()))
 	fmt.Fprintf(&b, "resource \"aws_iam_role_policy\" %q {\n  name   = \"entry\"\n  role   = aws_iam_role.%s.name\n  policy = %s}\n\n", id, id, heredoc(t.Permissions()))
+	fmt.Fprintf(&b, "# It cuts nothing, and keeps room for the day on which the role has none for one more deny; the broker writes it then.\nresource \"aws_iam_role_policy\" \"%s_room\" {\n  name   = %q\n  role   = aws_iam_role.%s.name\n  policy = %s  lifecycle {\n    ignore_changes = [policy]\n  }\n}\n\n", id, OlderSessions, id, heredoc(t.Room()))
 	fmt.Fprintf(&b, "# By which the broker takes access back. Once in an account; add a policy for each entry.\nresource \"aws_iam_role\" \"drawbridge_revoker\" {\n  name               = %q\n  assume_role_policy = %s  depends_on         = [aws_iam_openid_connect_provider.drawbridge]\n}\n\n", RevokerRole, heredoc(t.RevokerTrust()))
 	fmt.Fprintf(&b, "resource \"aws_iam_role_policy\" \"drawbridge_revoker_%s\" {\n  name   = %s\n  role   = aws_iam_role.drawbridge_revoker.name\n  policy = %s}\n", id, hcl(t.Entry.Name), heredoc(t.RevokerPermissions()))
 	return b.String()
@@ -183,7 +192,7 @@ func (t *Target) CloudFormation() string {
 	path, name := t.pathAndName()
 	id := "Entry" + t.name("")
 	type object = map[string]any
-	role := object{"RoleName": name, "Path": path, "MaxSessionDuration": t.maxSession(), "AssumeRolePolicyDocument": t.Trust(), "Policies": []object{{"PolicyName": "entry", "PolicyDocument": t.Permissions()}}}
+	role := object{"RoleName": name, "Path": path, "MaxSessionDuration": t.maxSession(), "AssumeRolePolicyDocument": t.Trust(), "Policies": []object{{"PolicyName": "entry", "PolicyDocument": t.Permissions()}, {"PolicyName": OlderSessions, "PolicyDocument": t.Room()}}}
 	if t.Entry.Boundary != "" {
 		role["PermissionsBoundary"] = t.Entry.Boundary
 	}
@@ -225,6 +234,7 @@ func (t *Target) Commands() string {
 	b.WriteString("# The role of the entry. One that is there keeps its other policies: see whether it needs them.\n")
 	role(path, name, t.Trust(), more)
 	fmt.Fprintf(&b, "aws iam put-role-policy --role-name %s --policy-name entry --policy-document %s\n\n", quote(name), quote(text(t.Permissions(), "")))
+	fmt.Fprintf(&b, "# It cuts nothing, and keeps room for the day on which the role has none for one more deny; the broker writes it then.\naws iam get-role-policy --role-name %[1]s --policy-name %[2]s >/dev/null 2>&1 ||\n  aws iam put-role-policy --role-name %[1]s --policy-name %[2]s --policy-document %[3]s\n\n", quote(name), OlderSessions, quote(text(t.Room(), "")))
 	b.WriteString("# By which the broker takes access back.\n")
 	role("/", RevokerRole, t.RevokerTrust(), "")
 	fmt.Fprintf(&b, "aws iam put-role-policy --role-name %s --policy-name %s --policy-document %s\n", RevokerRole, quote(t.Entry.Name), quote(text(t.RevokerPermissions(), "")))

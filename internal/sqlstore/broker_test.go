@@ -27,6 +27,7 @@ type cloud struct {
 	fail    func(call int) (before, after error) // of Issue: an error before the work is done, or after
 	refuse  bool                                 // effects fail
 	waiting chan struct{}                        // where set, Issue waits for it
+	full    time.Time                            // the role has no room: every session older than this is denied
 }
 
 func newCloud() *cloud {
@@ -58,14 +59,27 @@ func (c *cloud) Issue(ctx context.Context, p *broker.Permit) (broker.Credentials
 	return broker.Credentials{AccessKeyID: "ASIA" + strings.ToUpper(o.Session), SecretAccessKey: "canary-secret", SessionToken: "canary-token"}, nil
 }
 
-func (c *cloud) Carry(_ context.Context, e broker.Effect) (time.Time, error) {
+func (c *cloud) Carry(_ context.Context, e broker.Effect) (broker.Carried, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refuse {
-		return time.Time{}, errors.New("AWS said no")
+		return broker.Carried{}, errors.New("AWS said no")
+	}
+	if !c.full.IsZero() {
+		return broker.Carried{At: noon, Older: c.full}, nil
 	}
 	c.denied[e.Source] = true
-	return noon, nil
+	return broker.Carried{At: noon}, nil
+}
+
+func (c *cloud) Lift(_ context.Context, e broker.Effect) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refuse {
+		return errors.New("AWS said no")
+	}
+	delete(c.denied, e.Source)
+	return nil
 }
 
 // registryOf is a registry of one entry.
@@ -338,6 +352,11 @@ func TestCrash(t *testing.T) {
 						t.Errorf("step %d, late %v: AWS issued session %s, and it was not cut", at, late, session)
 					}
 				}
+				// When the sessions are over nothing is left in AWS (31).
+				now = now.Add(24 * time.Hour)
+				if _, err := b.Sweep(t.Context(), 100); err != nil || len(aws.denied) > 0 {
+					t.Errorf("step %d: %v is still denied, error %v", at, aws.denied, err)
+				}
 				if list, _, err := s.Grants(t.Context(), broker.Filter{States: []broker.State{broker.Active, broker.Approved, broker.Revoking, broker.Stuck}}); err != nil || len(list) > 0 {
 					t.Errorf("step %d: %d grants are left over, error %v", at, len(list), err)
 				}
@@ -495,6 +514,40 @@ func TestApproversAreThoseOfToday(t *testing.T) {
 		asks("ann", "cid")
 		if err := approve("cid"); err != nil || state() != broker.Active {
 			t.Errorf("%v, %s", err, state())
+		}
+	})
+}
+
+// TestOvertaken: where a role has no room for one more deny, all its older sessions are cut; the other grants of the role are told, and their next demand is a new session in every daemon (30).
+func TestOvertaken(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		now, aws := noon, newCloud()
+		a, b := newBroker(open(), aws, &now), newBroker(open(), aws, &now)
+		revoked, other := file(t, a), file(t, a)
+		for _, id := range []string{revoked, other} {
+			if _, err := a.Issue(t.Context(), id, ci(), broker.Demand{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(time.Minute)
+		aws.full = now
+		if _, err := b.Revoke(t.Context(), revoked, "ops", "incident"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Sweep(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+		g, err := b.Store.Grant(t.Context(), revoked)
+		if err != nil || g.Effects[0].Kind != broker.DenyOlder || !g.Effects[0].Older.Equal(now) {
+			t.Errorf("%+v, %v", g.Effects, err)
+		}
+		calls := aws.calls
+		now = now.Add(time.Minute)
+		if _, err := a.Issue(t.Context(), other, ci(), broker.Demand{}); err != nil || aws.calls != calls+1 {
+			t.Errorf("%v, AWS was asked %d times more, want once: the daemon holds credentials that are cut", err, aws.calls-calls)
+		}
+		if g, err = b.Store.Grant(t.Context(), other); err != nil || g.State != broker.Active || g.Sessions[0].Overtaken.IsZero() || !g.Sessions[1].Overtaken.IsZero() {
+			t.Errorf("%s %+v, %v", g.State, g.Sessions, err)
 		}
 	})
 }

@@ -82,6 +82,31 @@ aws iam put-role-policy --role-name 'deploy' --policy-name entry --policy-docume
   ]
 }'
 
+# It cuts nothing, and keeps room for the day on which the role has none for one more deny; the broker writes it then.
+aws iam get-role-policy --role-name 'deploy' --policy-name drawbridge-deny-older-sessions >/dev/null 2>&1 ||
+  aws iam put-role-policy --role-name 'deploy' --policy-name drawbridge-deny-older-sessions --policy-document '{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "DrawbridgeRevoked",
+      "Effect": "Deny",
+      "Action": [
+        "*"
+      ],
+      "Resource": [
+        "*"
+      ],
+      "Condition": {
+        "DateLessThan": {
+          "aws:TokenIssueTime": [
+            "2000-01-01T00:00:00Z"
+          ]
+        }
+      }
+    }
+  ]
+}'
+
 # By which the broker takes access back.
 if aws iam get-role --role-name 'DrawbridgeRevoker' >/dev/null 2>&1; then
   aws iam update-assume-role-policy --role-name 'DrawbridgeRevoker' --policy-document '{

@@ -67,6 +67,39 @@ resource "aws_iam_role_policy" "ci_deploy" {
   JSON
 }
 
+# It cuts nothing, and keeps room for the day on which the role has none for one more deny; the broker writes it then.
+resource "aws_iam_role_policy" "ci_deploy_room" {
+  name   = "drawbridge-deny-older-sessions"
+  role   = aws_iam_role.ci_deploy.name
+  policy = <<-JSON
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Sid": "DrawbridgeRevoked",
+          "Effect": "Deny",
+          "Action": [
+            "*"
+          ],
+          "Resource": [
+            "*"
+          ],
+          "Condition": {
+            "DateLessThan": {
+              "aws:TokenIssueTime": [
+                "2000-01-01T00:00:00Z"
+              ]
+            }
+          }
+        }
+      ]
+    }
+  JSON
+  lifecycle {
+    ignore_changes = [policy]
+  }
+}
+
 # By which the broker takes access back. Once in an account; add a policy for each entry.
 resource "aws_iam_role" "drawbridge_revoker" {
   name               = "DrawbridgeRevoker"
