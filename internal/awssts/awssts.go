@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +56,7 @@ func (i *Issuer) Issue(ctx context.Context, p *broker.Permit) (broker.Credential
 	life := aws.Int32(int32(o.Life / time.Second))
 	var c *ststypes.Credentials
 	var user *ststypes.AssumedRoleUser
+	var packed *int32
 	if i.Way(o.Role) == Federated {
 		token, err := i.Token(o)
 		if err != nil {
@@ -63,25 +66,26 @@ func (i *Issuer) Issue(ctx context.Context, p *broker.Permit) (broker.Credential
 		if err != nil {
 			return broker.Credentials{}, outcome(err)
 		}
-		c, user = out.Credentials, out.AssumedRoleUser
+		c, user, packed = out.Credentials, out.AssumedRoleUser, out.PackedPolicySize
 	} else {
 		in := &sts.AssumeRoleInput{RoleArn: &o.Role, RoleSessionName: &o.Name, SourceIdentity: &o.SourceIdentity, Policy: &o.Policy, DurationSeconds: life}
 		if o.ExternalID != "" {
 			in.ExternalId = &o.ExternalID
 		}
-		for name, value := range o.Tags {
+		for _, name := range slices.Sorted(maps.Keys(o.Tags)) {
+			value := o.Tags[name]
 			in.Tags = append(in.Tags, ststypes.Tag{Key: aws.String(name), Value: aws.String(value)})
 		}
 		out, err := i.STS.AssumeRole(ctx, in, once)
 		if err != nil {
 			return broker.Credentials{}, outcome(err)
 		}
-		c, user = out.Credentials, out.AssumedRoleUser
+		c, user, packed = out.Credentials, out.AssumedRoleUser, out.PackedPolicySize
 	}
 	if c == nil || c.AccessKeyId == nil || c.SecretAccessKey == nil || c.SessionToken == nil {
 		return broker.Credentials{}, errors.New("AWS answered without credentials")
 	}
-	got := broker.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: audit.Secret(*c.SecretAccessKey), SessionToken: audit.Secret(*c.SessionToken), NotAfter: aws.ToTime(c.Expiration)}
+	got := broker.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: audit.Secret(*c.SecretAccessKey), SessionToken: audit.Secret(*c.SessionToken), NotAfter: aws.ToTime(c.Expiration), Packed: int(aws.ToInt32(packed))}
 	if user != nil {
 		got.Role, got.RoleID = aws.ToString(user.Arn), aws.ToString(user.AssumedRoleId)
 	}

@@ -60,7 +60,7 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action, name := r.PostForm.Get("Action"), r.PostForm.Get("RoleName")+"/"+r.PostForm.Get("PolicyName")
 	switch action {
 	case "AssumeRole", "AssumeRoleWithWebIdentity":
-		fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2026-11-23T13:00:00Z</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::222222222222:assumed-role/deploy/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser></%[1]sResult></%[1]sResponse>`, action)
+		fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2026-11-23T13:00:00Z</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::222222222222:assumed-role/deploy/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser><PackedPolicySize>17</PackedPolicySize></%[1]sResult></%[1]sResponse>`, action)
 	case "PutRolePolicy":
 		if _, ok := f.policies[name]; !ok && len(f.policies) >= f.room && !strings.HasSuffix(name, "older-sessions") {
 			refuse(http.StatusConflict, "LimitExceeded")
@@ -94,16 +94,18 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeAWS) issuer(way Way) *Issuer {
 	return &Issuer{
-		STS:   sts.New(sts.Options{Region: "eu-west-1", BaseEndpoint: &f.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", "")}),
-		Token: func(o broker.Order) (string, error) { return "token-of-" + o.SourceIdentity, nil },
-		Way:   func(string) Way { return way },
+		STS: sts.New(sts.Options{Region: "eu-west-1", BaseEndpoint: &f.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", "")}),
+		Token: func(o broker.Order) (string, error) {
+			return "token-of-" + o.SourceIdentity + "-" + o.Tags["team"], nil
+		},
+		Way: func(string) Way { return way },
 	}
 }
 
 // permit is one that the broker made.
 func permit(t *testing.T) *broker.Permit {
 	t.Helper()
-	e := &registry.Entry{Name: "ci", Owner: "ann", From: registry.From{Principals: []string{"arn:aws:iam::111111111111:role/ci"}}, To: registry.To{Role: role}, Actions: []string{"s3:PutObject"}, Resources: []string{"*"},
+	e := &registry.Entry{Name: "ci", Owner: "ann", From: registry.From{Principals: []string{"arn:aws:iam::111111111111:role/ci"}}, To: registry.To{Role: role}, Session: registry.Session{Tags: map[string]string{"team": "web"}}, Actions: []string{"s3:PutObject"}, Resources: []string{"*"},
 		Approval: registry.Approval{Automatic: true}, Expires: registry.Day{Time: noon.AddDate(1, 0, 0)}}
 	s := broker.Subject{ID: "aws:AROACI", Name: "arn:aws:iam::111111111111:role/ci"}
 	r := broker.Request{ID: "r-1", Subject: s, Ask: broker.Ask{Entry: "ci", Target: role, Reason: "x"}, Filed: noon}
@@ -118,13 +120,13 @@ func permit(t *testing.T) *broker.Permit {
 
 func TestIssue(t *testing.T) {
 	for way, want := range map[Way]map[string]string{
-		Federated: {"Action": "AssumeRoleWithWebIdentity", "WebIdentityToken": "token-of-r-1.1", "SourceIdentity": ""},
-		Assumed:   {"Action": "AssumeRole", "WebIdentityToken": "", "SourceIdentity": "r-1.1"},
+		Federated: {"Action": "AssumeRoleWithWebIdentity", "WebIdentityToken": "token-of-r-1.1-web", "SourceIdentity": ""},
+		Assumed:   {"Action": "AssumeRole", "WebIdentityToken": "", "SourceIdentity": "r-1.1", "Tags.member.1.Key": "drawbridge:entry", "Tags.member.1.Value": "ci", "Tags.member.2.Key": "team", "Tags.member.2.Value": "web"},
 	} {
 		f := newAWS(t)
 		p := permit(t)
 		c, err := f.issuer(way).Issue(t.Context(), p)
-		if err != nil || c.AccessKeyID != "ASIAEXAMPLE" || c.SecretAccessKey.Reveal() != "s" || c.RoleID != "AROA:x" || !c.NotAfter.Equal(noon.Add(time.Hour)) {
+		if err != nil || c.AccessKeyID != "ASIAEXAMPLE" || c.SecretAccessKey.Reveal() != "s" || c.RoleID != "AROA:x" || c.Packed != 17 || !c.NotAfter.Equal(noon.Add(time.Hour)) {
 			t.Errorf("way %d: %+v, error %v", way, c, err)
 		}
 		want["RoleArn"], want["RoleSessionName"], want["DurationSeconds"] = role, "drawbridge-r-1", "3600"

@@ -52,6 +52,7 @@ type Credentials struct {
 	NotAfter        time.Time
 	Role            string // ARN of the session
 	RoleID          string // its unique id with the session's name
+	Packed          int    // how much of its room for policy and tags it takes, in percent; 0 where AWS did not say
 }
 
 // Revoker carries out effects.
@@ -251,7 +252,7 @@ func (b *Broker) issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 	asked, cancel := context.WithTimeout(ctx, patience)
 	credentials, failure := b.Issuer.Issue(asked, a.Change.Permit)
 	cancel()
-	o := Outcome{State: Issued, AccessKeyID: credentials.AccessKeyID, NotAfter: credentials.NotAfter}
+	o := Outcome{State: Issued, AccessKeyID: credentials.AccessKeyID, NotAfter: credentials.NotAfter, Packed: credentials.Packed}
 	switch {
 	case errors.Is(failure, ErrNotIssued):
 		o = Outcome{State: Failed, Why: failure.Error()}

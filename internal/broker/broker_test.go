@@ -26,7 +26,7 @@ func entry() *registry.Entry {
 		From:    registry.From{OIDC: &registry.OIDC{Issuer: "https://token.actions.githubusercontent.com", Audience: "drawbridge", Claims: map[string]string{"repository_id": "4711", "ref": "refs/heads/main"}}},
 		To:      registry.To{Role: role},
 		Actions: []string{"s3:PutObject", "ecs:Update*"}, Resources: []string{"arn:aws:s3:::artifacts-prod/*", "arn:aws:ecs:eu-west-1:222222222222:service/web/*"},
-		Session:  registry.Session{Max: 90 * time.Minute},
+		Session:  registry.Session{Max: 90 * time.Minute, Tags: map[string]string{"team": "web"}},
 		Approval: registry.Approval{Required: 2, Approvers: []string{"group:release", "ann"}, Within: 30 * time.Minute},
 		Expires:  registry.Day{Time: time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)},
 	}
@@ -344,6 +344,9 @@ func (w *world) apply(c *Change) {
 		}
 		if !strings.HasPrefix(order.SourceIdentity, n.ID+".") || order.Role != role {
 			w.t.Fatalf("order %+v (10, 12)", order)
+		}
+		if order.Tags[EntryTag] != "ci-deploy" || order.Tags["team"] != "web" || len(order.Tags) != 2 {
+			w.t.Fatalf("tags %v", order.Tags)
 		}
 		for i := range n.Effects {
 			if n.Effects[i].Source == order.SourceIdentity {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -160,6 +161,8 @@ func Holds(g *Grant, e *registry.Entry, v *registry.Vendor, now time.Time) (why 
 		return "its entry's sessions are shorter now", false
 	case people.Approvals > g.Approvals:
 		return "its entry asks more people now", false
+	case !maps.Equal(g.Tags, e.Session.Tags):
+		return "its entry's sessions carry other tags now", false
 	case g.Terms.Vendor != e.Vendor:
 		return "its entry belongs to another vendor now", false
 	case g.NoChaining != (e.Session.Chaining != "allow") && !g.NoChaining:

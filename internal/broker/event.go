@@ -71,6 +71,7 @@ type SessionIssued struct {
 	Session     string    `json:"session"`
 	AccessKeyID string    `json:"accessKeyId"` // no secret: it is in CloudTrail too
 	NotAfter    time.Time `json:"notAfter"`
+	Packed      int       `json:"packed,omitempty"` // how much of its room for policy and tags it takes, in percent
 }
 
 // SessionFailed: AWS gave none, surely.

@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"drawbridge/iam/cond"
+	"drawbridge/internal/registry"
 )
 
 // SessionState is where one issue stands. The zero value is the intent.
@@ -55,6 +57,7 @@ type Session struct {
 	Key         string `json:"key"`
 	Idempotency string `json:"idempotency,omitempty"`
 	AccessKeyID string `json:"accessKeyId,omitempty"`
+	Packed      int    `json:"packed,omitempty"` // of the room for policy and tags, in percent
 	// Overtaken is the moment before which every session of the role was denied for another grant's sake; zero where that did not happen.
 	Overtaken time.Time `json:"overtaken,omitzero"`
 }
@@ -77,6 +80,7 @@ type Permit struct {
 	external string
 	policy   string
 	life     time.Duration
+	tags     map[string]string
 	spent    bool
 }
 
@@ -90,8 +94,11 @@ type Order struct {
 	ExternalID     string
 	Policy         string // the session policy's text
 	Life           time.Duration
-	Tags           map[string]string
+	Tags           map[string]string // session tags: the entry's, and EntryTag
 }
+
+// EntryTag is the session tag with the entry's name, by which policies of the target can tell crossings apart (aws:PrincipalTag/drawbridge:entry).
+const EntryTag = registry.BrokerTags + "entry"
 
 // Take spends the permit.
 func (p *Permit) Take() (Order, error) {
@@ -99,7 +106,7 @@ func (p *Permit) Take() (Order, error) {
 		return Order{}, fmt.Errorf("%w: the permit is spent", ErrNotInForce)
 	}
 	p.spent = true
-	return Order{Session: p.session.ID, Entry: p.entry, Role: p.role, Name: p.session.Name, SourceIdentity: p.source, ExternalID: p.external, Policy: p.policy, Life: p.life}, nil
+	return Order{Session: p.session.ID, Entry: p.entry, Role: p.role, Name: p.session.Name, SourceIdentity: p.source, ExternalID: p.external, Policy: p.policy, Life: p.life, Tags: maps.Clone(p.tags)}, nil
 }
 
 // Demand is what a caller wants of a session.
@@ -187,7 +194,9 @@ func Issue(g *Grant, by *Subject, d Demand, locks []Lock, now time.Time) (Answer
 	n.Sessions = append(slices.DeleteFunc(n.Sessions, func(s Session) bool { return s.State == Failed || now.After(s.NotAfter.Add(time.Hour)) }), s)
 	n.Used = true
 	c.log(by.ID, SessionIntended{Session: s})
-	c.Permit = &Permit{session: s, entry: n.Ask.Entry, role: n.Ask.Target, source: n.source(n.Generation), external: n.Terms.ExternalID, policy: policy, life: life}
+	tags := map[string]string{EntryTag: n.Ask.Entry}
+	maps.Copy(tags, n.Terms.Tags)
+	c.Permit = &Permit{tags: tags, session: s, entry: n.Ask.Entry, role: n.Ask.Target, source: n.source(n.Generation), external: n.Terms.ExternalID, policy: policy, life: life}
 	return Answer{Change: c}, nil
 }
 
@@ -217,7 +226,9 @@ type Outcome struct {
 	State       SessionState // Issued, Failed or Unclear
 	AccessKeyID string
 	NotAfter    time.Time
-	Why         string
+	// Packed is how much of its room for policy and tags the session takes, in percent, as AWS said; 0 where it said nothing.
+	Packed int
+	Why    string
 }
 
 // Settle records the outcome of an intent. A session that was issued for a grant that was taken back meanwhile is cut like the others, and its credentials must not be given out: deliver says whether they may.
@@ -236,11 +247,11 @@ func Settle(g *Grant, session string, o Outcome, now time.Time) (c *Change, deli
 	s.State = o.State
 	switch o.State {
 	case Issued:
-		s.AccessKeyID = o.AccessKeyID
+		s.AccessKeyID, s.Packed = o.AccessKeyID, o.Packed
 		if o.NotAfter.Before(s.NotAfter) && !o.NotAfter.IsZero() {
 			s.NotAfter = o.NotAfter
 		}
-		c.log(Clock, SessionIssued{Session: s.ID, AccessKeyID: s.AccessKeyID, NotAfter: s.NotAfter})
+		c.log(Clock, SessionIssued{Session: s.ID, AccessKeyID: s.AccessKeyID, NotAfter: s.NotAfter, Packed: s.Packed})
 		deliver = n.State == Active && s.Generation == n.Generation
 	case Failed:
 		c.log(Clock, SessionFailed{Session: s.ID, Why: o.Why})

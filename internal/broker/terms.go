@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type Terms struct {
 	LimitedBy string        `json:"limitedBy"`
 	// Chained: the target is reached by a chain of roles, which AWS caps at one hour. The broker's own role is the first link wherever the session does not come from its issuer: it has no long-term keys.
 	Chained bool `json:"chained,omitempty"`
+	// Tags are the session tags of the entry. They are the entry's words, never a caller's.
+	Tags map[string]string `json:"tags,omitempty"`
 	// NoChaining: the session may not assume further roles.
 	NoChaining bool `json:"noChaining,omitempty"`
 	// Approvals is how many people must say yes, Denials how many no's end it, Approvers who may decide. 0 approvals: the entry itself approves.
@@ -102,7 +105,7 @@ func Judge(e *registry.Entry, r *Request, f *Facts, now time.Time) (Terms, *Refu
 	case strings.TrimSpace(r.Ask.Reason) == "" && r.Ask.Ticket == "":
 		return Terms{}, refuse("say why: a reason or a ticket is needed", "entry %s: neither reason nor ticket", e.Name)
 	}
-	t := Terms{Entry: e.Name, Version: f.Version, Vendor: e.Vendor, NoChaining: e.Session.Chaining != "allow", Sessions: DefaultSessions, Chained: !f.Federated}
+	t := Terms{Entry: e.Name, Version: f.Version, Vendor: e.Vendor, NoChaining: e.Session.Chaining != "allow", Tags: maps.Clone(e.Session.Tags), Sessions: DefaultSessions, Chained: !f.Federated}
 	if refusal := t.scope(e, &r.Ask); refusal != nil {
 		return Terms{}, refusal
 	}

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"drawbridge/iam/arn"
 )
@@ -211,10 +214,42 @@ func (c *checker) to(e *Entry, bad func(string, ...any)) {
 	}
 }
 
+// maxTags leaves room for the broker's own: STS takes 50.
+const maxTags = 49
+
+// BrokerTags begins the session tags that are the broker's own.
+const BrokerTags = "drawbridge:"
+
+var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+// tags must be such that STS takes them: names of 1 to 128 characters that differ without regard to case, values of 256 at most (AWS STS API Reference, Tag).
+func (c *checker) tags(e *Entry, bad func(string, ...any)) {
+	if n := len(e.Session.Tags); n > maxTags {
+		bad("spec.session.tags: %d, expected at most %d", n, maxTags)
+	}
+	seen := make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(e.Session.Tags)) {
+		value, lower := e.Session.Tags[name], strings.ToLower(name)
+		switch n := utf8.RuneCountInString(name); {
+		case n == 0 || n > 128 || !tagText.MatchString(name):
+			bad("spec.session.tags: %q is no name of a tag: expected 1 to 128 letters, digits, blanks or _.:/=+-@", name)
+		case strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, BrokerTags):
+			bad("spec.session.tags: %q: names that begin with aws: or %s are not yours", name, BrokerTags)
+		case seen[lower] != "":
+			bad("spec.session.tags: %q and %q are one tag to AWS", seen[lower], name)
+		}
+		seen[lower] = name
+		if utf8.RuneCountInString(value) > 256 || !tagText.MatchString(value) {
+			bad("spec.session.tags: the value of %s: expected at most 256 letters, digits, blanks or _.:/=+-@", name)
+		}
+	}
+}
+
 func (c *checker) session(e *Entry, bad, hint func(string, ...any)) {
 	if e.Session.Chaining != "" && e.Session.Chaining != "allow" && e.Session.Chaining != "forbid" {
 		bad("spec.session.chaining %q is not known: expected allow or forbid", e.Session.Chaining)
 	}
+	c.tags(e, bad)
 	if e.Session.Max > c.o.MaxSession {
 		bad("spec.session.max %s is longer than %s", FormatSpan(e.Session.Max), FormatSpan(c.o.MaxSession))
 	}

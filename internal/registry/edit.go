@@ -82,7 +82,7 @@ var editables = map[Kind][]editable{
 		{"actions", "spec allow actions", listForm}, {"allow.resources", "spec allow resources", listForm},
 		{"externalId", "spec trustConditions StringEquals sts:ExternalId", listForm}, {"", "spec context", otherForm},
 		{"boundary", "spec boundary", textForm},
-		{"session.max", "spec session max", spanForm}, {"session.chaining", "spec session chaining", textForm},
+		{"session.max", "spec session max", spanForm}, {"session.chaining", "spec session chaining", textForm}, {"", "spec session tags", otherForm},
 		{"use.every", "spec use every", spanForm}, {"use.grace", "spec use grace", spanForm}, {"use.needs", "spec use needs", spanForm},
 		{"vendor", "spec vendor", textForm}, {"dataClass", "spec dataClass", textForm}, {"identity", "spec identity", textForm},
 		{"approval.required", "spec approval required", numberForm}, {"approval.approvers", "spec approval approvers", listForm}, {"approval.denials", "spec approval denials", numberForm},

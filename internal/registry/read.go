@@ -232,6 +232,23 @@ func (r *reader) texts(into *[]string, field string) func(*yaml.Node) {
 	}
 }
 
+// pairs reads names with texts. A name that comes twice is a problem.
+func (r *reader) pairs(into *map[string]string, field string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		list, _ := r.mapping(n, field)
+		out := make(map[string]string, len(list))
+		for _, p := range list {
+			if _, ok := out[p.key.Value]; ok {
+				r.problem(p.key, "%s: %q comes twice", field, p.key.Value)
+			}
+			var value string
+			r.text(&value, p.key.Value)(p.value)
+			out[p.key.Value] = value
+		}
+		*into = out
+	}
+}
+
 func (r *reader) span(into *time.Duration, field string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		s, _ := text(n)
@@ -362,7 +379,7 @@ func (r *reader) spec(n *yaml.Node, e *Entry) {
 		"context":         r.conditions(&e.Context, "context"),
 		"boundary":        r.text(&e.Boundary, "boundary"),
 		"session": func(n *yaml.Node) {
-			r.object(n, "session", map[string]func(*yaml.Node){"max": r.span(&e.Session.Max, "max"), "chaining": r.text(&e.Session.Chaining, "chaining")})
+			r.object(n, "session", map[string]func(*yaml.Node){"max": r.span(&e.Session.Max, "max"), "chaining": r.text(&e.Session.Chaining, "chaining"), "tags": r.pairs(&e.Session.Tags, "tags")})
 		},
 		"use": func(n *yaml.Node) {
 			r.object(n, "use", map[string]func(*yaml.Node){
@@ -394,14 +411,7 @@ func (r *reader) oidc(n *yaml.Node) *OIDC {
 	o := &OIDC{Claims: map[string]string{}}
 	r.object(n, "oidc", map[string]func(*yaml.Node){
 		"issuer": r.text(&o.Issuer, "issuer"), "audience": r.text(&o.Audience, "audience"),
-		"claims": func(n *yaml.Node) {
-			claims, _ := r.mapping(n, "claims")
-			for _, c := range claims {
-				var value string
-				r.text(&value, c.key.Value)(c.value)
-				o.Claims[c.key.Value] = value
-			}
-		},
+		"claims": r.pairs(&o.Claims, "claims"),
 	})
 	return o
 }

@@ -129,6 +129,8 @@ func (t *To) Targets() []string {
 type Session struct {
 	Max      time.Duration // 0: not said
 	Chaining string        // "allow", "forbid", "" where not said
+	// Tags are the session tags that a broker gives to each session, beside its own (IAM User Guide, "Pass session tags in AWS STS").
+	Tags map[string]string
 }
 
 // Use is the rhythm of the work.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,6 +60,9 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 	longer("the time between reviews", before.Review.Every, after.Review.Every)
 	if before.Session.Chaining == "forbid" && after.Session.Chaining != "forbid" {
 		say("sessions may be chained")
+	}
+	if !maps.Equal(before.Session.Tags, after.Session.Tags) {
+		say("its sessions carry other tags, and policies may ask for tags")
 	}
 	switch {
 	case !before.Expires.IsZero() && after.Expires.IsZero():

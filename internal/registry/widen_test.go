@@ -82,6 +82,7 @@ func TestWidensTheBroker(t *testing.T) {
 		"from somewhere now":       {"", "  context: {IpAddress: {aws:SourceIp: [198.51.100.0/24]}}\n", ""},
 		"somebody for the owner":   {"", "  approval: {approvers: [ben]}\n", "ben may approve"},
 		"automatic before":         {"  approval: {automatic: true}\n", "  approval: {approvers: [ben]}\n", ""},
+		"another tag":              {"  session: {tags: {team: web}}\n", "  session: {tags: {team: shop}}\n", "its sessions carry other tags"},
 		"no vendor":                {"  vendor: acme\n", "", "it does not end with the contract of acme any more"},
 		"a vendor's contract ends": {"", "  vendor: acme\n", ""},
 	} {

@@ -202,6 +202,11 @@ func entryNode(e *Entry) *yaml.Node {
 	s.child("session", true, func(c mapping) {
 		c.text("max", FormatSpan(e.Session.Max))
 		c.text("chaining", e.Session.Chaining)
+		c.child("tags", true, func(c mapping) {
+			for _, name := range slices.Sorted(maps.Keys(e.Session.Tags)) {
+				c.add(name, scalar(e.Session.Tags[name]))
+			}
+		})
 	})
 	s.child("use", true, func(c mapping) {
 		c.text("every", FormatSpan(e.Use.Every))
