@@ -262,7 +262,7 @@ func (s *Server) requests(api huma.API) {
 		if err := c.caller.Need(broker.DecideAny); err != nil {
 			return nil, s.fault("decide-request", err)
 		}
-		g, err := s.Broker.Decide(ctx, in.ID, broker.Reviewer{ID: c.caller.Subject.ID, Groups: c.caller.Groups}, in.Body.Approve, in.Body.Hash, in.Body.Reason, s.Person)
+		g, err := s.Broker.Decide(ctx, in.ID, c.caller.Reviewer(), in.Body.Approve, in.Body.Hash, in.Body.Reason, s.Person)
 		if err != nil {
 			return nil, s.fault("decide-request", err)
 		}

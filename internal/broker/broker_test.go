@@ -565,3 +565,20 @@ func TestStuck(t *testing.T) {
 		t.Fatalf("after %v: %+v", Propagation, c)
 	}
 }
+
+// TestAdmitsPeople: a name that a person's provider lets them have is not taken for an AWS identity, an account or everybody.
+func TestAdmitsPeople(t *testing.T) {
+	for _, tt := range []struct {
+		principal, person string
+		want              bool
+	}{
+		{"ann@example.com", "ann@example.com", true}, {"Ann@example.com", "ann@example.com", true}, {"ann@example.com", "bob@example.com", false},
+		{"111111111111", "111111111111", false}, {"arn:aws:iam::111111111111:role/ci", "arn:aws:iam::111111111111:role/ci", false}, {"*", "*", false}, {"oidc:x:y", "oidc:x:y", false}, {"", "", false},
+	} {
+		e := entry()
+		e.From = registry.From{Principals: []string{tt.principal}}
+		if got := Admits(e, &Subject{ID: tt.person, Name: tt.person, Issuer: "people", Person: true}); got != tt.want {
+			t.Errorf("%q lets the person %q in: %v", tt.principal, tt.person, got)
+		}
+	}
+}

@@ -84,9 +84,9 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	}
 	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Now: time.Now, NewID: newID}
 	if local {
-		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles}
+		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: time.Now().Add(12 * time.Hour)}
 		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, time.Now()); err == nil {
-			d.Token, err = api.NewToken(ctx, d.store, caller, time.Now().Add(12*time.Hour))
+			d.Token, err = api.NewToken(ctx, d.store, caller, caller.Until)
 		}
 		if err != nil {
 			return nil, errors.Join(err, d.store.Close())
