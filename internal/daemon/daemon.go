@@ -216,7 +216,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 			}
 			return s, err
 		},
-		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
+		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r.RemoteAddr) },
 		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
@@ -288,9 +288,9 @@ func (r *recorder) WriteHeader(status int) {
 }
 
 // known is what is known of a request's context: the network that it comes from. Nothing that a client says of itself is in it.
-func known(r *http.Request) *cond.Context {
+func known(remote string) *cond.Context {
 	ctx := &cond.Context{Rest: cond.Undetermined}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
 		ctx.Set("aws:SourceIp", host)
 	}
 	now := time.Now().UTC()
@@ -389,11 +389,7 @@ func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) 
 		slices.Sort(names)
 		return broker.Credentials{}, nil, &broker.Refusal{Why: "several registered trusts lead there for this caller (" + strings.Join(names, ", ") + "): file a request for one of them"}
 	}
-	ctxKnown := &cond.Context{Rest: cond.Undetermined}
-	if host, _, err := net.SplitHostPort(q.Source); err == nil {
-		ctxKnown.Set("aws:SourceIp", host)
-	}
-	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: ctxKnown})
+	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: known(q.Source)})
 }
 
 // Serve answers on a listener until the context ends, and then finishes what was begun.

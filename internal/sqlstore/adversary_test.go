@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,46 +15,25 @@ import (
 )
 
 // people that everybody can look up.
-func known(_ context.Context, id string) (broker.Reviewer, error) { return broker.Reviewer{ID: id}, nil }
+func known(_ context.Context, id string) (broker.Reviewer, error) {
+	return broker.Reviewer{ID: id}, nil
+}
 
-// TestApproversNow: who is no approver of the entry any more decides about nothing that waits, and what they said counts no more; what an entry approved by itself can be approved again after a lock.
-func TestApproversNow(t *testing.T) {
-	stores(t, func(t *testing.T, open func() *Store) {
-		now := noon
-		b := newBroker(open(), newCloud(), &now)
-		e := entry()
-		e.Approval = registry.Approval{Required: 2, Approvers: []string{"ann", "bob", "cid"}}
-		b.Rules = registryOf{e}
-		id := file(t, b)
-		hash := mustGrant(t, b, id).Hash
-		decide := func(who string) (*broker.Grant, error) {
-			return b.Decide(t.Context(), id, broker.Reviewer{ID: who}, true, hash, "", known)
-		}
-		if g, err := decide("ann"); err != nil || g.State != broker.Awaiting {
-			t.Fatalf("ann: %v, error %v", g, err)
-		}
-		e.Approval.Approvers = []string{"bob", "cid"}
-		b.Rules = registryOf{e}
-		if g, err := decide("bob"); err != nil || g.State != broker.Awaiting {
-			t.Errorf("ann is no approver any more, and her yes counts: %v, error %v", g.State, err)
-		}
-		e.Approval.Approvers = []string{"bob", "dan"}
-		b.Rules = registryOf{e}
-		if _, err := decide("cid"); !errors.Is(err, broker.ErrNotYours) {
-			t.Errorf("cid is no approver any more: %v", err)
-		}
-
-		e.Approval = registry.Approval{Automatic: true}
-		b.Rules = registryOf{e}
-		id = file(t, b)
-		if _, _, err := b.Lock(t.Context(), broker.Lock{Kind: broker.LockAll, Reason: "drill", By: "ops", Expires: now.Add(time.Minute)}); err != nil {
-			t.Fatal(err)
-		}
-		now = now.Add(time.Hour)
-		if g, err := b.Decide(t.Context(), id, broker.Reviewer{ID: e.Owner}, true, mustGrant(t, b, id).Hash, "", known); err != nil || g.State != broker.Active {
-			t.Errorf("its owner approves what a lock has stopped: %+v, error %v", g, err)
-		}
-	})
+// TestApprovedAgain: what an entry approved by itself and a lock has stopped, its owner can approve again.
+func TestApprovedAgain(t *testing.T) {
+	now := noon
+	b := newBroker(sqlite(t), newCloud(), &now)
+	e := entry()
+	e.Approval = registry.Approval{Automatic: true}
+	b.Rules = registryOf{e}
+	id := file(t, b)
+	if _, _, err := b.Lock(t.Context(), broker.Lock{Kind: broker.LockAll, Reason: "drill", By: "ops", Expires: now.Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour)
+	if g, err := b.Decide(t.Context(), id, broker.Reviewer{ID: e.Owner}, true, mustGrant(t, b, id).Hash, "", known); err != nil || g.State != broker.Active {
+		t.Errorf("%+v, error %v", g, err)
+	}
 }
 
 // TestOwnRequestUnderAnotherName: a person who has another address by now does not approve what they asked for (16).
@@ -83,4 +64,110 @@ func sqlite(t *testing.T) *Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// slow lets a test stand between the commit of an outcome and its answer.
+type slow struct {
+	broker.Store
+	settled, goOn chan struct{}
+	n             atomic.Int32
+}
+
+func (s *slow) Update(ctx context.Context, id string, at time.Time, do func(*broker.Grant, []broker.Lock) (*broker.Change, error)) (*broker.Grant, error) {
+	g, err := s.Store.Update(ctx, id, at, do)
+	if s.n.Add(1) == 2 {
+		close(s.settled)
+		<-s.goOn
+	}
+	return g, err
+}
+
+// TestJoinedAfterTheFence: who joins another's demand after a revocation is done gets nothing, though that demand succeeded before it (25).
+func TestJoinedAfterTheFence(t *testing.T) {
+	for name, stop := range map[string]func(b *broker.Broker, id string) error{
+		"revoked": func(b *broker.Broker, id string) error {
+			_, err := b.Revoke(context.Background(), id, "ops", "incident")
+			return err
+		},
+		"locked": func(b *broker.Broker, _ string) error {
+			return b.Store.Lock(context.Background(), broker.Lock{ID: "lock-1", Kind: broker.LockAll, Reason: "incident", By: "ops"}, noon)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now, store := noon, &slow{Store: sqlite(t), settled: make(chan struct{}), goOn: make(chan struct{})}
+			b := newBroker(store, newCloud(), &now)
+			other := newBroker(store.Store, newCloud(), &now)
+			id := file(t, b)
+			var wait sync.WaitGroup
+			wait.Go(func() {
+				if _, err := b.Issue(context.Background(), id, ci(), broker.Demand{}); err != nil {
+					t.Error(err)
+				}
+			})
+			<-store.settled
+			if err := stop(other, id); err != nil {
+				t.Fatal(err)
+			}
+			joined := make(chan error)
+			go func() {
+				_, err := b.Issue(context.Background(), id, ci(), broker.Demand{})
+				joined <- err
+			}()
+			// The second demand waits for the first, or has its own answer already.
+			select {
+			case err := <-joined:
+				close(store.goOn)
+				if err == nil {
+					t.Error("it got credentials")
+				}
+			case <-time.After(50 * time.Millisecond):
+				close(store.goOn)
+				if err := <-joined; err == nil {
+					t.Error("it got credentials")
+				}
+			}
+			wait.Wait()
+		})
+	}
+}
+
+// TestAccessFinds: who asks for a part is given a part, and nobody waits for what cannot be approved any more.
+func TestAccessFinds(t *testing.T) {
+	now := noon
+	b := newBroker(sqlite(t), newCloud(), &now)
+	e := entry()
+	e.Actions = []string{"s3:PutObject", "s3:GetObject"}
+	b.Rules = registryOf{e}
+	access := func(ask broker.Ask) (*broker.Grant, error) {
+		t.Helper()
+		ask.Entry, ask.Target, ask.Reason = "ci", role, "release"
+		_, g, err := b.Access(t.Context(), ci(), ask, broker.Demand{}, broker.Facts{Context: &cond.Context{}})
+		return g, err
+	}
+	whole, err := access(broker.Ask{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := access(broker.Ask{Actions: []string{"s3:GetObject"}})
+	if err != nil || part.ID == whole.ID || len(part.Actions) != 1 {
+		t.Errorf("a part: %+v, error %v", part, err)
+	}
+	if again, err := access(broker.Ask{Actions: []string{"s3:GetObject"}}); err != nil || again.ID != part.ID {
+		t.Errorf("the part again: %+v, error %v", again, err)
+	}
+	for _, id := range []string{whole.ID, part.ID} {
+		if _, err := b.Suspend(t.Context(), id, "ops", "risk"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pending *broker.Pending
+	if _, err := access(broker.Ask{}); !errors.As(err, &pending) {
+		t.Errorf("suspended: %v", err)
+	}
+	e.Actions = []string{"s3:GetObject"}
+	b.Rules = registryOf{e}
+	now = now.Add(2 * time.Minute)
+	if g, err := access(broker.Ask{}); !errors.As(err, &pending) || g.ID != part.ID {
+		t.Errorf("what cannot be approved any more is waited for: %+v, error %v", g, err)
+	}
 }
