@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -169,5 +170,20 @@ func TestAccessFinds(t *testing.T) {
 	now = now.Add(2 * time.Minute)
 	if g, err := access(broker.Ask{}); !errors.As(err, &pending) || g.ID != part.ID {
 		t.Errorf("what cannot be approved any more is waited for: %+v, error %v", g, err)
+	}
+}
+
+// TestFileIsPrivate: who has an account on the machine does not read the log.
+func TestFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := Open(t.Context(), "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, error %v", filepath.Base(name), info.Mode(), err)
+		}
 	}
 }
