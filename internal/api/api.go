@@ -4,15 +4,20 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 	"drawbridge/internal/api/wire"
 	"drawbridge/internal/audit"
@@ -182,7 +187,7 @@ func (s *Server) requests(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "file-request", Method: http.MethodPost, Path: "/v1/requests", Summary: "Ask for access", DefaultStatus: http.StatusCreated,
 		Description: "A request that the terms refuse is answered by 403 and recorded."}, func(ctx context.Context, in *fileInput) (*oneRequest, error) {
 		c := callerOf(ctx)
-		ask, err := askOf(&in.Body)
+		ask, err := s.askOf(&in.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -262,7 +267,10 @@ func (s *Server) requests(api huma.API) {
 		if err := c.caller.Need(broker.DecideAny); err != nil {
 			return nil, s.fault("decide-request", err)
 		}
-		g, err := s.Broker.Decide(ctx, in.ID, broker.Reviewer{ID: c.caller.Subject.ID, Groups: c.caller.Groups}, in.Body.Approve, in.Body.Hash, in.Body.Reason, s.Person)
+		if err := legible("reason", in.Body.Reason); err != nil {
+			return nil, err
+		}
+		g, err := s.Broker.Decide(ctx, in.ID, c.caller.Reviewer(), in.Body.Approve, in.Body.Hash, in.Body.Reason, s.Person)
 		if err != nil {
 			return nil, s.fault("decide-request", err)
 		}
@@ -294,6 +302,9 @@ func (s *Server) requests(api huma.API) {
 				if err := c.caller.Need(broker.RevokeAny); err != nil {
 					return nil, s.fault("revoke-request", err)
 				}
+			}
+			if err := legible("reason", in.Body.Reason); err != nil {
+				return nil, err
 			}
 			g, err = s.Broker.Revoke(ctx, in.ID, c.caller.Subject.ID, in.Body.Reason)
 			if err != nil {
@@ -333,7 +344,7 @@ func (s *Server) requests(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "access", Method: http.MethodPost, Path: "/v1/access", Summary: "Credentials now, or a request for them", Description: "Credentials of the grant that you have for an entry. Where there is none a request is filed; while people must decide about it the answer is 202 with the request, and asking again leads to the same one."},
 		func(ctx context.Context, in *accessInput) (*accessOutput, error) {
 			c := callerOf(ctx)
-			ask, err := askOf(&in.Body.Ask)
+			ask, err := s.askOf(&in.Body.Ask)
 			if err != nil {
 				return nil, err
 			}
@@ -358,9 +369,33 @@ func handOut(c *broker.Credentials) *wire.Credentials {
 	return &wire.Credentials{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), Expiration: c.NotAfter.UTC().Format(time.RFC3339)}
 }
 
-func askOf(in *wire.Ask) (broker.Ask, error) {
+// farthest is how far ahead something may begin or end that a caller names: further than any entry lasts, and nearer than the last year that JSON can write.
+const farthest = 10 * 366 * 24 * time.Hour
+
+// legible is an error where a text of a caller's is longer than people read, or holds what would show them something other than it says.
+func legible(field, text string) error {
+	if len(text) > 4000 {
+		return huma.Error422UnprocessableEntity(fmt.Sprintf("%s: it has %d bytes, more than 4000", field, len(text)))
+	}
+	if i := strings.IndexFunc(text, func(r rune) bool {
+		return !unicode.IsGraphic(r) && r != '\n' && r != '\r' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
+	}); i >= 0 {
+		return huma.Error422UnprocessableEntity(fmt.Sprintf("%s: it has a character at byte %d that is not shown as it is", field, i))
+	}
+	return nil
+}
+
+func (s *Server) askOf(in *wire.Ask) (broker.Ask, error) {
 	life, err := lengthOf("life", in.Life)
-	return broker.Ask{Entry: in.Entry, Target: in.Target, Actions: in.Actions, Resources: in.Resources, Life: life, Lower: in.Lower, Start: in.Start, Reason: in.Reason, Ticket: in.Ticket}, err
+	for _, f := range []struct{ field, text string }{{"entry", in.Entry}, {"target", in.Target}, {"reason", in.Reason}, {"ticket", in.Ticket}, {"actions", strings.Join(in.Actions, "")}, {"resources", strings.Join(in.Resources, "")}} {
+		if err == nil {
+			err = legible(f.field, f.text)
+		}
+	}
+	if err == nil && in.Start.Sub(s.Now()) > farthest {
+		err = huma.Error422UnprocessableEntity("start: it is too far ahead")
+	}
+	return broker.Ask{Entry: in.Entry, Target: in.Target, Actions: in.Actions, Resources: in.Resources, Life: life, Lower: in.Lower, Start: in.Start.UTC(), Reason: in.Reason, Ticket: in.Ticket}, err
 }
 
 func demandOf(in *wire.Demand) (broker.Demand, error) {
@@ -390,7 +425,24 @@ func (s *Server) locks(api huma.API) {
 		if in.Body.Kind != string(broker.LockAll) && in.Body.Value == "" {
 			return nil, huma.Error422UnprocessableEntity("value: say what is to be locked")
 		}
-		id, suspended, err := s.Broker.Lock(ctx, broker.Lock{Kind: broker.LockKind(in.Body.Kind), Value: in.Body.Value, Reason: in.Body.Reason, By: c.caller.Subject.ID, Expires: in.Body.Expires})
+		if err := cmp.Or(legible("value", in.Body.Value), legible("reason", in.Body.Reason)); err != nil {
+			return nil, err
+		}
+		// A lock that can match nothing would look like one that holds.
+		switch broker.LockKind(in.Body.Kind) {
+		case broker.LockAccount:
+			if !arn.IsAccountID(in.Body.Value) {
+				return nil, huma.Error422UnprocessableEntity("value: expected the 12 digits of an account")
+			}
+		case broker.LockRole:
+			if a, err := arn.Parse(in.Body.Value); err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/") || strings.ContainsAny(a.Resource, "*?") {
+				return nil, huma.Error422UnprocessableEntity("value: expected the ARN of one role")
+			}
+		}
+		if e := in.Body.Expires; !e.IsZero() && (!e.After(s.Now()) || e.Sub(s.Now()) > farthest) {
+			return nil, huma.Error422UnprocessableEntity("expires: expected a time to come, not too far ahead")
+		}
+		id, suspended, err := s.Broker.Lock(ctx, broker.Lock{Kind: broker.LockKind(in.Body.Kind), Value: in.Body.Value, Reason: in.Body.Reason, By: c.caller.Subject.ID, Expires: in.Body.Expires.UTC()})
 		if err != nil {
 			return nil, s.fault("set-lock", err)
 		}

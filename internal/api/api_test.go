@@ -273,3 +273,31 @@ func TestOpenAPI(t *testing.T) {
 		t.Errorf("%s is not what the code says: go test ./internal/api -run OpenAPI -update (%v)", name, err)
 	}
 }
+
+// TestMeantToMislead: what a caller says is kept only where people are shown what it is, and can be kept at all; a lock that can match nothing is refused.
+func TestMeantToMislead(t *testing.T) {
+	w := newWorld(t)
+	for name, body := range map[string]string{
+		"a cursor that moves": `{"entry": "ci", "reason": "x\u001b[2Jrelease 7"}`, "text from right to left": `{"entry": "ci", "reason": "\u202e7 esaeler"}`, "nothing that is shown": `{"entry": "ci", "reason": "a\u200bb"}`,
+		"a zero": `{"entry": "ci\u0000", "reason": "x"}`, "a long ticket": `{"entry": "ci", "ticket": "` + strings.Repeat("x", 5000) + `"}`, "an action": `{"entry": "ci", "reason": "x", "actions": ["s3:PutObject\u0007"]}`,
+		"the year 10000": `{"entry": "ci", "reason": "x", "start": "9999-12-31T23:59:59-12:00"}`,
+	} {
+		if status, text := w.do("ci", "POST", "/v1/requests", body); status != 422 {
+			t.Errorf("%s: %d %s", name, status, text)
+		}
+		if status, text := w.do("ci", "POST", "/v1/access", `{"ask": `+body+`}`); status != 422 {
+			t.Errorf("%s, at once: %d %s", name, status, text)
+		}
+	}
+	for _, body := range []string{`{"kind": "account", "value": "2222-2222-2222", "reason": "x"}`, `{"kind": "account", "value": "222222222222 ", "reason": "x"}`, `{"kind": "role", "value": "deploy", "reason": "x"}`, `{"kind": "role", "value": "arn:aws:iam::222222222222:role/*", "reason": "x"}`,
+		`{"kind": "all", "reason": "x", "expires": "2020-01-01T00:00:00Z"}`, `{"kind": "all", "reason": "x", "expires": "9999-12-31T23:59:59-12:00"}`, `{"kind": "nobody", "value": "x", "reason": "x"}`} {
+		if status, text := w.do("ops", "POST", "/v1/locks", body); status != 422 {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
+	}
+	if len(w.failed) > 0 {
+		t.Errorf("something went wrong inside: %v", w.failed)
+	}
+	w.must("ci", "POST", "/v1/requests", `{"entry": "ci", "reason": "Freigabe für Größe 7\nsiehe Ticket ✓"}`, 201)
+	w.must("ops", "POST", "/v1/locks", `{"kind": "role", "value": "arn:aws:iam::222222222222:role/a/deploy", "reason": "x"}`, 201)
+}

@@ -157,6 +157,7 @@ func (s *Server) registry(api huma.API) {
 			return nil, huma.Error409Conflict("nothing is changed by it")
 		}
 		e := broker.NewEdition(base, text, d, c.caller.Subject.ID, in.Body.Why, s.Now())
+		e.ByID = c.caller.Subject.UniqueID
 		if err := s.Registry.Editions.Propose(ctx, e, s.Registry.Alone); err != nil {
 			return nil, s.fault("change-registry", err)
 		}
@@ -200,7 +201,7 @@ func (s *Server) registry(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := s.Registry.Editions.DecideEdition(ctx, in.ID, broker.EditionDecision{By: c.caller.Subject.ID, Agree: in.Body.Agree, Reason: in.Body.Reason, At: s.Now()})
+		e, err := s.Registry.Editions.DecideEdition(ctx, in.ID, broker.EditionDecision{By: c.caller.Subject.ID, ByID: c.caller.Subject.UniqueID, Agree: in.Body.Agree, Reason: in.Body.Reason, At: s.Now()})
 		if err != nil {
 			return nil, s.fault("decide-edition", err)
 		}

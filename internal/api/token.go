@@ -139,8 +139,10 @@ func (s *Server) token(api huma.API) {
 		if err != nil {
 			return nil, s.fault(exchangeID, err)
 		}
-		if ends := caller.Subject.Ends; !ends.IsZero() && ends.Before(until) {
-			until = ends
+		for _, ends := range []time.Time{caller.Subject.Ends, caller.Until} {
+			if !ends.IsZero() && ends.Before(until) {
+				until = ends
+			}
 		}
 		token, err := NewToken(ctx, s.Tokens, caller, until)
 		if err != nil {

@@ -70,7 +70,6 @@ type held struct {
 
 type flight struct {
 	done chan struct{}
-	c    Credentials
 	err  error
 }
 
@@ -130,9 +129,19 @@ func (b *Broker) Access(ctx context.Context, s Subject, ask Ask, d Demand, known
 		if c := Tick(&list[i], now); c != nil {
 			list[i] = c.Grant
 		}
-		if at := &list[i]; !at.State.Terminal() && (g == nil || at.State == Active && g.State != Active) {
-			g = at
+		at := &list[i]
+		if at.State.Terminal() || !at.Ask.covers(&ask) || g != nil && (at.State != Active || g.State == Active) {
+			continue
 		}
+		if at.State == Awaiting || at.State == Suspended {
+			// What the registry does not let happen any more nobody can approve, and nobody need wait for.
+			if _, err := b.holds(ctx, at); errors.Is(err, ErrNotInForce) {
+				continue
+			} else if err != nil {
+				return Credentials{}, nil, err
+			}
+		}
+		g = at
 	}
 	if g == nil {
 		// The id follows from who asks for what in this minute, so that retries, wherever they arrive, file one request.
@@ -162,23 +171,34 @@ func requestID(s *Subject, ask *Ask, now time.Time) string {
 
 // Issue gives credentials for a grant: those of a live session of the same demand where this process holds them, else new ones. Demands of the same key that come at once share one session.
 func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Credentials, error) {
+	for {
+		c, joined, err := b.join(ctx, id, s, d)
+		if !joined || err != nil {
+			return c, err
+		}
+		// Somebody else's demand has made a session. Whether this one may have it is asked of the store as it is now: a fence or lock may have come between.
+	}
+}
+
+// join carries a demand out, or waits for one of the same key that is under way: joined says that it did, and that it succeeded where there is no error.
+func (b *Broker) join(ctx context.Context, id string, s Subject, d Demand) (c Credentials, joined bool, err error) {
 	g, err := b.Store.Grant(ctx, id)
 	if err != nil {
-		return Credentials{}, err
+		return Credentials{}, false, err
 	}
 	if g.Subject.ID != s.ID {
-		return Credentials{}, fmt.Errorf("request %s: %w", id, ErrNotFound) // whose it is, is nobody else's business (52)
+		return Credentials{}, false, fmt.Errorf("request %s: %w", id, ErrNotFound) // whose it is, is nobody else's business (52)
 	}
 	if !g.State.Fenced() {
 		e, err := b.holds(ctx, g)
 		if err != nil {
-			return Credentials{}, err
+			return Credentials{}, false, err
 		}
 		if refusal := Meets(e, &s, d.Context); refusal != nil {
 			if err := b.Store.Record(ctx, b.Now(), s.ID, g.ID, SessionRefused{Why: refusal.Why, Detail: refusal.Detail}); err != nil {
-				return Credentials{}, err
+				return Credentials{}, false, err
 			}
-			return Credentials{}, refusal
+			return Credentials{}, false, refusal
 		}
 	}
 	key := g.key(&d)
@@ -187,18 +207,17 @@ func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 		b.mu.Unlock()
 		select {
 		case <-f.done:
-			return f.c, f.err
+			return Credentials{}, true, f.err
 		case <-ctx.Done():
-			return Credentials{}, ctx.Err()
+			return Credentials{}, true, ctx.Err()
 		}
 	}
-	f := &flight{done: make(chan struct{})}
+	f := &flight{done: make(chan struct{}), err: errors.New("issuing was interrupted")}
 	if b.flight == nil {
 		b.flight, b.held = make(map[string]*flight), make(map[string]held)
 	}
 	b.flight[key] = f
 	b.mu.Unlock()
-	f.c, f.err = Credentials{}, errors.New("issuing was interrupted")
 	defer func() {
 		b.mu.Lock()
 		delete(b.flight, key)
@@ -206,8 +225,8 @@ func (b *Broker) Issue(ctx context.Context, id string, s Subject, d Demand) (Cre
 		close(f.done)
 	}()
 	// Who asked first may stop waiting; what was begun is finished for the others and for the record.
-	f.c, f.err = b.issue(context.WithoutCancel(ctx), id, s, d)
-	return f.c, f.err
+	c, f.err = b.issue(context.WithoutCancel(ctx), id, s, d)
+	return c, false, f.err
 }
 
 // holds is the grant's entry; an error where the registry, as it is now, does not cover the grant any more.

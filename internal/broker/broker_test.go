@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 	"drawbridge/internal/registry"
 )
@@ -217,11 +219,36 @@ func TestTable(t *testing.T) {
 }
 
 func TestSessionPolicy(t *testing.T) {
-	text, err := SessionPolicy(&Terms{Actions: []string{"s3:GetObject"}, Resources: []string{"arn:aws:s3:::a/*"}, NoChaining: true}, role)
+	// A session that may do everything does nothing to its own role, by which it could lift the deny that cuts it, and goes nowhere else with other credentials (8).
+	text, err := SessionPolicy(&Terms{Actions: []string{"*"}, Resources: []string{"*"}, NoChaining: true}, role)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(text)
+	var doc struct {
+		Statement []struct {
+			Effect           string
+			Action, Resource []string
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for action, resource := range map[string]string{
+		"iam:AttachRolePolicy": role, "iam:DeleteRole": role, "iam:DeleteRolePermissionsBoundary": role, "iam:DeleteRolePolicy": role, "iam:DetachRolePolicy": role, "iam:PassRole": role, "iam:PutRolePermissionsBoundary": role,
+		"iam:PutRolePolicy": role, "iam:TagRole": role, "iam:UntagRole": role, "iam:UpdateAssumeRolePolicy": role, "iam:UpdateRole": role, "iam:UpdateRoleDescription": role,
+		"sts:AssumeRole": "arn:aws:iam::333333333333:role/other", "sts:AssumeRoot": "arn:aws:iam::333333333333:root", "sts:GetFederationToken": "x", "sts:GetSessionToken": "x", "sts:GetWebIdentityToken": "x",
+	} {
+		denied := false
+		for _, s := range doc.Statement {
+			matches := func(list []string, name string) bool {
+				return slices.ContainsFunc(list, func(p string) bool { return arn.MatchGlob(strings.ToLower(p), strings.ToLower(name)) })
+			}
+			denied = denied || s.Effect == "Deny" && matches(s.Action, action) && matches(s.Resource, resource)
+		}
+		if !denied {
+			t.Errorf("a session may %s on %s: %s", action, resource, text)
+		}
+	}
 	long := &Terms{Actions: []string{"s3:GetObject"}}
 	for i := range 60 {
 		long.Resources = append(long.Resources, fmt.Sprintf("arn:aws:s3:::a-bucket-with-a-long-name-%d/*", i))
@@ -693,5 +720,22 @@ func TestOvertaken(t *testing.T) {
 	c, err = Revoke(&a.Change.Grant, "ops", "incident", noon.Add(3*time.Minute))
 	if err != nil || len(c.Events) != 1 || fmt.Sprint(c.Events[0].Event.(GrantRevoked).Sessions) != "[s1 s2]" {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestAdmitsPeople: a name that a person's provider lets them have is not taken for an AWS identity, an account or everybody.
+func TestAdmitsPeople(t *testing.T) {
+	for _, tt := range []struct {
+		principal, person string
+		want              bool
+	}{
+		{"ann@example.com", "ann@example.com", true}, {"Ann@example.com", "ann@example.com", true}, {"ann@example.com", "bob@example.com", false},
+		{"111111111111", "111111111111", false}, {"arn:aws:iam::111111111111:role/ci", "arn:aws:iam::111111111111:role/ci", false}, {"*", "*", false}, {"oidc:x:y", "oidc:x:y", false}, {"", "", false},
+	} {
+		e := entry()
+		e.From = registry.From{Principals: []string{tt.principal}}
+		if got := Admits(e, &Subject{ID: tt.person, Name: tt.person, Issuer: "people", Person: true}); got != tt.want {
+			t.Errorf("%q lets the person %q in: %v", tt.principal, tt.person, got)
+		}
 	}
 }

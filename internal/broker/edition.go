@@ -20,6 +20,7 @@ type Edition struct {
 	Base string         `json:"base"` // the edition that it was made from; "" for the first
 	Text []RegistryFile `json:"text"`
 	By   string         `json:"by"`
+	ByID string         `json:"byId,omitempty"` // the identity provider's own id of who proposed it
 	At   time.Time      `json:"at"`
 	Why  string         `json:"why"`
 	// Differences are what it changes; where one of them widens, a second person must agree (23).
@@ -64,6 +65,7 @@ type Editions interface {
 // EditionDecision is a second person's.
 type EditionDecision struct {
 	By     string    `json:"by"`
+	ByID   string    `json:"byId,omitempty"`
 	Agree  bool      `json:"agree"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
@@ -100,7 +102,7 @@ func (e *Edition) Decide(d EditionDecision, inForce string) error {
 	switch {
 	case e.State != Proposed:
 		return fmt.Errorf("%w: it is %s", ErrDecided, e.State)
-	case d.Agree && d.By == e.By:
+	case d.Agree && (SamePerson(d.By, e.By) || d.ByID != "" && d.ByID == e.ByID):
 		return fmt.Errorf("%w: whoever proposed a change that widens does not agree to it", ErrNotYours)
 	case d.Agree && e.Base != inForce:
 		return fmt.Errorf("%w: the registry is another one by now", ErrStale)

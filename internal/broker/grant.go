@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"drawbridge/internal/audit"
@@ -41,6 +42,8 @@ type Decision struct {
 	Reason  string    `json:"reason,omitempty"`
 	// As is the approver of the terms that makes the person eligible: the person, or a group.
 	As string `json:"as"`
+	// UniqueID is the identity provider's own id of the person, who may have had another name before.
+	UniqueID string `json:"uniqueId,omitempty"`
 }
 
 // Change is what one command does: all of it is written in one transaction, or none.
@@ -198,16 +201,31 @@ func (g *Grant) due(now time.Time) (Trigger, bool) {
 type Reviewer struct {
 	ID     string
 	Groups []string // without the word group:
+	// UniqueID is the provider's own id of the person, which stays when a name or an address changes; "" where it is not known.
+	UniqueID string
+}
+
+// Reviewer is the caller as one who decides.
+func (c *Caller) Reviewer() Reviewer {
+	return Reviewer{ID: c.Subject.ID, Groups: c.Groups, UniqueID: c.Subject.UniqueID}
 }
 
 // as is the approver of the terms that the reviewer is; "" where none.
 func (r *Reviewer) as(approvers []string) string {
 	for _, a := range approvers {
-		if a == r.ID || slices.ContainsFunc(r.Groups, func(g string) bool { return a == "group:"+g }) {
+		if group, ok := strings.CutPrefix(a, "group:"); ok && slices.Contains(r.Groups, group) || !ok && SamePerson(a, r.ID) {
 			return a
 		}
 	}
 	return ""
+}
+
+// SamePerson reports whether two names are of one person: addresses differ in no more than their case.
+func SamePerson(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
+
+// said reports whether a decision is the reviewer's, under whatever name they made it (17).
+func (d *Decision) said(r *Reviewer) bool {
+	return SamePerson(d.By, r.ID) || d.UniqueID != "" && d.UniqueID == r.UniqueID
 }
 
 // eligible is why a reviewer may not decide; "" where they may (15, 16).
@@ -215,9 +233,9 @@ func (g *Grant) eligible(r *Reviewer) (as, why string) {
 	switch {
 	case r.ID == "":
 		return "", "it is not known who decides"
-	case r.ID == g.Subject.ID || r.ID == g.Subject.Name:
+	case SamePerson(r.ID, g.Subject.ID), SamePerson(r.ID, g.Subject.Name), r.UniqueID != "" && r.UniqueID == g.Subject.UniqueID:
 		return "", "nobody decides about their own request"
-	case slices.Contains(g.Subject.Sponsors, r.ID):
+	case slices.ContainsFunc(g.Subject.Sponsors, func(s string) bool { return SamePerson(s, r.ID) }):
 		return "", "whoever owns the caller, or shares its credentials, does not decide for it"
 	}
 	if as = r.as(g.Approvers); as == "" {
@@ -231,7 +249,7 @@ func (g *Grant) WhyNot(r *Reviewer) string {
 	if _, why := g.eligible(r); why != "" {
 		return why
 	}
-	if slices.ContainsFunc(g.Decisions, func(d Decision) bool { return d.By == r.ID && d.Hash == g.Hash }) {
+	if slices.ContainsFunc(g.Decisions, func(d Decision) bool { return d.said(r) && d.Hash == g.Hash }) {
 		return "you have decided already"
 	}
 	return ""
@@ -252,10 +270,10 @@ func Decide(g *Grant, by Reviewer, approve bool, hash, reason string, others map
 	if why != "" {
 		return nil, fmt.Errorf("%w: %s", ErrNotYours, why)
 	}
-	if slices.ContainsFunc(n.Decisions, func(d Decision) bool { return d.By == by.ID && d.Hash == hash }) {
+	if slices.ContainsFunc(n.Decisions, func(d Decision) bool { return d.said(&by) && d.Hash == hash }) {
 		return nil, fmt.Errorf("%w: by you", ErrDecided)
 	}
-	d := Decision{By: by.ID, Approve: approve, Hash: hash, At: now, Reason: reason, As: as}
+	d := Decision{By: by.ID, Approve: approve, Hash: hash, At: now, Reason: reason, As: as, UniqueID: by.UniqueID}
 	n.Decisions = append(n.Decisions, d)
 	c.log(by.ID, RequestDecided{Decision: d})
 	yes, no := 0, 0
@@ -263,6 +281,8 @@ func Decide(g *Grant, by Reviewer, approve bool, hash, reason string, others map
 		person := others[d.By]
 		if d.By == by.ID {
 			person = by
+		} else {
+			person.UniqueID = d.UniqueID
 		}
 		if _, why := n.eligible(&person); why != "" || d.Hash != n.Hash {
 			continue

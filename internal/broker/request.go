@@ -71,6 +71,14 @@ func (r *Request) Hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// covers reports whether a request for a is one for other too: the parts that other asks for are the same. Who asks for a part is not given the whole; who names none takes what there is.
+func (a *Ask) covers(other *Ask) bool {
+	same := func(mine, wanted []string) bool {
+		return len(wanted) == 0 || slices.Equal(sorted(mine), sorted(wanted))
+	}
+	return same(a.Actions, other.Actions) && same(a.Resources, other.Resources)
+}
+
 func sorted(list []string) []string {
 	out := slices.Clone(list)
 	slices.Sort(out)

@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Role is what a person is to the broker; groups of the identity provider are mapped to roles by configuration. Machines have none: they ask, and see what is their own.
@@ -50,6 +51,8 @@ type Caller struct {
 	Subject Subject  `json:"subject"`
 	Groups  []string `json:"groups,omitempty"`
 	Roles   []Role   `json:"roles,omitempty"`
+	// Until is when what the caller proved is too old: no token that is given for another one lives longer. Zero: no limit.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // May reports whether a caller has a right.

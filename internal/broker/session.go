@@ -283,7 +283,7 @@ func SessionPolicy(t *Terms, role string) (string, error) {
 		{"Deny", []string{"iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:PassRole", "iam:Put*", "iam:Remove*", "iam:Set*", "iam:Tag*", "iam:Untag*", "iam:Update*"}, []string{role}},
 	}}
 	if t.NoChaining {
-		doc.Statement = append(doc.Statement, statement{"Deny", []string{"sts:AssumeRole*"}, []string{"*"}})
+		doc.Statement = append(doc.Statement, statement{"Deny", []string{"sts:AssumeRole*", "sts:AssumeRoot", "sts:GetFederationToken", "sts:GetSessionToken", "sts:GetWebIdentityToken"}, []string{"*"}})
 	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)

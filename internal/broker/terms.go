@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
@@ -140,6 +141,10 @@ func admits(from *registry.From, s *Subject) string {
 		return ""
 	}
 	if s.Name != "" && slices.ContainsFunc(from.Principals, func(p string) bool {
+		if s.Person {
+			// A person is meant by a person's name alone, whatever their provider lets them call themselves.
+			return SamePerson(p, s.Name) && ValidPerson(p) == nil
+		}
 		return p == s.Name || s.Issuer == "aws" && roleOf(p) != "" && roleOf(p) == roleOf(s.Name)
 	}) {
 		return ""
@@ -149,6 +154,17 @@ func admits(from *registry.From, s *Subject) string {
 		return ""
 	}
 	return fmt.Sprintf("%s is none of those whom it names", s.ID)
+}
+
+// ValidPerson is an error where a name is none that a person may have here: one that could be taken for a machine, an account, a group, or the broker itself.
+func ValidPerson(name string) error {
+	switch {
+	case name == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) && r != ' ' }):
+		return fmt.Errorf("%.40q is no name of a person", name)
+	case strings.ContainsAny(name, ":*?") || arn.IsAccountID(name) || strings.EqualFold(name, Clock):
+		return fmt.Errorf("%.40q could be taken for something other than a person", name)
+	}
+	return nil
 }
 
 // roleOf is a role's ARN without its path, which the ARN of a session does not have; "" for what is no role. The name is the only one of its account (IAM User Guide, "IAM identifiers").

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -95,12 +96,25 @@ func written(err error) error {
 
 const minute = "2006-01-02 15:04 UTC"
 
+// plain is a text of somebody else's as a terminal may show it: on one line, without what moves the cursor or turns the direction of writing, by which one could be shown something other than what one decides about.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case !unicode.IsGraphic(r) || unicode.Is(unicode.Bidi_Control, r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // showRequest is a request for people: first what one must know to decide about it.
 func showRequest(out io.Writer, r *wire.Request) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "  %-10s %s\n", name, value)
+			fmt.Fprintf(&b, "  %-10s %s\n", name, plain(value))
 		}
 	}
 	fmt.Fprintf(&b, "%s  %s\n", r.ID, stateOf(r))
@@ -138,7 +152,7 @@ func showRequest(out io.Writer, r *wire.Request) error {
 		if d.Reason != "" {
 			text += ": " + d.Reason
 		}
-		fmt.Fprintf(&b, "  %-10s %s\n", name, text)
+		fmt.Fprintf(&b, "  %-10s %s\n", name, plain(text))
 	}
 	for i, s := range r.Sessions {
 		name := ""

@@ -66,7 +66,7 @@ func newSessions(e *Env) *cobra.Command {
 			for _, urgent := range []bool{true, false} {
 				for i := range list {
 					if r := &list[i]; (r.State == "revoking" || r.State == "stuck") == urgent {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", r.ID, r.State, r.Entry, r.Subject, untilOf(r), live(r, e.Now()))
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", r.ID, r.State, r.Entry, plain(r.Subject), untilOf(r), live(r, e.Now()))
 					}
 				}
 			}
@@ -225,7 +225,7 @@ What a lock suspended stays so when the lock is lifted, until people approve it 
 				if l.Expires != nil {
 					until = l.Expires.Format(minute)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Kind, l.Value, l.By, l.At.UTC().Format(minute), until, l.Reason)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Kind, plain(l.Value), plain(l.By), l.At.UTC().Format(minute), until, plain(l.Reason))
 			}
 			return written(w.Flush())
 		},

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -27,7 +25,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/time/rate"
 
 	"drawbridge/iam/cond"
 	"drawbridge/internal/api"
@@ -66,6 +63,7 @@ func Local(folder string) *Config {
 // New builds a daemon.
 func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon, error) {
 	d := &Daemon{config: c, log: log, started: time.Now()}
+	d.limits.perSecond, d.limits.burst = c.Limits.PerSecond, c.Limits.Burst
 	var err error
 	if d.store, err = sqlstore.Open(ctx, c.Store.Reveal()); err != nil {
 		return nil, err
@@ -84,9 +82,9 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	}
 	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Now: time.Now, NewID: newID}
 	if local {
-		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles}
+		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: time.Now().Add(12 * time.Hour)}
 		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, time.Now()); err == nil {
-			d.Token, err = api.NewToken(ctx, d.store, caller, time.Now().Add(12*time.Hour))
+			d.Token, err = api.NewToken(ctx, d.store, caller, caller.Until)
 		}
 		if err != nil {
 			return nil, errors.Join(err, d.store.Close())
@@ -207,7 +205,13 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 	failed := func(what string, err error) { d.log.Error("a call failed", "call", what, "error", err) }
 	server := &api.Server{
 		Broker: d.broker, Store: d.store, Tokens: d.store, Now: time.Now, Failed: failed,
-		Identify: func(r *http.Request) (broker.Caller, error) { return api.Bearer(r, d.whose) },
+		Identify: func(r *http.Request) (broker.Caller, error) {
+			c, err := api.Bearer(r, d.whose)
+			if err == nil {
+				d.limits.proved(r)
+			}
+			return c, err
+		},
 		Prove: func(ctx context.Context, token string) (broker.Subject, error) {
 			s, err := verifier.Verify(ctx, token)
 			if errors.Is(err, oidc.ErrToken) || errors.Is(err, oidc.ErrExpired) {
@@ -216,7 +220,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 			}
 			return s, err
 		},
-		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r) },
+		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r.RemoteAddr) },
 		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
@@ -254,12 +258,19 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 	mux.HandleFunc("GET /checkpoint", d.checkpoint)
 	mux.Handle("POST /{$}", face)
 	d.pages(failed).Register(mux)
+	secure := strings.HasPrefix(d.config.URL, "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !d.limits.allow(r, d.config.Limits.PerSecond, d.config.Limits.Burst) {
+		if !d.limits.allow(r) {
 			// Not 429 nor a throttling error: clients would try again, and again.
 			http.Error(w, "too many calls; wait before you make more", http.StatusForbidden)
 			calls.WithLabelValues(faceOf(r), "403").Inc()
 			return
+		}
+		// What a face does not say otherwise: nothing is kept, and nothing is taken for something else.
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if secure {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		mux.ServeHTTP(rec, r)
@@ -288,55 +299,15 @@ func (r *recorder) WriteHeader(status int) {
 }
 
 // known is what is known of a request's context: the network that it comes from. Nothing that a client says of itself is in it.
-func known(r *http.Request) *cond.Context {
+func known(remote string) *cond.Context {
 	ctx := &cond.Context{Rest: cond.Undetermined}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
 		ctx.Set("aws:SourceIp", host)
 	}
 	now := time.Now().UTC()
 	ctx.Set("aws:CurrentTime", now.Format(time.RFC3339))
 	ctx.Set("aws:EpochTime", fmt.Sprint(now.Unix()))
 	return ctx
-}
-
-// limits are per caller: by token where there is one, else by address.
-type limits struct {
-	mu      sync.Mutex
-	callers map[string]*rate.Limiter
-}
-
-// defaultRate is far above what a client that behaves asks for.
-const (
-	defaultRate  = 50
-	defaultBurst = 200
-	maxCallers   = 100_000
-)
-
-func (l *limits) allow(r *http.Request, perSecond float64, burst int) bool {
-	if perSecond == 0 {
-		perSecond = defaultRate
-	}
-	if burst == 0 {
-		burst = defaultBurst
-	}
-	key, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if a := r.Header.Get("Authorization"); a != "" {
-		sum := sha256.Sum256([]byte(a))
-		if strings.HasPrefix(a, "Bearer ") {
-			key += hex.EncodeToString(sum[:8])
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.callers == nil || len(l.callers) > maxCallers {
-		l.callers = make(map[string]*rate.Limiter)
-	}
-	limiter := l.callers[key]
-	if limiter == nil {
-		limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
-		l.callers[key] = limiter
-	}
-	return limiter.Allow()
 }
 
 // desk stands behind the STS face.
@@ -389,11 +360,7 @@ func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) 
 		slices.Sort(names)
 		return broker.Credentials{}, nil, &broker.Refusal{Why: "several registered trusts lead there for this caller (" + strings.Join(names, ", ") + "): file a request for one of them"}
 	}
-	ctxKnown := &cond.Context{Rest: cond.Undetermined}
-	if host, _, err := net.SplitHostPort(q.Source); err == nil {
-		ctxKnown.Set("aws:SourceIp", host)
-	}
-	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: ctxKnown})
+	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: known(q.Source)})
 }
 
 // Serve answers on a listener until the context ends, and then finishes what was begun.

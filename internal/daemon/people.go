@@ -21,9 +21,19 @@ import (
 // remembered is how long a person's groups, as they were at the last sign-in, count for decisions that they have made.
 const remembered = 7 * 24 * time.Hour
 
-// person is somebody as they signed in last.
+// person is somebody as they signed in last. Who is locked is nobody: what they decided before counts no more.
 func (d *Daemon) person(ctx context.Context, id string) (broker.Reviewer, error) {
-	return d.store.Person(ctx, id, time.Now().Add(-remembered))
+	now := time.Now()
+	if locked, err := d.locked(ctx, id, now); err != nil || locked {
+		return broker.Reviewer{}, errors.Join(broker.ErrNotFound, err)
+	}
+	return d.store.Person(ctx, id, now.Add(-remembered))
+}
+
+// locked reports whether a subject is.
+func (d *Daemon) locked(ctx context.Context, id string, at time.Time) (bool, error) {
+	locks, err := d.store.Locks(ctx, at)
+	return slices.ContainsFunc(locks, func(l broker.Lock) bool { return l.Kind == broker.LockSubject && l.Value == id }), err
 }
 
 func (d *Daemon) personLife() time.Duration { return cmp.Or(d.config.People.Session, personLife) }
@@ -35,11 +45,10 @@ func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error)
 	if err != nil {
 		return c, err
 	}
-	locks, err := d.store.Locks(ctx, now)
-	if err != nil {
+	switch locked, err := d.locked(ctx, c.Subject.ID, now); {
+	case err != nil:
 		return broker.Caller{}, err
-	}
-	if slices.ContainsFunc(locks, func(l broker.Lock) bool { return l.Kind == broker.LockSubject && l.Value == c.Subject.ID }) {
+	case locked:
 		return broker.Caller{}, broker.ErrNotFound
 	}
 	return c, nil

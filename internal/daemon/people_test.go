@@ -88,6 +88,11 @@ func (b *browser) do(method, path string, form url.Values, header map[string]str
 // commandLine lets a command line in, and is its token of the API.
 func (b *browser) commandLine() string {
 	b.t.Helper()
+	return b.letIn().AccessToken
+}
+
+func (b *browser) letIn() *wire.Token {
+	b.t.Helper()
 	verifier := strings.Repeat("v", 43)
 	sum := sha256.Sum256([]byte(verifier))
 	var code string
@@ -111,7 +116,7 @@ func (b *browser) commandLine() string {
 	if _, err := c.Exchange(b.t.Context(), wire.Proof{Code: code, Verifier: verifier}); !errors.Is(err, client.ErrUnproven) {
 		b.t.Errorf("a code twice: %v", err)
 	}
-	return got.AccessToken
+	return got
 }
 
 func startWithPeople(t *testing.T) (*daemontest.Daemon, *daemontest.Provider) {
@@ -222,6 +227,81 @@ func TestGroupsAreAsked(t *testing.T) {
 	newBrowser(t, d.URL).get("/")
 	say("bob@example.com", "awaiting", "release")
 	say("cid@example.com", "active", "release")
+}
+
+// TestOnePerson: a person is one, however the address is written and whatever it becomes; who is locked, or no longer an approver, does not count (15, 16, 17).
+func TestOnePerson(t *testing.T) {
+	d, p := startWithPeople(t)
+	id := d.File(t, "4711", `{"entry": "ci-deploy", "reason": "release 7"}`)
+	look := func(id string, groups []string, as ...string) (*browser, string, []string) {
+		t.Helper()
+		p.Be(as[0], groups...)
+		if len(as) > 1 {
+			p.As(as[1])
+		}
+		b := newBrowser(t, d.URL)
+		_, text, _ := b.get("/requests/" + id)
+		return b, text, hashes.FindStringSubmatch(text)
+	}
+	release := []string{"release"}
+	approve := func(id string, as ...string) string {
+		t.Helper()
+		b, text, hash := look(id, release, as...)
+		if hash == nil {
+			t.Fatalf("%v may not decide: %s", as, text)
+		}
+		_, text, _ = b.post("/requests/"+id+"/decision", url.Values{"choice": {"approve"}, "hash": {hash[1]}})
+		return text
+	}
+	if text := approve(id, "ann@example.com", "u-ann"); !strings.Contains(text, `class="state awaiting`) {
+		t.Fatalf("ann: %s", text)
+	}
+	for _, as := range [][]string{{"Ann@Example.com", "u-other"}, {"ann.miller@example.com", "u-ann"}} {
+		if _, text, hash := look(id, release, as...); hash != nil || !strings.Contains(text, "you have decided already") {
+			t.Errorf("%v is ann, who has decided: %s", as, text)
+		}
+	}
+	// A lock of whoever said yes before: the next yes is the first that counts.
+	ops, _, _ := look(id, []string{"security"}, "ops@example.com", "u-ops")
+	lock := &client.Client{URL: d.URL, Token: client.Static(ops.commandLine())}
+	if _, err := lock.Lock(t.Context(), wire.SetLock{Kind: "subject", Value: "ann@example.com", Reason: "her laptop is lost"}); err != nil {
+		t.Fatal(err)
+	}
+	if text := approve(id, "bob@example.com", "u-bob"); !strings.Contains(text, `class="state awaiting`) {
+		t.Errorf("ann is locked, and her yes counts: %s", text)
+	}
+	if text := approve(id, "cid@example.com", "u-cid"); !strings.Contains(text, `class="state active`) {
+		t.Errorf("bob and cid: %s", text)
+	}
+	for name, claims := range map[string]map[string]any{"a machine's id": {"email": "oidc:github:repository_id=4711"}, "a group": {"email": "group:release"}, "an account": {"email": "111111111111"}, "the broker": {"email": "Broker"}, "a line": {"email": "ann\n@x"}, "everybody": {"email": "*"}} {
+		p.Break(claims)
+		if status, text, _ := newBrowser(t, d.URL).get("/"); status != 403 || !strings.Contains(text, "person") {
+			t.Errorf("signed in as %s: %d %s", name, status, text)
+		}
+	}
+}
+
+// TestSessionEnds: what a person lets their command line have ends with their own session, and cannot be made into a longer one.
+func TestSessionEnds(t *testing.T) {
+	p := daemontest.NewProvider(t)
+	d := daemontest.Start(t, strings.ReplaceAll(twoApprovers, "EXPIRES", time.Now().AddDate(1, 0, 0).Format(time.DateOnly)), func(c *daemon.Config) {
+		c.People.Issuer, c.People.Client, c.People.Session = p.URL, "drawbridge", time.Hour
+		c.URL, c.Issuer.Keys = "http://"+c.Listen, nil
+	})
+	p.Be("ann@example.com", "release")
+	b := newBrowser(t, d.URL)
+	b.get("/")
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got := b.letIn()
+		if got.ExpiresIn >= 3600 { // a whole session from now on
+			t.Errorf("the token lives for %d seconds, the session that let it in is older", got.ExpiresIn)
+		}
+		b.Jar.SetCookies(u, []*http.Cookie{{Name: "drawbridge-session", Value: got.AccessToken, Path: "/"}}) // it is good for the pages too
+	}
 }
 
 // TestSignInRefused: tokens and answers that prove nothing, each told and recorded.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -193,13 +194,13 @@ func (s *Sender) post(ctx context.Context, h Hook, r *audit.Record) error {
 	}
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("message %d: %w", m.ID, err)
+		return fmt.Errorf("message %d: %w", m.ID, nameless(err))
 	}
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set(SignatureHeader, Sign(h.Secret.Reveal(), s.Now(), body))
 	answer, err := s.Client.Do(q)
 	if err != nil {
-		return fmt.Errorf("message %d was not taken: %w", m.ID, err)
+		return fmt.Errorf("message %d was not taken: %w", m.ID, nameless(err))
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxReply)) // so that the connection is used again
@@ -207,4 +208,13 @@ func (s *Sender) post(ctx context.Context, h Hook, r *audit.Record) error {
 		return fmt.Errorf("message %d was not taken: %s", m.ID, answer.Status)
 	}
 	return nil
+}
+
+// nameless is an error of a call without the address, which may be a secret itself.
+func nameless(err error) error {
+	var named *url.Error
+	if errors.As(err, &named) {
+		return named.Err
+	}
+	return err
 }

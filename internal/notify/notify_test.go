@@ -174,3 +174,33 @@ func TestClaim(t *testing.T) {
 		t.Errorf("after it was told: %d %v", next, ok)
 	}
 }
+
+// TestAddressIsNotTold: the addresses of some receivers are secrets. What goes wrong with one is told without it.
+func TestAddressIsNotTold(t *testing.T) {
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	var told []string
+	now := time.Now()
+	s := &notify.Sender{Log: store, Cursors: store, Holder: "a", Client: http.DefaultClient, Now: func() time.Time { return now }, Failed: func(_ string, err error) { told = append(told, err.Error()) }}
+	for i, address := range []string{gone.URL + "/services/canary", "http://user:canary@" + strings.TrimPrefix(gone.URL, "http://"), "http://canary.invalid:99999/", "http://a b/canary"} {
+		s.Hooks = []notify.Hook{{Name: fmt.Sprint("h", i), URL: address, Secret: "canary-secret-of-the-hook", Kinds: []string{"thing"}}}
+		s.Step(t.Context())
+		if err := store.Record(t.Context(), now, "ann", "r-1", event{"x", "thing"}); err != nil {
+			t.Fatal(err)
+		}
+		s.Step(t.Context())
+	}
+	if len(told) != 4 {
+		t.Errorf("told %q", told)
+	}
+	for _, text := range told {
+		if strings.Contains(text, "canary") {
+			t.Errorf("told %q", text)
+		}
+	}
+}

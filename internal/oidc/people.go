@@ -9,11 +9,14 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	coreos "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"drawbridge/internal/broker"
 )
 
 // People is the identity provider by which people sign in: OpenID Connect's code flow with PKCE. Its fields are set once.
@@ -150,6 +153,12 @@ func (p *People) Finish(ctx context.Context, a Attempt, answer url.Values) (Pers
 		return refuse("the identity token has no claim %s, by which people are known here", id)
 	case id == "email" && claims["email_verified"] != true:
 		return refuse("the identity provider does not say that it has verified the address %s", who.ID)
+	}
+	if id == "email" {
+		who.ID = strings.ToLower(who.ID) // so that locks, records and entries mean one person by one address
+	}
+	if err := broker.ValidPerson(who.ID); err != nil {
+		return refuse("the claim %s: %w", id, err)
 	}
 	switch list := claims[cmp.Or(p.Groups, "groups")].(type) {
 	case string:

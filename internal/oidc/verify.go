@@ -9,10 +9,13 @@ package oidc
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -138,10 +141,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (broker.Subject, er
 		return broker.Subject{}, err
 	}
 	s.Key = parsed.Headers[0].KeyID
-	// A token is taken once, by its id; one without is known by its signature.
+	// A token is taken once, by its id; one without is known by what it says. Its signature would not do: the same one can be written in several ways, and of ECDSA's there are two.
 	once := claims.ID
 	if once == "" {
-		once = token[strings.LastIndexByte(token, '.')+1:]
+		text, err := json.Marshal(all)
+		if err != nil {
+			return broker.Subject{}, bad("its claims cannot be read")
+		}
+		sum := sha256.Sum256(text)
+		once = "claims " + hex.EncodeToString(sum[:])
 	}
 	if err := v.Once(ctx, issuer.URL, once, claims.Expiry.Time().Add(skew)); err != nil {
 		return broker.Subject{}, fmt.Errorf("%w: %w", ErrToken, err)
@@ -151,8 +159,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (broker.Subject, er
 
 // subject is who a verified token speaks of.
 func subject(issuer *Issuer, c *jwt.Claims, all map[string]any) (broker.Subject, error) {
-	flat := make(map[string]string)
-	flatten(flat, "", all, 0)
+	flat := flatten(all)
 	flat["aud"] = c.Audience[0]
 	id := "oidc:" + strings.TrimPrefix(issuer.URL, "https://")
 	names := issuer.ID
@@ -164,35 +171,57 @@ func subject(issuer *Issuer, c *jwt.Claims, all map[string]any) (broker.Subject,
 		if value == "" {
 			return broker.Subject{}, bad("it has no claim %s, by which this issuer's subjects are told apart", name)
 		}
+		if len(names) > 1 {
+			value = idEscapes.Replace(value)
+		}
 		id += ":" + name + "=" + value
 	}
 	s := broker.Subject{ID: id, Name: "oidc:" + strings.TrimPrefix(issuer.URL, "https://") + ":" + c.Subject, Issuer: issuer.URL, Claims: flat, Account: issuer.Account, Sponsors: issuer.Sponsors}
 	return s, nil
 }
 
-// flatten gives claims as text by their path: objects by a slash, as kubernetes.io/namespace. Lists are no text and are left out: an entry cannot ask for them.
-func flatten(out map[string]string, at string, v any, depth int) {
-	switch v := v.(type) {
-	case map[string]any:
-		if depth > 4 {
-			return
+// idEscapes keeps what a claim says apart from what the id is made of: a=1:b=2 of one claim is not a=1 and b=2 of two.
+var idEscapes = strings.NewReplacer("%", "%25", ":", "%3A", "=", "%3D")
+
+// flatten gives claims as text by their path: objects by a slash, as kubernetes.io/namespace. Lists are no text and are left out: an entry cannot ask for them. So is what two claims are called by, because nobody knows which of them
+// an entry means, and a number that has lost digits, because two of them may have become the same.
+func flatten(claims map[string]any) map[string]string {
+	out, twice := make(map[string]string), make(map[string]bool)
+	put := func(at, text string) {
+		if _, there := out[at]; there {
+			twice[at] = true
 		}
-		for name, value := range v {
-			path := name
-			if at != "" {
-				path = at + "/" + name
-			}
-			flatten(out, path, value, depth+1)
-		}
-	case string:
-		out[at] = v
-	case bool:
-		out[at] = strconv.FormatBool(v)
-	case json.Number:
-		out[at] = v.String()
-	case float64:
-		out[at] = strconv.FormatFloat(v, 'f', -1, 64)
+		out[at] = text
 	}
+	var walk func(at string, v any, depth int)
+	walk = func(at string, v any, depth int) {
+		switch v := v.(type) {
+		case map[string]any:
+			if depth > 4 {
+				return
+			}
+			for name, value := range v {
+				path := name
+				if depth > 0 {
+					path = at + "/" + name
+				}
+				walk(path, value, depth+1)
+			}
+		case string:
+			put(at, v)
+		case bool:
+			put(at, strconv.FormatBool(v))
+		case float64:
+			if math.Abs(v) < 1<<53 {
+				put(at, strconv.FormatFloat(v, 'f', -1, 64))
+			}
+		}
+	}
+	walk("", claims, 0)
+	for at := range twice {
+		delete(out, at)
+	}
+	return out
 }
 
 // key is an issuer's key by its id.
@@ -246,7 +275,13 @@ func (v *Verifier) key(ctx context.Context, issuer *Issuer, id string) (*jose.JS
 	return k, nil
 }
 
+// patience is how long an issuer is waited for.
+const patience = 10 * time.Second
+
+// fetch reads a key set. Who asked first may go away; it is read for all who come after, so that nobody can keep the keys from being read by not waiting for them.
 func (v *Verifier) fetch(ctx context.Context, address string) (*jose.JSONWebKeySet, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking for keys: %w", err)

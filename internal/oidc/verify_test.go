@@ -6,12 +6,15 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +210,74 @@ func TestOnce(t *testing.T) {
 	c["aud"] = "https://broker.example"
 	if _, err := w.v.Verify(t.Context(), w.sign(c)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWrittenDifferently: a token without an id is the same token however its signature is written: base64 has bits that say nothing, and lines; and of ECDSA's signatures (r, s) and (r, n-s) both hold.
+func TestWrittenDifferently(t *testing.T) {
+	w := newWorld(t)
+	c := github()
+	delete(c, "jti")
+	token := w.sign(c)
+	if _, err := w.v.Verify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	signed, signature := token[:strings.LastIndexByte(token, '.')+1], token[strings.LastIndexByte(token, '.')+1:]
+	raw, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(letters, signature[len(signature)-1])
+	other := slices.Clone(raw)
+	s := new(big.Int).SetBytes(raw[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(other[32:])
+	for name, again := range map[string]string{
+		"other bits": signature[:len(signature)-1] + string(letters[last^1]), "a line": signature[:10] + "\n" + signature[10:], "n-s": base64.RawURLEncoding.EncodeToString(other),
+	} {
+		if s, err := w.v.Verify(t.Context(), signed+again); !errors.Is(err, ErrToken) {
+			t.Errorf("%s: it proves %q again, error %v", name, s.ID, err)
+		}
+	}
+}
+
+// TestSubjectsApart: no two subjects of an issuer have one id, whatever their claims say; and what is called by one name is not taken from two places.
+func TestSubjectsApart(t *testing.T) {
+	issuer := &Issuer{URL: "https://ci.example", ID: []string{"project", "environment"}}
+	id := func(project, environment any) string {
+		s, err := subject(issuer, &jwt.Claims{Subject: "x", Audience: jwt.Audience{"b"}}, map[string]any{"project": project, "environment": environment})
+		if err != nil {
+			return err.Error()
+		}
+		return s.ID
+	}
+	if a, b := id("1", "2:environment=3"), id("1:environment=2", "3"); a == b {
+		t.Errorf("two subjects have the id %s", a)
+	}
+	if a, b := id("a%3A", "x"), id("a:", "x"); a == b {
+		t.Errorf("two subjects have the id %s", a)
+	}
+	if got := id(float64(9007199254740993), "prod"); !strings.Contains(got, "no claim project") {
+		t.Errorf("a number that has lost digits: %s", got)
+	}
+	for range 20 { // maps have no order
+		flat := flatten(map[string]any{"kubernetes.io": map[string]any{"namespace": "prod"}, "kubernetes.io/namespace": "sandbox", "a": "b", "": map[string]any{"a": "c"}})
+		if v, ok := flat["kubernetes.io/namespace"]; ok || flat["a"] != "b" {
+			t.Fatalf("kubernetes.io/namespace is %q, a is %q", v, flat["a"])
+		}
+	}
+}
+
+// TestKeysForAll: who goes away while the keys are read does not keep them from those who come after.
+func TestKeysForAll(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := github()
+	_, _ = w.v.Verify(ctx, w.sign(c))
+	c["jti"] = "after"
+	if _, err := w.v.Verify(t.Context(), w.sign(c)); err != nil {
+		t.Errorf("the one after: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,6 +59,14 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
 		// FULL: a commit that was answered survives a loss of power. Each write transaction takes the lock at once.
 		s.lite, driver = true, "sqlite"
+		// Before SQLite makes it, readable for all: it holds the log and who asked for what.
+		if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			if err := f.Close(); err != nil {
+				return nil, fmt.Errorf("opening the store: %w", err)
+			}
+		} else if !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("opening the store: %w", err)
+		}
 		source = "file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
 	} else if !isPostgres(address) {
 		return nil, errAddress
@@ -575,11 +584,14 @@ func (s *Store) Token(ctx context.Context, hash string, at time.Time) (broker.Ca
 	return c, nil
 }
 
+// spare is how much longer what was used is remembered than it is of use: the clock of another daemon may be behind, or this one's set back.
+const spare = time.Hour
+
 // Forget drops what was spent, and tokens, when they are of no use any more.
 func (s *Store) Forget(ctx context.Context, at time.Time) error {
 	return s.change(ctx, func(t *tx) error {
-		for _, query := range []string{`DELETE FROM spent WHERE until < $1`, `DELETE FROM tokens WHERE until < $1`} {
-			if _, err := t.ExecContext(t.ctx, query, at.UnixMicro()); err != nil {
+		for query, before := range map[string]time.Time{`DELETE FROM spent WHERE until < $1`: at.Add(-spare), `DELETE FROM tokens WHERE until < $1`: at} {
+			if _, err := t.ExecContext(t.ctx, query, before.UnixMicro()); err != nil {
 				return fmt.Errorf("forgetting what is of no use any more: %w", err)
 			}
 		}

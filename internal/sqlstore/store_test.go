@@ -339,7 +339,13 @@ func TestSpend(t *testing.T) {
 		if err := a.Spend(ctx, "https://b.example", "jti-1", noon); err != nil {
 			t.Errorf("another issuer's: %v", err)
 		}
-		if err := a.Forget(ctx, noon.Add(time.Second)); err != nil {
+		if err := a.Forget(ctx, noon.Add(spare)); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Spend(ctx, "https://a.example", "jti-1", noon); !errors.Is(err, broker.ErrSpent) {
+			t.Errorf("a clock that is behind would take it again: %v", err)
+		}
+		if err := a.Forget(ctx, noon.Add(spare+time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Spend(ctx, "https://a.example", "jti-1", noon); err != nil {

@@ -243,7 +243,7 @@ func (s *Server) showRequest(v *visit, status int, g *broker.Grant, message stri
 	}
 	b := body{Grant: g}
 	if g.State == broker.Awaiting || g.State == broker.Suspended {
-		r := broker.Reviewer{ID: v.caller.Subject.ID, Groups: v.caller.Groups}
+		r := v.caller.Reviewer()
 		switch err := v.caller.Need(broker.DecideAny); {
 		case err != nil:
 			b.WhyNot = "you have not the role of an approver"
@@ -275,7 +275,7 @@ func (s *Server) decide(v *visit) {
 		s.showRequest(v, http.StatusUnprocessableEntity, g, "Say why: the one who asked is told.")
 		return
 	}
-	r := broker.Reviewer{ID: v.caller.Subject.ID, Groups: v.caller.Groups}
+	r := v.caller.Reviewer()
 	if _, err = s.Broker.Decide(v.r.Context(), g.ID, r, choice == "approve", v.r.PostFormValue("hash"), reason, s.Person); err != nil {
 		s.fault(v, "decide", err)
 		return
@@ -425,15 +425,20 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, c broker.Caller, 
 		err = s.Store.Record(ctx, now, c.Subject.ID, c.Subject.ID, PersonSignedIn{Subject: c.Subject.UniqueID, Groups: c.Groups, Roles: names(c.Roles)})
 	}
 	var secret string
+	until := now.Add(s.Life)
+	if !c.Until.IsZero() && c.Until.Before(until) {
+		until = c.Until // a token that signs in is not made longer by it
+	}
+	c.Until = until
 	if err == nil {
-		secret, err = s.Begin(ctx, c, now.Add(s.Life))
+		secret, err = s.Begin(ctx, c, until)
 	}
 	if err != nil {
 		s.Failed("sign-in", err)
 		s.message(w, nil, http.StatusInternalServerError, "Not done", "Something went wrong inside; the broker's log says what.")
 		return
 	}
-	s.setCookie(w, "session", secret, s.Life)
+	s.setCookie(w, "session", secret, until.Sub(now))
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 

@@ -110,3 +110,10 @@ func (p *Provider) Break(claims map[string]any) {
 	defer p.mu.Unlock()
 	p.broken = claims
 }
+
+// As sets the provider's own id of who signs in next, who may have had another address before.
+func (p *Provider) As(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.claims["sub"] = id
+}
