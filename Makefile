@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz differential bench bench-baseline bench-usage bench-broker trino moto generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline bench-usage bench-broker trino moto clients generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -74,12 +74,27 @@ trino:
 # An organisation on an emulator of AWS, built with boto3, collected over HTTP and scanned.
 MOTO_VERSION := 5.2.1
 moto: $(TOOLS)/moto/bin/moto_server
-	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli ./internal/publish ./internal/cli -run 'TestMoto|TestBoto3' -count 1 -v
+	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli ./internal/publish ./internal/cli -run 'TestMoto|TestClients' -count 1 -v
 
 $(TOOLS)/moto/bin/moto_server:
 	@mkdir -p $(TOOLS)
 	python3 -m venv $(TOOLS)/moto
 	$(TOOLS)/moto/bin/pip install --quiet 'moto[server]==$(MOTO_VERSION)' boto3
+
+# The broker with unmodified clients of AWS, and the walkthroughs that need an AWS: npm and PyPI, and the packages of Debian 12 where it is one.
+AWSCLI_VERSION := 1.46.3
+AWSSDK_JS_VERSION := 3.1173.0
+CLIENTS := $(TOOLS)/clients
+clients: $(TOOLS)/moto/bin/moto_server $(CLIENTS)/complete-$(AWSCLI_VERSION)-$(AWSSDK_JS_VERSION)
+	DRAWBRIDGE_MOTO=required DRAWBRIDGE_CLIENTS=required $(GO) test ./internal/cli -run 'TestClients|TestWalkthroughs' -count 1 -v
+
+$(CLIENTS)/complete-$(AWSCLI_VERSION)-$(AWSSDK_JS_VERSION):
+	@rm -rf $(CLIENTS) && mkdir -p $(CLIENTS)
+	python3 -m venv $(CLIENTS)/python
+	$(CLIENTS)/python/bin/pip install --quiet awscli==$(AWSCLI_VERSION)
+	npm install --silent --no-fund --no-audit --prefix $(CLIENTS) @aws-sdk/client-sts@$(AWSSDK_JS_VERSION) @aws-sdk/client-s3@$(AWSSDK_JS_VERSION)
+	.ci/awscli2 $(CLIENTS)/awscli2
+	@touch $@
 
 $(BENCHSTAT):
 	@mkdir -p $(TOOLS)

@@ -27,7 +27,10 @@ type crossing struct {
 	workload, person map[string]string
 }
 
-func startCrossing(t *testing.T) *crossing {
+func startCrossing(t *testing.T) *crossing { return startCrossingOf(t, "1h") }
+
+// startCrossingOf is one whose sessions last at most so long.
+func startCrossingOf(t *testing.T, longest string) *crossing {
 	d := daemontest.Start(t, `
 apiVersion: drawbridge/v1
 kind: Trust
@@ -38,7 +41,7 @@ spec:
   from: {oidc: {issuer: "ISSUER", audience: drawbridge, claims: {sub: "repo:acme/web:ref:refs/heads/main", repository_id: "4711"}}}
   to: {role: arn:aws:iam::222222222222:role/deploy}
   allow: {actions: [s3:PutObject, s3:GetObject], resources: ["arn:aws:s3:::artifacts/*"]}
-  session: {max: 1h}
+  session: {max: `+longest+`}
   approval: {required: 1, approvers: [local]}
   expires: `+time.Now().AddDate(1, 0, 0).Format(time.DateOnly)+`
 `)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the program callable from the transcripts as "drawbridge", what plays the AWS CLI as "aws", and what plays a broker as "broker".
+// TestMain makes the program callable from the transcripts as "drawbridge", what plays the AWS CLI as "aws", what plays a broker as "broker", and a client of Go's SDK as "gosdk".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"drawbridge": func() {
@@ -30,6 +31,12 @@ func TestMain(m *testing.M) {
 		"broker": func() {
 			if err := playBroker(); err != nil {
 				fmt.Fprintln(os.Stderr, "broker:", err)
+				os.Exit(1)
+			}
+		},
+		"gosdk": func() {
+			if err := goSDK(context.Background(), os.Args[1]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
 			}
 		},

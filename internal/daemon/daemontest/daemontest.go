@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -140,7 +141,7 @@ func Start(t *testing.T, registry string, change ...func(*daemon.Config)) *Daemo
 	return d
 }
 
-// aws answers STS and IAM: sessions of an hour, and policies that are put are there when they are read.
+// aws answers STS and IAM: sessions as long as was asked, and policies that are put are there when they are read.
 func (d *Daemon) aws(w http.ResponseWriter, q *http.Request) {
 	_ = q.ParseForm()
 	d.mu.Lock()
@@ -152,8 +153,12 @@ func (d *Daemon) aws(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Content-Type", "text/xml")
 		fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:sts::111111111111:assumed-role/nightly/i-0abc</Arn><UserId>AROAEXAMPLE000000001:i-0abc</UserId><Account>111111111111</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
 	case "AssumeRole", "AssumeRoleWithWebIdentity":
+		life := time.Hour
+		if seconds, err := strconv.Atoi(q.PostForm.Get("DurationSeconds")); err == nil {
+			life = time.Duration(seconds) * time.Second
+		}
 		fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>ASIAEXAMPLE%[3]d</AccessKeyId><SecretAccessKey>`+Canary+`secret</SecretAccessKey><SessionToken>`+Canary+`token</SessionToken><Expiration>%[2]s</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::222222222222:assumed-role/deploy/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser></%[1]sResult></%[1]sResponse>`,
-			action, time.Now().Add(time.Hour).UTC().Format(time.RFC3339), n)
+			action, time.Now().Add(life).UTC().Format(time.RFC3339), n)
 	default:
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>this AWS knows no such thing</Message></Error></ErrorResponse>`)
