@@ -44,6 +44,7 @@ type Server struct {
 	Person func(ctx context.Context, id string) (broker.Reviewer, error)
 	// Registry is nil where the registry is a folder of files.
 	Registry *Registry
+	Facts    *Facts
 	Now      func() time.Time
 	// Failed is told what went wrong inside.
 	Failed func(operation string, err error)
@@ -78,6 +79,7 @@ func (s *Server) API(mux *http.ServeMux) huma.API {
 	s.requests(api)
 	s.locks(api)
 	s.registry(api)
+	s.facts(api)
 	s.log(api)
 	return api
 }
@@ -138,6 +140,8 @@ func (s *Server) fault(operation string, err error) error {
 	case errors.Is(err, broker.ErrNotYours):
 		return huma.Error403Forbidden(err.Error())
 	case errors.Is(err, broker.ErrDecided), errors.Is(err, broker.ErrStale), errors.Is(err, broker.ErrExists), errors.Is(err, broker.ErrNotInForce), errors.Is(err, broker.ErrTooMany), errors.Is(err, broker.ErrLocked):
+		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, broker.ErrPush):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrPolicyTooLarge):
 		return huma.Error422UnprocessableEntity(err.Error())

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Role is what a person is to the broker; groups of the identity provider are mapped to roles by configuration. Machines have none: they ask, and see what is their own.
+// Role is what a person is to the broker; groups of the identity provider are mapped to roles by configuration. Machines have none but that of pushing: they ask, and see what is their own.
 type Role string
 
 // Roles.
@@ -16,11 +16,12 @@ const (
 	ReviewerRole  Role = "reviewer"      // a viewer who decides in reviews
 	Approver      Role = "approver"      // a viewer who decides about requests; which ones, the entries say
 	Responder     Role = "responder"     // takes back: revokes and locks
+	Pusher        Role = "pusher"        // pushes snapshots: a machine that collects
 	Administrator Role = "administrator" // the registry, and the audit log; not approvals, and not what it could approve itself
 )
 
 // Roles are all of them.
-var Roles = []Role{Viewer, Owner, ReviewerRole, Approver, Responder, Administrator}
+var Roles = []Role{Viewer, Owner, ReviewerRole, Approver, Responder, Pusher, Administrator}
 
 // Right is something that not everybody may.
 type Right string
@@ -43,6 +44,7 @@ var rights = map[Role][]Right{
 	ReviewerRole:  {ViewAll},
 	Approver:      {ViewAll, DecideAny},
 	Responder:     {ViewAll, RevokeAny, SetLocks, ReadAudit},
+	Pusher:        {PushFacts},
 	Administrator: {ViewAll, ReadAudit, ApplyRegistry, PushFacts},
 }
 

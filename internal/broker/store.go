@@ -42,6 +42,7 @@ type Filter struct {
 	Subject string
 	Entry   string
 	Target  string
+	Vendor  string
 	After   string
 	Most    int // 0: 100
 }

@@ -38,7 +38,9 @@ identity providers, ExternalIds. Each item has the commands that do it, and the 
 
 VENDOR is the name of a vendor of the registry or of the list of vendors, or an account id. With --plan the plan is kept in a file: each
 run continues it with what PATH shows. With --check a later input must show each item as gone; the exit status is 1 if
-it does not show one.`,
+it does not show one.
+
+Where a broker runs, it does this by itself, and cuts what the vendor has there: 'drawbridge offboard begin'.`,
 		Example: `  drawbridge offboard Metrigraph snapshot --vendors vendors.yaml --plan metrigraph.json
   drawbridge offboard Metrigraph snapshot --vendors vendors.yaml --plan metrigraph.json --done 3f2a9c
   drawbridge offboard Metrigraph snapshot --vendors vendors.yaml --plan metrigraph.json --check snapshot-after`,
@@ -55,6 +57,7 @@ it does not show one.`,
 	o.format.register(c)
 	o.now.register(c)
 	identityFlag(c, e)
+	c.AddCommand(newOffboardBegin(e), newOffboardStatus(e), newOffboardVerify(e))
 	return c
 }
 

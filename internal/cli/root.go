@@ -25,7 +25,7 @@ type group struct {
 
 // groups list the commands of the program, in the order in which they are used. A new command is a line here and a file beside this one.
 var groups = []group{
-	{"input", "See what there is:", []func(*Env) *cobra.Command{newCollect, newImport, newSnapshot, newScan, newRules}},
+	{"input", "See what there is:", []func(*Env) *cobra.Command{newCollect, newImport, newSnapshot, newPush, newScan, newRules}},
 	{"ask", "Ask single questions:", []func(*Env) *cobra.Command{newCan, newWhoCan, newPaths, newBlast, newDiff}},
 	{"judge", "Judge changes and policies:", []func(*Env) *cobra.Command{newGate, newCompare, newLint, newEval, newTest}},
 	{"govern", "Govern:", []func(*Env) *cobra.Command{newRegistry, newUsage, newReconcile, newReview, newRemedy, newOffboard}},

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -98,15 +100,19 @@ func newSetupCheck(e *Env) *cobra.Command {
 	var f setupFlags
 	var now nowFlag
 	var format answerFormat
+	var broker brokerFlags
 	c := &cobra.Command{
-		Use:   "check ENTRY PATH --registry PATH --issuer ADDRESS",
+		Use:   "check ENTRY [PATH --registry PATH --issuer ADDRESS]",
 		Short: "Check in a snapshot that an account is set up, and that nobody crosses beside the broker",
 		Long: `Checks in a snapshot, by the policy engine, that the entry's account has what 'drawbridge setup target' prints: the broker gets in with the entry's tokens and with no others, it can take access back, and nobody else can take the role.
-The exit status is 1 where something is not so.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+Without PATH a broker is asked, which has the newest snapshot that was pushed to it. The exit status is 1 where something is not so.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := format.check(); err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				return checkAtBroker(c.Context(), e, &broker, format, args[0])
 			}
 			at, _, err := now.value(e)
 			if err != nil {
@@ -143,5 +149,39 @@ The exit status is 1 where something is not so.`,
 	now.register(c)
 	identityFlag(c, e)
 	format.register(c)
+	broker.register(c)
 	return c
+}
+
+// checkAtBroker asks a broker what it knows of an entry's target.
+func checkAtBroker(ctx context.Context, e *Env, f *brokerFlags, format answerFormat, entry string) error {
+	b, err := f.client(e)
+	if err != nil {
+		return err
+	}
+	t, err := b.Target(ctx, entry)
+	if err != nil {
+		return e.refused(err)
+	}
+	if err := format.print(e, t, func(w *textWriter) {
+		if !t.Known {
+			w.line("unknown  %s", t.Why)
+			return
+		}
+		w.line("snapshot %s, collected %s", t.Snapshot, t.Collected.Format(time.RFC3339))
+		for _, p := range t.Problems {
+			sign := "missing"
+			if p.Bypass {
+				sign = "open"
+			}
+			w.line("%-8s %s", sign, p.What)
+		}
+	}); err != nil {
+		return err
+	}
+	if !t.Known || len(t.Problems) > 0 {
+		return errUnwanted
+	}
+	fmt.Fprintf(e.Stderr, "%s is set up\n", entry)
+	return nil
 }

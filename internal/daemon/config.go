@@ -42,6 +42,11 @@ type Config struct {
 	AWS struct {
 		Accounts []string `yaml:"accounts"`
 	} `yaml:"aws"`
+	// Snapshots says who pushes them beside administrators, and how old one may be for what it says to count.
+	Snapshots struct {
+		From  []string      `yaml:"from"` // subjects, as entries name them
+		Fresh time.Duration `yaml:"fresh"`
+	} `yaml:"snapshots"`
 	// Roles maps groups of people to what they are to the broker.
 	Roles map[broker.Role][]string `yaml:"roles"`
 	// Issuer is the broker's own: how it federates with target accounts.
@@ -253,6 +258,9 @@ func (c *Config) check() error {
 	}
 	if len(c.AWS.Accounts) > 0 && c.URL == "" {
 		bad("aws: identities sign for url, which is missing")
+	}
+	if c.Snapshots.Fresh < 0 {
+		bad("snapshots: fresh: expected a time above zero, found %v", c.Snapshots.Fresh)
 	}
 	for role := range c.Roles {
 		if !slices.Contains(broker.Roles, role) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -51,6 +52,8 @@ type Daemon struct {
 	rules   *rules
 	started time.Time
 	keeper  *keeper // of checkpoints; nil where none are signed
+
+	knowledge knowledge
 }
 
 // Local is the setup without a configuration: everything in one folder, on loopback.
@@ -76,6 +79,11 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.rules.federated = own != nil
+	d.knowledge.daemon = d
+	d.rules.longest = func(role string) time.Duration {
+		known, _, _ := d.knowledge.role(role, time.Now())
+		return known.longest
+	}
 	issuer, revoker, err := d.aws(ctx, own)
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
@@ -114,10 +122,7 @@ func ownIssuer(c *Config) (*oidc.Own, error) {
 	if len(c.Issuer.Keys) == 0 {
 		return nil, nil
 	}
-	o := &oidc.Own{URL: c.URL, Audience: c.Issuer.Audience, Now: time.Now, NewID: newID}
-	if o.Audience == "" {
-		o.Audience = "sts.amazonaws.com"
-	}
+	o := &oidc.Own{URL: c.URL, Audience: c.audience(), Now: time.Now, NewID: newID}
 	for _, k := range c.Issuer.Keys {
 		signer, err := readKey(k.File)
 		if err != nil {
@@ -127,6 +132,9 @@ func ownIssuer(c *Config) (*oidc.Own, error) {
 	}
 	return o, nil
 }
+
+// audience is what tokens of the broker's own issuer are made for.
+func (c *Config) audience() string { return cmp.Or(c.Issuer.Audience, "sts.amazonaws.com") }
 
 // readKey reads a private key from a PEM file, which only its owner may read.
 func readKey(name string) (crypto.Signer, error) {
@@ -221,7 +229,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 			return s, err
 		},
 		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r.RemoteAddr) },
-		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local),
+		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local), Facts: d.facts(),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
 		server.ProveAWS, server.Audience = d.proveAWS(), d.config.URL
@@ -371,6 +379,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	background.Go(func() { d.sweep(ctx) })
 	background.Go(func() { d.tell(ctx) })
+	background.Go(func() { d.know(ctx) })
 	background.Go(func() { d.keeper.run(ctx) })
 	ended := make(chan error, 1)
 	go func() {

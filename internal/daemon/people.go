@@ -51,6 +51,9 @@ func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error)
 	case locked:
 		return broker.Caller{}, broker.ErrNotFound
 	}
+	if !c.Subject.Person && slices.Contains(d.config.Snapshots.From, c.Subject.Name) {
+		c.Roles = append(slices.Clone(c.Roles), broker.Pusher)
+	}
 	return c, nil
 }
 

@@ -22,6 +22,8 @@ import (
 type rules struct {
 	editions  broker.Editions // nil for files
 	federated bool            // sessions come from the broker's own issuer
+	// longest is a role's longest session, 0 where it is not known.
+	longest func(role string) time.Duration
 
 	mu       sync.Mutex
 	registry *registry.Registry
@@ -107,9 +109,9 @@ func (r *rules) Entry(ctx context.Context, name string) (*registry.Entry, *regis
 	return e, all.Vendor(e.Vendor), version, nil
 }
 
-// Target implements broker.Rules. How long a role's sessions may be is not known.
-func (r *rules) Target(context.Context, string) (time.Duration, bool, error) {
-	return 0, r.federated, nil
+// Target implements broker.Rules.
+func (r *rules) Target(_ context.Context, role string) (time.Duration, bool, error) {
+	return r.longest(role), r.federated, nil
 }
 
 // registry is what the API needs of the registry; nil where it is a folder of files.

@@ -35,7 +35,7 @@ type Hook struct {
 }
 
 // Default are the kinds that people want to know of without asking: what waits for them, what was decided, what was taken back, and what does not succeed.
-var Default = []string{"request.filed", "request.decided", "grant.suspended", "grant.revoked", "effect.failed", "lock.set", "registry.proposed", "registry.decided"}
+var Default = []string{"request.filed", "request.decided", "grant.suspended", "grant.revoked", "effect.failed", "lock.set", "registry.proposed", "registry.decided", "snapshot.refused", "offboarding.begun", "offboarding.proven"}
 
 // Message is what is posted.
 type Message struct {

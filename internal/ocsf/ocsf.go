@@ -451,6 +451,41 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		if b.Agree {
 			e.Message = "A second person agreed to a change of the registry"
 		}
+	case broker.SnapshotAccepted{}.Kind():
+		b, err := body[broker.SnapshotAccepted](r)
+		if err != nil {
+			return err
+		}
+		e.managed(create, "Snapshot", r.About, "")
+		e.Message = fmt.Sprintf("What is known of AWS is what a pushed snapshot says, collected %s: %d accounts, %d gaps", b.Snapshot.Collected.UTC().Format(time.RFC3339), b.Snapshot.Accounts, b.Snapshot.Gaps)
+	case broker.SnapshotRefused{}.Kind():
+		b, err := body[broker.SnapshotRefused](r)
+		if err != nil {
+			return err
+		}
+		e.managed(create, "Snapshot", r.About, "")
+		e.SeverityID, e.StatusID, e.StatusDetail, e.Message = low, failure, b.Why, "A pushed snapshot cannot be used"
+	case broker.OffboardingBegun{}.Kind():
+		b, err := body[broker.OffboardingBegun](r)
+		if err != nil {
+			return err
+		}
+		e.managed(suspend, "Vendor", r.About, b.Vendor)
+		e.SeverityID, e.Comment, e.Message = medium, b.Reason, "A vendor leaves: "+b.Vendor+" is locked"
+	case broker.OffboardingSeen{}.Kind():
+		b, err := body[broker.OffboardingSeen](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, "Vendor", r.About, "")
+		e.Message = fmt.Sprintf("What a vendor had that leaves: %d of %d gone; missing: %s", b.Gone, b.Items, strings.Join(b.Waits, "; "))
+	case broker.OffboardingProven{}.Kind():
+		b, err := body[broker.OffboardingProven](r)
+		if err != nil {
+			return err
+		}
+		e.managed(remove, "Vendor", r.About, b.Vendor)
+		e.Message = "Nothing is left of what " + b.Vendor + " had: shown by a snapshot; the report's SHA-256 is " + b.SHA256
 	case "person.signed-in":
 		e.person(logon, r.Actor, "A person signed in")
 	case "person.signed-out":

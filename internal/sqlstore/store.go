@@ -368,6 +368,12 @@ func (s *Store) Update(ctx context.Context, id string, at time.Time, do func(*br
 	return out, nil
 }
 
+// The vendor of a request, as the migrations index it.
+const (
+	vendorSQLite   = `json_extract(body, '$.terms.vendor')`
+	vendorPostgres = `(body::jsonb #>> '{terms,vendor}')`
+)
+
 const grantColumns = `SELECT version, body FROM grants`
 
 type scanner interface{ Scan(...any) error }
@@ -414,6 +420,13 @@ func (s *Store) Grants(ctx context.Context, f broker.Filter) ([]broker.Grant, st
 		if v != "" {
 			where = append(where, column+" = "+arg(v))
 		}
+	}
+	if f.Vendor != "" {
+		column := vendorPostgres
+		if s.lite {
+			column = vendorSQLite
+		}
+		where = append(where, column+" = "+arg(f.Vendor))
 	}
 	if f.After != "" {
 		micro, id, ok := strings.Cut(f.After, ":")

@@ -255,3 +255,85 @@ type RegistryChanged struct {
 	Edition Edition  `json:"edition"`
 	Stopped []string `json:"stopped" doc:"Requests that are not covered any more: suspended, or revoked"`
 }
+
+// Push is a snapshot of AWS as it is pushed in parts, or was.
+type Push struct {
+	ID        string     `json:"id"`
+	By        string     `json:"by"`
+	Begun     time.Time  `json:"begun"`
+	State     string     `json:"state" doc:"receiving, checking, accepted, refused; dropped: newer ones took its place"`
+	Why       string     `json:"why,omitempty" doc:"Why it was refused"`
+	Size      int64      `json:"size,omitempty" doc:"Of the archive, in bytes"`
+	SHA256    string     `json:"sha256,omitempty"`
+	Collected *time.Time `json:"collected,omitempty" doc:"Of when it says that it is"`
+	Accounts  int        `json:"accounts,omitempty"`
+	Roles     int        `json:"roles,omitempty"`
+	Gaps      int        `json:"gaps,omitempty" doc:"What could not be read"`
+}
+
+// Pushes are those that the broker knows, the newest first.
+type Pushes struct {
+	Snapshots []Push `json:"snapshots"`
+}
+
+// Part is one part of a pushed snapshot: a gzip-compressed tar archive of its files, cut into parts of at most four megabytes.
+type Part struct {
+	Data []byte `json:"data"`
+}
+
+// PushEnd says that all parts are there.
+type PushEnd struct {
+	Parts  int    `json:"parts" minimum:"1" maximum:"1024"`
+	SHA256 string `json:"sha256" minLength:"64" maxLength:"64" doc:"Of all parts together"`
+}
+
+// Target is what the broker knows of an entry's target, from the newest snapshot.
+type Target struct {
+	Entry string `json:"entry"`
+	Role  string `json:"role"`
+	// Known is false where no snapshot was pushed that can be used, or where it is too old; the other fields are empty then.
+	Known     bool            `json:"known"`
+	Why       string          `json:"why,omitempty" doc:"Why nothing is known"`
+	Snapshot  string          `json:"snapshot,omitempty"`
+	Collected *time.Time      `json:"collected,omitempty"`
+	Exists    bool            `json:"exists,omitempty"`
+	UniqueID  string          `json:"uniqueId,omitempty"`
+	Boundary  string          `json:"boundary,omitempty"`
+	Longest   string          `json:"longest,omitempty" doc:"The role's longest session"`
+	Problems  []TargetProblem `json:"problems,omitempty" doc:"What is not as it must be for crossings by the broker"`
+}
+
+// TargetProblem is something that is not as it must be with a target.
+type TargetProblem struct {
+	What   string `json:"what"`
+	Bypass bool   `json:"bypass,omitempty" doc:"Somebody can cross beside the broker, or the broker could do what it must not"`
+}
+
+// Offboard begins the offboarding of a vendor.
+type Offboard struct {
+	Vendor string `json:"vendor" minLength:"1" maxLength:"200"`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000"`
+}
+
+// Offboarding is a vendor's leaving.
+type Offboarding struct {
+	ID        string     `json:"id"`
+	Vendor    string     `json:"vendor"`
+	By        string     `json:"by"`
+	Reason    string     `json:"reason"`
+	At        time.Time  `json:"at"`
+	Lock      string     `json:"lock"`
+	State     string     `json:"state" doc:"open, proven"`
+	Snapshot  string     `json:"snapshot,omitempty"`
+	Collected *time.Time `json:"collected,omitempty"`
+	Gone      int        `json:"gone"`
+	Items     int        `json:"items"`
+	Waits     []string   `json:"waits" doc:"What is missing"`
+	Ended     *time.Time `json:"ended,omitempty"`
+	Report    string     `json:"report,omitempty" doc:"A note, signed with the key of the audit log where there is one"`
+}
+
+// Offboardings are those that the broker knows, the newest first.
+type Offboardings struct {
+	Offboardings []Offboarding `json:"offboardings"`
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"drawbridge/internal/ingest"
+	"drawbridge/internal/sealed"
+)
+
+// newPush pushes a snapshot to a broker.
+func newPush(e *Env) *cobra.Command {
+	var broker brokerFlags
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "push SNAPSHOT",
+		Short: "Give a broker a snapshot of AWS",
+		Long: `Gives a broker a snapshot as 'drawbridge collect' writes one. The broker cannot collect by itself: what can issue credentials must not be able to read the whole organisation.
+
+It knows by it how long sessions of a target role may be, whether targets are set up and whether somebody can cross beside it ('drawbridge setup check ENTRY'), and whether what a vendor had is gone ('drawbridge offboard begin'). What it shows is of the time at which it
+was collected; after a week it counts no more.
+
+Administrators may push, and machines that the broker's configuration names.`,
+		Example: `  drawbridge push snapshot
+  drawbridge push store/latest --token-file token
+  drawbridge push list`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name, err := ingest.Resolve(args[0])
+			if err != nil {
+				return fmt.Errorf("opening the snapshot: %w", err)
+			}
+			if sealed.Is(os.DirFS(name)) {
+				return usagef("%s is encrypted, and the broker has no key of it: push one that is not, over the broker's TLS", args[0])
+			}
+			b, err := broker.client(e)
+			if err != nil {
+				return err
+			}
+			r, w := io.Pipe()
+			go func() { w.CloseWithError(pack(w, name)) }()
+			p, err := b.Push(c.Context(), r)
+			_ = r.Close()
+			if err != nil {
+				return e.refused(err)
+			}
+			id := p.ID
+			end := e.Now().Add(wait)
+			for n := 0; p.State == "checking" && e.Now().Before(end); n++ {
+				if err := poll(c.Context(), n); err != nil {
+					return Stopped(err)
+				}
+				list, err := b.Snapshots(c.Context())
+				if err != nil {
+					return e.refused(err)
+				}
+				for i := range list {
+					if list[i].ID == id {
+						p = &list[i]
+					}
+				}
+			}
+			switch p.State {
+			case "accepted":
+				fmt.Fprintf(e.Stdout, "%s accepted: %d accounts, %d roles, %d gaps, collected %s\n", p.ID, p.Accounts, p.Roles, p.Gaps, p.Collected.Format(time.RFC3339))
+				return nil
+			case "refused":
+				return fmt.Errorf("the broker cannot use this snapshot: %s", p.Why)
+			}
+			return Stopped(fmt.Errorf("%s is %s", p.ID, p.State))
+		},
+	}
+	broker.register(c)
+	c.Flags().DurationVar(&wait, "wait", 5*time.Minute, "how long to wait until it has been read")
+	c.AddCommand(&cobra.Command{
+		Use:   "list",
+		Short: "List the snapshots that a broker was given",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			b, err := broker.client(e)
+			if err != nil {
+				return err
+			}
+			list, err := b.Snapshots(c.Context())
+			if err != nil {
+				return e.refused(err)
+			}
+			if len(list) == 0 {
+				fmt.Fprintln(e.Stderr, "no snapshot was pushed")
+				return nil
+			}
+			w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "SNAPSHOT\tSTATE\tCOLLECTED\tACCOUNTS\tROLES\tGAPS\tBY\tPUSHED")
+			for _, p := range list {
+				collected := "-"
+				if p.Collected != nil {
+					collected = p.Collected.Format(minute)
+				}
+				state := p.State
+				if p.Why != "" {
+					state += ": " + plain(p.Why)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", p.ID, state, collected, p.Accounts, p.Roles, p.Gaps, plain(p.By), p.Begun.UTC().Format(minute))
+			}
+			return written(w.Flush())
+		},
+	})
+	return c
+}
+
+// pack writes the files of a snapshot as a compressed archive. Links are followed by nobody: a snapshot has none.
+func pack(w io.Writer, name string) error {
+	z := gzip.NewWriter(w)
+	t := tar.NewWriter(z)
+	err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return fmt.Errorf("%s is no file", path)
+		}
+		return add(t, name, path)
+	})
+	return errors.Join(err, t.Close(), z.Close())
+}
+
+func add(t *tar.Writer, root, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	name, err := filepath.Rel(root, path)
+	if err != nil || name == "." {
+		name = filepath.Base(path)
+	}
+	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(name), Size: info.Size(), Mode: 0o600, ModTime: info.ModTime()}); err != nil {
+		return err
+	}
+	_, err = io.Copy(t, f)
+	return err
+}
