@@ -33,6 +33,7 @@ const (
 	SetLocks      Right = "set and lift locks"
 	ReadAudit     Right = "read the audit log"
 	ApplyRegistry Right = "change the registry"
+	ManageKeys    Right = "register services and end them"
 	PushFacts     Right = "push snapshots and recorded use"
 )
 
@@ -43,7 +44,7 @@ var rights = map[Role][]Right{
 	ReviewerRole:  {ViewAll},
 	Approver:      {ViewAll, DecideAny},
 	Responder:     {ViewAll, RevokeAny, SetLocks, ReadAudit},
-	Administrator: {ViewAll, ReadAudit, ApplyRegistry, PushFacts},
+	Administrator: {ViewAll, ReadAudit, ApplyRegistry, ManageKeys, PushFacts},
 }
 
 // Caller is who calls the broker: a proven subject, and what they are to it.

@@ -35,7 +35,8 @@ func everything() []broker.Logged {
 	for _, e := range []audit.Event{
 		broker.RequestFiled{Request: request, Terms: terms}, broker.RequestChanged{Ask: request.Ask, Terms: terms}, broker.RequestDecided{Decision: broker.Decision{By: "ann", Approve: true}}, broker.RequestApproved{}, broker.GrantMoved{State: "active", Why: "its start has come"}, broker.GrantMoved{State: "expired", Why: "its end has come"},
 		broker.GrantSuspended{Why: "a lock"}, broker.GrantRevoked{Why: "enough"}, broker.SessionRefused{Why: "not from there", Detail: "entry ci: the context is false"}, broker.SessionIntended{Session: broker.Session{ID: "s-1", NotAfter: noon}}, broker.SessionIssued{Session: "s-1", AccessKeyID: "ASIAEXAMPLE", NotAfter: noon}, broker.SessionFailed{Session: "s-1", Why: "no"},
-		broker.SessionUnknown{Session: "s-1", Why: "timeout"}, broker.EffectDone{Effect: "e-1"}, broker.DenyRemoved{Effect: "e-1"}, broker.DenyStays{Effect: "e-1", Why: "no"}, broker.SessionsOvertaken{Effect: "e-2", Sessions: []string{"s-1"}}, broker.EffectFailed{Effect: "e-1", Stuck: true}, broker.Locked{Lock: broker.Lock{ID: "l-1", Kind: broker.LockAll}}, broker.Unlocked{ID: "l-1"}, broker.EditionProposed{State: broker.InForce}, broker.EditionDecided{}, named("person.signed-in"), named("person.signed-out"), named("person.refused"), named("audit.read"), later,
+		broker.SessionUnknown{Session: "s-1", Why: "timeout"}, broker.EffectDone{Effect: "e-1"}, broker.DenyRemoved{Effect: "e-1"}, broker.DenyStays{Effect: "e-1", Why: "no"}, broker.SessionsOvertaken{Effect: "e-2", Sessions: []string{"s-1"}}, broker.EffectFailed{Effect: "e-1", Stuck: true}, broker.Locked{Lock: broker.Lock{ID: "l-1", Kind: broker.LockAll}}, broker.Unlocked{ID: "l-1"}, broker.EditionProposed{State: broker.InForce}, broker.EditionDecided{},
+		broker.ServiceRegistered{ID: "s-1", Service: "acme"}, broker.ServiceEnded{ID: "s-1", Service: "acme", Why: "over"}, broker.KeyMade{ID: "s-1", Service: "acme", Key: "k-1"}, broker.KeyRevoked{ID: "s-1", Service: "acme", Key: "k-1", Why: "found in a log"}, named("person.signed-in"), named("person.signed-out"), named("person.refused"), named("audit.read"), later,
 	} {
 		list = append(list, broker.Logged{Actor: "oidc:ci", Event: e})
 	}
@@ -147,7 +148,7 @@ func TestEveryKind(t *testing.T) {
 func TestClasses(t *testing.T) {
 	want := map[string]int{
 		"request.filed": 300401, "request.refused": 300401, "request.changed": 300403, "request.decided": 300403, "request.approved": 300501, "grant.suspended": 300412, "grant.revoked": 300502,
-		"session.intended": 300301, "session.issued": 300301, "session.failed": 300301, "session.unknown": 300301, "effect.done": 300401, "effect.failed": 300401, "lock.set": 300401, "lock.lifted": 300404, "audit.read": 300402, "person.signed-in": 300201, "person.signed-out": 300202, "person.refused": 300201, "registry.proposed": 300403, "registry.decided": 300403, "moat.filled": 300499,
+		"session.intended": 300301, "session.issued": 300301, "session.failed": 300301, "session.unknown": 300301, "effect.done": 300401, "effect.failed": 300401, "lock.set": 300401, "lock.lifted": 300404, "audit.read": 300402, "person.signed-in": 300201, "person.signed-out": 300202, "person.refused": 300201, "registry.proposed": 300403, "registry.decided": 300403, "service.registered": 300401, "service.ended": 300404, "key.made": 300401, "key.revoked": 300404, "moat.filled": 300499,
 	}
 	var head audit.Head
 	var m Mapper
