@@ -44,6 +44,8 @@ type Server struct {
 	Person func(ctx context.Context, id string) (broker.Reviewer, error)
 	// Registry is nil where the registry is a folder of files.
 	Registry *Registry
+	// Services is nil where the broker gives out no keys.
+	Services *Services
 	Now      func() time.Time
 	// Failed is told what went wrong inside.
 	Failed func(operation string, err error)
@@ -78,6 +80,7 @@ func (s *Server) API(mux *http.ServeMux) huma.API {
 	s.requests(api)
 	s.locks(api)
 	s.registry(api)
+	s.services(api)
 	s.log(api)
 	return api
 }
@@ -133,13 +136,13 @@ func (s *Server) fault(operation string, err error) error {
 		return huma.Error422UnprocessableEntity(long.Error())
 	case errors.Is(err, broker.ErrNotFound):
 		return huma.Error404NotFound("there is no such thing, or you may not see it")
-	case errors.Is(err, broker.ErrRegistryFiles):
+	case errors.Is(err, broker.ErrRegistryFiles), errors.Is(err, errNoKeys), errors.Is(err, broker.ErrTooManyKeys):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrNotYours):
 		return huma.Error403Forbidden(err.Error())
 	case errors.Is(err, broker.ErrDecided), errors.Is(err, broker.ErrStale), errors.Is(err, broker.ErrExists), errors.Is(err, broker.ErrNotInForce), errors.Is(err, broker.ErrTooMany), errors.Is(err, broker.ErrLocked):
 		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, broker.ErrPolicyTooLarge):
+	case errors.Is(err, broker.ErrPolicyTooLarge), errors.Is(err, broker.ErrService):
 		return huma.Error422UnprocessableEntity(err.Error())
 	case errors.Is(err, broker.ErrNotIssued):
 		s.failed(operation, err)

@@ -42,6 +42,10 @@ type Config struct {
 	AWS struct {
 		Accounts []string `yaml:"accounts"`
 	} `yaml:"aws"`
+	// Keys are those that services sign with, which have no identity of their own.
+	Keys struct {
+		Seal []string `yaml:"seal"` // files with the keys under which their secrets lie in the store; the first seals
+	} `yaml:"keys"`
 	// Roles maps groups of people to what they are to the broker.
 	Roles map[broker.Role][]string `yaml:"roles"`
 	// Issuer is the broker's own: how it federates with target accounts.

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +48,7 @@ type Daemon struct {
 	sweeps  prometheus.Counter
 	limits  limits
 	rules   *rules
+	seals   seals
 	started time.Time
 	keeper  *keeper // of checkpoints; nil where none are signed
 }
@@ -69,6 +69,9 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		return nil, err
 	}
 	if d.rules, err = openRules(d.store, c.Registry); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	if d.seals, err = readSeals(c.Keys.Seal); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	own, err := ownIssuer(c)
@@ -130,14 +133,7 @@ func ownIssuer(c *Config) (*oidc.Own, error) {
 
 // readKey reads a private key from a PEM file, which only its owner may read.
 func readKey(name string) (crypto.Signer, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s may be read by others: its mode is %v, expected 0600", name, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(name)
+	text, err := readPrivate(name)
 	if err != nil {
 		return nil, err
 	}
@@ -221,12 +217,12 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 			return s, err
 		},
 		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r.RemoteAddr) },
-		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local),
+		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local), Services: d.services(local),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
 		server.ProveAWS, server.Audience = d.proveAWS(), d.config.URL
 	}
-	face := &stsapi.Handler{Desk: &desk{d, verifier}, Now: time.Now, RequestID: newID, Failed: failed}
+	face := &stsapi.Handler{Desk: &desk{d: d, verifier: verifier}, Now: time.Now, RequestID: newID, Failed: failed}
 	if d.config.URL != "" {
 		face.Link = func(request string) string { return d.config.URL + "/requests/" + request }
 	}
@@ -314,11 +310,7 @@ func known(remote string) *cond.Context {
 type desk struct {
 	d        *Daemon
 	verifier *oidc.Verifier
-}
-
-// Secret implements stsapi.Desk: the broker has given out no keys.
-func (k *desk) Secret(context.Context, string, string) (string, broker.Subject, error) {
-	return "", broker.Subject{}, stsapi.ErrUnknownKey
+	together together
 }
 
 // Token implements stsapi.Desk.
@@ -332,11 +324,6 @@ func (k *desk) Token(ctx context.Context, token string) (broker.Subject, error) 
 		return s, fmt.Errorf("%w: %w", stsapi.ErrBadToken, err)
 	}
 	return s, err
-}
-
-// Once implements stsapi.Desk.
-func (k *desk) Once(ctx context.Context, value string, until time.Time) error {
-	return k.d.store.Spend(ctx, "sigv4", value, until)
 }
 
 // Assume implements stsapi.Desk: the client knows a role and no entry. One that leads there for this subject is the one that is meant.

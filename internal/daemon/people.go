@@ -38,17 +38,29 @@ func (d *Daemon) locked(ctx context.Context, id string, at time.Time) (bool, err
 
 func (d *Daemon) personLife() time.Duration { return cmp.Or(d.config.People.Session, personLife) }
 
-// whose is whose token it is. A locked subject has none: what they were given before the lock is of no use.
+// whose is whose token it is. A locked subject has none: what they were given before the lock is of no use. Nor has a machine whose issuer or key is locked; people must be let in to lift a lock.
 func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error) {
 	now := time.Now()
 	c, err := api.Whose(ctx, d.store, token, now)
 	if err != nil {
 		return c, err
 	}
-	switch locked, err := d.locked(ctx, c.Subject.ID, now); {
-	case err != nil:
+	locks, err := d.store.Locks(ctx, now)
+	if err != nil {
 		return broker.Caller{}, err
-	case locked:
+	}
+	if slices.ContainsFunc(locks, func(l broker.Lock) bool {
+		switch l.Kind {
+		case broker.LockSubject:
+		case broker.LockIssuer, broker.LockKey:
+			if c.Subject.Person {
+				return false
+			}
+		default:
+			return false
+		}
+		return l.Stops(&c.Subject, "", "")
+	}) {
 		return broker.Caller{}, broker.ErrNotFound
 	}
 	return c, nil
