@@ -49,21 +49,21 @@ func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error)
 	if err != nil {
 		return broker.Caller{}, err
 	}
-	if slices.ContainsFunc(locks, func(l broker.Lock) bool {
-		switch l.Kind {
-		case broker.LockSubject:
-		case broker.LockIssuer, broker.LockKey:
-			if c.Subject.Person {
-				return false
-			}
-		default:
-			return false
-		}
-		return l.Stops(&c.Subject, "", "")
-	}) {
+	if slices.ContainsFunc(locks, func(l broker.Lock) bool { return outlawed(&c.Subject, &l) }) {
 		return broker.Caller{}, broker.ErrNotFound
 	}
 	return c, nil
+}
+
+// outlawed reports whether a lock makes a subject nobody to the broker.
+func outlawed(s *broker.Subject, l *broker.Lock) bool {
+	switch l.Kind {
+	case broker.LockSubject:
+		return l.Stops(s, "", "")
+	case broker.LockIssuer, broker.LockKey:
+		return !s.Person && l.Stops(s, "", "")
+	}
+	return false
 }
 
 // roles are what people of these groups are to the broker.

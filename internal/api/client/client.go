@@ -73,7 +73,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 		err = c.once(ctx, method, path, query, token, in, out)
 		// A token of the API ends after minutes; whoever has a proof gets another. Nothing was done with the one that was refused.
-		if refused == "" && errors.Is(err, ErrUnproven) {
+		if refused == "" && token != "" && errors.Is(err, ErrUnproven) {
 			refused = token
 			continue
 		}

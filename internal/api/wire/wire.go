@@ -148,7 +148,7 @@ type Locked struct {
 	Suspended []string `json:"suspended" doc:"Requests that were in force and are stopped"`
 }
 
-// Proof is what is exchanged for a token of the API: a workload's identity token, what an AWS identity signed, or the code that a person let a command line have, with what its challenge was made from.
+// Proof is what is exchanged for a token of the API: a workload's identity token, what an AWS identity signed, or the code that a person let a command line have, with what its challenge was made from. Empty, it is the certificate of the connection.
 type Proof struct {
 	Code     string    `json:"code,omitempty" required:"false" maxLength:"100"`
 	Verifier string    `json:"verifier,omitempty" required:"false" maxLength:"128"`
