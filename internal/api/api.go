@@ -33,6 +33,8 @@ type Server struct {
 	// Prove is whom an identity token proves; an error wraps ErrUnproven where it proves nobody. Tokens keeps the tokens that are given for it.
 	Prove  func(ctx context.Context, token string) (broker.Subject, error)
 	Tokens Tokens
+	// ProveTLS is whom the certificate of a connection proves; an error wraps ErrUnproven where it proves nobody.
+	ProveTLS func(r *http.Request) (broker.Caller, error)
 	// ProveAWS is whom the parts of a signed request prove; nil where no AWS identities are taken. Audience is what they sign for.
 	ProveAWS func(ctx context.Context, p *wire.AWSProof) (broker.Subject, error)
 	Audience string
@@ -45,6 +47,8 @@ type Server struct {
 	// Registry is nil where the registry is a folder of files.
 	Registry *Registry
 	Facts    *Facts
+	// Services is nil where the broker gives out no keys.
+	Services *Services
 	Now      func() time.Time
 	// Failed is told what went wrong inside.
 	Failed func(operation string, err error)
@@ -80,11 +84,15 @@ func (s *Server) API(mux *http.ServeMux) huma.API {
 	s.locks(api)
 	s.registry(api)
 	s.facts(api)
+	s.services(api)
 	s.log(api)
 	return api
 }
 
-type callerKey struct{}
+type (
+	callerKey  struct{}
+	requestKey struct{}
+)
 
 type call struct {
 	caller broker.Caller
@@ -94,17 +102,17 @@ type call struct {
 // identify puts the caller into the context of an operation.
 func (s *Server) identify(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
+		r, _ := humago.Unwrap(ctx)
 		if id := ctx.Operation().OperationID; id == exchangeID || id == challengeID {
-			next(ctx)
+			next(huma.WithValue(ctx, requestKey{}, r))
 			return
 		}
-		r, _ := humago.Unwrap(ctx)
 		c, err := s.Identify(r)
 		if err != nil {
 			if !errors.Is(err, ErrUnproven) {
 				s.failed("identify", err)
 			}
-			_ = huma.WriteErr(api, ctx, http.StatusUnauthorized, "prove who you are: a token of a registered issuer is needed, made for this broker")
+			_ = huma.WriteErr(api, ctx, http.StatusUnauthorized, "prove who you are: a token of a registered issuer is needed, made for this broker, or a certificate of a registered trust domain")
 			return
 		}
 		next(huma.WithValue(ctx, callerKey{}, &call{c, s.Known(r, &c)}))
@@ -135,7 +143,7 @@ func (s *Server) fault(operation string, err error) error {
 		return huma.Error422UnprocessableEntity(long.Error())
 	case errors.Is(err, broker.ErrNotFound):
 		return huma.Error404NotFound("there is no such thing, or you may not see it")
-	case errors.Is(err, broker.ErrRegistryFiles):
+	case errors.Is(err, broker.ErrRegistryFiles), errors.Is(err, errNoKeys), errors.Is(err, broker.ErrTooManyKeys):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrNotYours):
 		return huma.Error403Forbidden(err.Error())
@@ -143,7 +151,7 @@ func (s *Server) fault(operation string, err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrPush):
 		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, broker.ErrPolicyTooLarge):
+	case errors.Is(err, broker.ErrPolicyTooLarge), errors.Is(err, broker.ErrService):
 		return huma.Error422UnprocessableEntity(err.Error())
 	case errors.Is(err, broker.ErrNotIssued):
 		s.failed(operation, err)

@@ -130,6 +130,8 @@ func (s *Server) token(api huma.API) {
 			until = now.Add(s.PersonLife)
 		} else if in.Body.AWS != nil && s.ProveAWS != nil {
 			caller.Subject, err = s.ProveAWS(ctx, in.Body.AWS)
+		} else if in.Body.Token == "" && s.ProveTLS != nil {
+			caller, err = s.ProveTLS(ctx.Value(requestKey{}).(*http.Request))
 		} else {
 			caller.Subject, err = s.Prove(ctx, in.Body.Token)
 		}

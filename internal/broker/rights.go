@@ -34,6 +34,7 @@ const (
 	SetLocks      Right = "set and lift locks"
 	ReadAudit     Right = "read the audit log"
 	ApplyRegistry Right = "change the registry"
+	ManageKeys    Right = "register services and end them"
 	PushFacts     Right = "push snapshots and recorded use"
 )
 
@@ -45,7 +46,7 @@ var rights = map[Role][]Right{
 	Approver:      {ViewAll, DecideAny},
 	Responder:     {ViewAll, RevokeAny, SetLocks, ReadAudit},
 	Pusher:        {PushFacts},
-	Administrator: {ViewAll, ReadAudit, ApplyRegistry, PushFacts},
+	Administrator: {ViewAll, ReadAudit, ApplyRegistry, ManageKeys, PushFacts},
 }
 
 // Caller is who calls the broker: a proven subject, and what they are to it.

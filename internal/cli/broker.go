@@ -21,12 +21,15 @@ import (
 type brokerFlags struct {
 	url       string
 	tokenFile string
+	cert, key string // files of a certificate
 	aws       bool
 	person    bool // of those who sign in: no proof of a workload is looked for
 }
 
 func (f *brokerFlags) register(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&f.url, "url", "", "the broker's `ADDRESS`; default: DRAWBRIDGE_URL")
+	c.PersistentFlags().StringVar(&f.cert, "cert", "", "prove yourself by the certificate in this `FILE`, an X.509-SVID, with --key")
+	c.PersistentFlags().StringVar(&f.key, "key", "", "the `FILE` with its private key")
 	c.PersistentFlags().BoolVar(&f.aws, "aws", false, "prove yourself by the AWS credentials at hand, which are not sent")
 	c.PersistentFlags().StringVar(&f.tokenFile, "token-file", "", "the `FILE` with your identity token; default: see the documentation of the daemon")
 }
@@ -50,6 +53,22 @@ func (f *brokerFlags) client(e *Env) (*client.Client, error) {
 	c := &client.Client{URL: strings.TrimSuffix(address, "/")}
 	if f.person {
 		c.Token = e.kept(c, signedIn)
+		return c, nil
+	}
+	cert, key := f.cert, f.key
+	if cert == "" && key == "" && f.tokenFile == "" && !f.aws && e.Getenv("DRAWBRIDGE_PROOF") != "aws" && e.Getenv("DRAWBRIDGE_TOKEN") == "" {
+		cert, key = e.Getenv("DRAWBRIDGE_CERT"), e.Getenv("DRAWBRIDGE_KEY")
+	}
+	if cert != "" || key != "" {
+		switch {
+		case cert == "" || key == "":
+			return nil, usagef("--cert and --key belong together: the files of a certificate and of its private key")
+		case u.Scheme != "https":
+			return nil, usagef("--cert: a certificate proves who you are over https, found %q", address)
+		}
+		if err := c.ByCertificate(cert, key); err != nil {
+			return nil, usagef("%w", err)
+		}
 		return c, nil
 	}
 	if f.aws || e.Getenv("DRAWBRIDGE_PROOF") == "aws" && f.tokenFile == "" {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.yaml.in/yaml/v3"
 
 	"drawbridge/iam/arn"
@@ -36,6 +37,8 @@ type Config struct {
 	Registry string `yaml:"registry"`
 	// Issuers are those whose tokens prove who workloads are.
 	Issuers []IssuerConfig `yaml:"issuers"`
+	// SPIFFE are the trust domains whose workloads prove who they are.
+	SPIFFE []SPIFFEConfig `yaml:"spiffe"`
 	// People is the identity provider by which people sign in.
 	People PeopleConfig `yaml:"people"`
 	// AWS says whose AWS identities are taken: those of these accounts, none where none is named.
@@ -47,6 +50,10 @@ type Config struct {
 		From  []string      `yaml:"from"` // subjects, as entries name them
 		Fresh time.Duration `yaml:"fresh"`
 	} `yaml:"snapshots"`
+	// Keys are those that services sign with, which have no identity of their own.
+	Keys struct {
+		Seal []string `yaml:"seal"` // files with the keys under which their secrets lie in the store; the first seals
+	} `yaml:"keys"`
 	// Roles maps groups of people to what they are to the broker.
 	Roles map[broker.Role][]string `yaml:"roles"`
 	// Issuer is the broker's own: how it federates with target accounts.
@@ -106,6 +113,15 @@ type IssuerConfig struct {
 	Account  string        `yaml:"account"`
 	MaxLife  time.Duration `yaml:"maxLife"`
 	Sponsors []string      `yaml:"sponsors"`
+}
+
+// SPIFFEConfig is a registered trust domain.
+type SPIFFEConfig struct {
+	TrustDomain string        `yaml:"trustDomain"`
+	Bundle      string        `yaml:"bundle"`   // a file, or the https address of its bundle endpoint
+	Audience    string        `yaml:"audience"` // of its tokens; "": url
+	MaxLife     time.Duration `yaml:"maxLife"`  // of certificates
+	Sponsors    []string      `yaml:"sponsors"`
 }
 
 // S3Config is a bucket with object lock.
@@ -250,6 +266,21 @@ func (c *Config) check() error {
 		case p.Session < 0 || p.Session > maxPersonLife:
 			bad("people: session: expected at most %v, found %v", maxPersonLife, p.Session)
 		}
+	}
+	domains := make(map[string]bool)
+	for i, k := range c.SPIFFE {
+		td, err := spiffeid.TrustDomainFromString(k.TrustDomain)
+		switch {
+		case err != nil || td.Name() != k.TrustDomain:
+			bad("spiffe[%d]: trustDomain: expected a name like acme.example, found %q", i, k.TrustDomain)
+		case domains[k.TrustDomain]:
+			bad("spiffe[%d]: %s comes twice", i, k.TrustDomain)
+		case k.Bundle == "" || strings.Contains(k.Bundle, "://") && !strings.HasPrefix(k.Bundle, "https://"):
+			bad("spiffe[%d]: bundle: expected a file, or the https address of its bundle endpoint, found %q", i, k.Bundle)
+		case k.MaxLife < 0:
+			bad("spiffe[%d]: maxLife: expected a time above zero, found %v", i, k.MaxLife)
+		}
+		domains[k.TrustDomain] = true
 	}
 	for _, a := range c.AWS.Accounts {
 		if !arn.IsAccountID(a) {

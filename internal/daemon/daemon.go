@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,6 +49,7 @@ type Daemon struct {
 	sweeps  prometheus.Counter
 	limits  limits
 	rules   *rules
+	seals   seals
 	started time.Time
 	keeper  *keeper // of checkpoints; nil where none are signed
 
@@ -72,6 +72,9 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		return nil, err
 	}
 	if d.rules, err = openRules(d.store, c.Registry); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	if d.seals, err = readSeals(c.Keys.Seal); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	own, err := ownIssuer(c)
@@ -138,14 +141,7 @@ func (c *Config) audience() string { return cmp.Or(c.Issuer.Audience, "sts.amazo
 
 // readKey reads a private key from a PEM file, which only its owner may read.
 func readKey(name string) (crypto.Signer, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s may be read by others: its mode is %v, expected 0600", name, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(name)
+	text, err := readPrivate(name)
 	if err != nil {
 		return nil, err
 	}
@@ -206,35 +202,28 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, broker.
 
 // handler joins the faces.
 func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
-	verifier := &oidc.Verifier{Client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, Now: time.Now, Once: d.store.Spend}
-	for _, i := range d.config.Issuers {
-		verifier.Issuers = append(verifier.Issuers, oidc.Issuer{URL: i.URL, Keys: i.Keys, Audience: i.Audience, ID: i.ID, Account: i.Account, MaxLife: i.MaxLife, Sponsors: i.Sponsors})
-	}
+	prover := d.prover()
 	failed := func(what string, err error) { d.log.Error("a call failed", "call", what, "error", err) }
 	server := &api.Server{
 		Broker: d.broker, Store: d.store, Tokens: d.store, Now: time.Now, Failed: failed,
 		Identify: func(r *http.Request) (broker.Caller, error) {
+			if r.Header.Get("Authorization") == "" {
+				return prover.certificate(r)
+			}
 			c, err := api.Bearer(r, d.whose)
 			if err == nil {
 				d.limits.proved(r)
 			}
 			return c, err
 		},
-		Prove: func(ctx context.Context, token string) (broker.Subject, error) {
-			s, err := verifier.Verify(ctx, token)
-			if errors.Is(err, oidc.ErrToken) || errors.Is(err, oidc.ErrExpired) {
-				d.log.Info("an identity token was refused", "why", err)
-				return s, api.ErrUnproven
-			}
-			return s, err
-		},
+		Prove: prover.token, ProveTLS: prover.certificate,
 		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r.RemoteAddr) },
-		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local), Facts: d.facts(),
+		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local), Facts: d.facts(), Services: d.services(local),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
 		server.ProveAWS, server.Audience = d.proveAWS(), d.config.URL
 	}
-	face := &stsapi.Handler{Desk: &desk{d, verifier}, Now: time.Now, RequestID: newID, Failed: failed}
+	face := &stsapi.Handler{Desk: &desk{d: d, prover: prover}, Now: time.Now, RequestID: newID, Failed: failed}
 	if d.config.URL != "" {
 		face.Link = func(request string) string { return d.config.URL + "/requests/" + request }
 	}
@@ -321,30 +310,13 @@ func known(remote string) *cond.Context {
 // desk stands behind the STS face.
 type desk struct {
 	d        *Daemon
-	verifier *oidc.Verifier
-}
-
-// Secret implements stsapi.Desk: the broker has given out no keys.
-func (k *desk) Secret(context.Context, string, string) (string, broker.Subject, error) {
-	return "", broker.Subject{}, stsapi.ErrUnknownKey
+	prover   *prover
+	together together
 }
 
 // Token implements stsapi.Desk.
 func (k *desk) Token(ctx context.Context, token string) (broker.Subject, error) {
-	s, err := k.verifier.Verify(ctx, token)
-	switch {
-	case errors.Is(err, oidc.ErrExpired):
-		return s, fmt.Errorf("%w: %w", stsapi.ErrExpiredToken, err)
-	case errors.Is(err, oidc.ErrToken):
-		k.d.log.Info("an identity token was refused", "why", err)
-		return s, fmt.Errorf("%w: %w", stsapi.ErrBadToken, err)
-	}
-	return s, err
-}
-
-// Once implements stsapi.Desk.
-func (k *desk) Once(ctx context.Context, value string, until time.Time) error {
-	return k.d.store.Spend(ctx, "sigv4", value, until)
+	return k.prover.webIdentity(ctx, token)
 }
 
 // Assume implements stsapi.Desk: the client knows a role and no entry. One that leads there for this subject is the one that is meant.
@@ -373,7 +345,7 @@ func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) 
 
 // Serve answers on a listener until the context ends, and then finishes what was begun.
 func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: d.Handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: d.Handler, TLSConfig: d.config.listening(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
 	var background sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -42,6 +42,14 @@ func (l *limits) allow(r *http.Request) bool {
 	return limiter.Allow()
 }
 
+// allowKey reports whether a key that a call was signed with may make one more.
+func (l *limits) allowKey(id string) bool {
+	l.mu.Lock()
+	limiter := l.caller("key " + id)
+	l.mu.Unlock()
+	return limiter.Allow()
+}
+
 // proved gives the token that a call was made with an allowance of its own.
 func (l *limits) proved(r *http.Request) {
 	if key := tokenKey(r); key != "" {

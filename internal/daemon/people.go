@@ -38,23 +38,35 @@ func (d *Daemon) locked(ctx context.Context, id string, at time.Time) (bool, err
 
 func (d *Daemon) personLife() time.Duration { return cmp.Or(d.config.People.Session, personLife) }
 
-// whose is whose token it is. A locked subject has none: what they were given before the lock is of no use.
+// whose is whose token it is. A locked subject has none: what they were given before the lock is of no use. Nor has a machine whose issuer or key is locked; people must be let in to lift a lock.
 func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error) {
 	now := time.Now()
 	c, err := api.Whose(ctx, d.store, token, now)
 	if err != nil {
 		return c, err
 	}
-	switch locked, err := d.locked(ctx, c.Subject.ID, now); {
-	case err != nil:
+	locks, err := d.store.Locks(ctx, now)
+	if err != nil {
 		return broker.Caller{}, err
-	case locked:
+	}
+	if slices.ContainsFunc(locks, func(l broker.Lock) bool { return outlawed(&c.Subject, &l) }) {
 		return broker.Caller{}, broker.ErrNotFound
 	}
 	if !c.Subject.Person && slices.Contains(d.config.Snapshots.From, c.Subject.Name) {
 		c.Roles = append(slices.Clone(c.Roles), broker.Pusher)
 	}
 	return c, nil
+}
+
+// outlawed reports whether a lock makes a subject nobody to the broker.
+func outlawed(s *broker.Subject, l *broker.Lock) bool {
+	switch l.Kind {
+	case broker.LockSubject:
+		return l.Stops(s, "", "")
+	case broker.LockIssuer, broker.LockKey:
+		return !s.Person && l.Stops(s, "", "")
+	}
+	return false
 }
 
 // roles are what people of these groups are to the broker.

@@ -486,6 +486,34 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		}
 		e.managed(remove, "Vendor", r.About, b.Vendor)
 		e.Message = "Nothing is left of what " + b.Vendor + " had: shown by a snapshot; the report's SHA-256 is " + b.SHA256
+	case broker.ServiceRegistered{}.Kind():
+		b, err := body[broker.ServiceRegistered](r)
+		if err != nil {
+			return err
+		}
+		e.managed(create, "Service", r.About, b.Service)
+		e.SeverityID, e.Message = medium, fmt.Sprintf("The service %s was registered until %s; %s make its keys", b.Service, b.Until.UTC().Format(time.DateOnly), strings.Join(b.Sponsors, ", "))
+	case broker.ServiceEnded{}.Kind():
+		b, err := body[broker.ServiceEnded](r)
+		if err != nil {
+			return err
+		}
+		e.managed(remove, "Service", r.About, b.Service)
+		e.SeverityID, e.Comment, e.Message = medium, b.Why, "The service "+b.Service+" was ended, with its keys"
+	case broker.KeyMade{}.Kind():
+		b, err := body[broker.KeyMade](r)
+		if err != nil {
+			return err
+		}
+		e.managed(create, "Access Key", b.Key, b.Service)
+		e.SeverityID, e.Message = medium, fmt.Sprintf("A key of the service %s was made, until %s", b.Service, b.Expires.UTC().Format(time.RFC3339))
+	case broker.KeyRevoked{}.Kind():
+		b, err := body[broker.KeyRevoked](r)
+		if err != nil {
+			return err
+		}
+		e.managed(remove, "Access Key", b.Key, b.Service)
+		e.SeverityID, e.Comment, e.Message = medium, b.Why, "A key of the service "+b.Service+" was revoked"
 	case "person.signed-in":
 		e.person(logon, r.Actor, "A person signed in")
 	case "person.signed-out":

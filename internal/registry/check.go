@@ -157,8 +157,12 @@ func joined[T ~string](list []T) string {
 
 // from: principals by name. A whole account is declared as one only for a third party, whose roles nobody here knows.
 func (c *checker) from(e *Entry, bad, hint func(string, ...any)) {
-	third := false
+	third, named := false, false
 	for _, p := range e.From.Principals {
+		if OfBroker(p) {
+			continue // AWS sees the broker, which is what a demand for an ExternalId would be for
+		}
+		named = true
 		account := p
 		if a, err := arn.Parse(p); err == nil {
 			account = a.Account
@@ -169,7 +173,7 @@ func (c *checker) from(e *Entry, bad, hint func(string, ...any)) {
 				bad("spec.from.principals: %s has a wildcard; name the principals", p)
 			}
 		} else if !arn.IsAccountID(p) {
-			bad("spec.from.principals: %q is neither an ARN nor an account id", p)
+			bad("spec.from.principals: %q is neither an ARN nor an account id, nor broker:NAME or a SPIFFE id", p)
 			continue
 		} else {
 			hint("spec.from.principals: %s is a whole account; name its roles", p)
@@ -185,7 +189,7 @@ func (c *checker) from(e *Entry, bad, hint func(string, ...any)) {
 		}
 	}
 	third = third || e.Vendor != ""
-	if third && e.To.Role != "" && len(e.From.Principals) > 0 && !c.demandsExternalID(e) {
+	if third && e.To.Role != "" && named && !c.demandsExternalID(e) {
 		bad("spec.trustConditions: a third party crosses, and no sts:ExternalId is demanded")
 	}
 }

@@ -84,7 +84,7 @@ func setSource(e *Entry, s string) error {
 			e.From.OIDC = &OIDC{Issuer: "https://" + host, Claims: map[string]string{"sub": subject}}
 		case strings.HasSuffix(w, ".amazonaws.com"):
 			e.From.Services = append(e.From.Services, w)
-		case arn.IsAccountID(w) || strings.HasPrefix(w, "arn:"):
+		case arn.IsAccountID(w) || strings.HasPrefix(w, "arn:") || OfBroker(w):
 			e.From.Principals = append(e.From.Principals, w)
 		case len(w) < 12 && strings.Trim(w, "0123456789") == "": // a spreadsheet drops the zeros in front of a number
 			e.From.Principals = append(e.From.Principals, strings.Repeat("0", 12-len(w))+w)

@@ -341,6 +341,9 @@ func (e *Entry) statements(t *access.Target, kind policy.Kind) []policy.Statemen
 	s := policy.Statement{Effect: policy.Allow, Condition: conditionsOf(e.TrustConditions)}
 	s.Principal.Present = true
 	for _, p := range e.From.Principals {
+		if OfBroker(p) {
+			continue // no policy can name it
+		}
 		s.Principal.Values = append(s.Principal.Values, policy.PrincipalValue{Type: policy.AWS, Text: policy.Text{Value: p}})
 	}
 	for _, p := range e.From.Services {

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ type Entry struct {
 	Place   Place
 }
 
-// From is who may cross: principals by exact ARN or account, services by host, or subjects of an OIDC issuer.
+// From is who may cross: principals by exact ARN or account, services by host, or subjects of an OIDC issuer. Principals may also be those that only a broker knows: broker:NAME and spiffe://DOMAIN/PATH.
 type From struct {
 	Principals []string
 	Services   []string
@@ -74,6 +75,11 @@ type OIDC struct {
 	Audience string
 	Claims   map[string]string
 }
+
+var ofBroker = regexp.MustCompile(`^(?:broker:[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?|spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)+)$`)
+
+// OfBroker reports whether a principal is one that only a broker knows: a service that has keys of its own, broker:NAME, or a SPIFFE id. AWS has no such principals; what lets them into a role is the broker.
+func OfBroker(principal string) bool { return ofBroker.MatchString(principal) }
 
 // Sources are the callers as the graph names them: ARNs, hosts of services, oidc:issuer:subject.
 func (f *From) Sources() []string {

@@ -313,3 +313,21 @@ func FuzzImportCSV(f *testing.F) {
 		}
 	})
 }
+
+// TestOfBroker: a name that only a broker knows is exact; what looks like one and is not is a mistake of the entry.
+func TestOfBroker(t *testing.T) {
+	for p, want := range map[string]bool{
+		"broker:acme-backup": true, "spiffe://acme.example/ns/prod/sa/deploy": true, "spiffe://acme.example/x": true,
+		"broker:": false, "broker:Acme": false, "broker:*": false, "broker:a:b": false, "spiffe://acme.example": false, "spiffe://acme.example/": false, "spiffe://acme.example/*": false, "spiffe://Acme.example/x": false,
+		"spiffe://acme.example/a//b": false, "spiffe://acme.example:8443/x": false, "spiffe://a/x?y": false, "https://acme.example/x": false, "arn:aws:iam::111111111111:role/x": false, "111111111111": false,
+	} {
+		if OfBroker(p) != want {
+			t.Errorf("%s: %v", p, !want)
+		}
+		e := Entry{Name: "x", Owner: "ann", From: From{Principals: []string{p}}, To: To{Role: "arn:aws:iam::222222222222:role/r"}}
+		wrong := strings.Contains(fmt.Sprint((&Registry{Entries: []Entry{e}}).Check(CheckOptions{Now: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)})), "spec.from.principals: \"")
+		if is := !want && !strings.HasPrefix(p, "arn:") && p != "111111111111"; wrong != is {
+			t.Errorf("%s: it is a mistake: %v", p, wrong)
+		}
+	}
+}

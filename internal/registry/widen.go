@@ -27,6 +27,11 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 	if after.To.Service != "" && after.To.Service != before.To.Service {
 		say("it reaches the service %s", after.To.Service)
 	}
+	for _, p := range after.From.Principals {
+		if OfBroker(p) && !slices.Contains(before.From.Principals, p) {
+			say("it lets in %s", p) // whom the policies that are compared below do not have
+		}
+	}
 	if after.To.Role != "" && len(before.From.Sources()) > 0 {
 		was, is := *before, *after
 		was.To.Role = after.To.Role // who comes in is asked of the same role
@@ -34,7 +39,7 @@ func Widens(before, after *Entry, engine eval.Evaluator) []string {
 		compared(policy.Trust, t.Account, was.statements(t, policy.Trust), is.statements(t, policy.Trust), engine, say)
 	} else {
 		for _, source := range after.From.Sources() {
-			if !slices.Contains(before.From.Sources(), source) {
+			if !slices.Contains(before.From.Sources(), source) && !OfBroker(source) {
 				say("it lets in %s", source)
 			}
 		}

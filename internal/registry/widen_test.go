@@ -14,6 +14,8 @@ func TestWidens(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ entry, edit, want string }{
 		"a caller joins":          {"ci-deploy-prod", "principals+=arn:aws:iam::111111111111:role/other", `by principals of account 111111111111 if aws:PrincipalArn is "arn:aws:iam::111111111111:role/other"`},
+		"a broker's service":      {"ci-deploy-prod", "principals+=broker:acme-backup", "it lets in broker:acme-backup"},
+		"a SPIFFE id":             {"ci-deploy-prod", "principals+=spiffe://acme.example/ns/prod/sa/deploy", "it lets in spiffe://acme.example/ns/prod/sa/deploy"},
 		"a caller leaves":         {"ci-deploy-prod", "owner=x", ""},
 		"another ExternalId":      {"ci-deploy-prod", "externalId=other", "it allows sts:AssumeRole"},
 		"any ExternalId":          {"ci-deploy-prod", "externalId=", "it allows sts:AssumeRole"},

@@ -555,16 +555,18 @@ func readLocks(ctx context.Context, q querier, at time.Time) ([]broker.Lock, err
 
 // Spend implements broker.Store. What is of no use any more goes with the next that is spent.
 func (s *Store) Spend(ctx context.Context, issuer, value string, until time.Time) error {
-	return s.change(ctx, func(t *tx) error {
-		r, err := t.ExecContext(t.ctx, `INSERT INTO spent VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, issuer, value, until.UnixMicro())
-		if err != nil {
-			return fmt.Errorf("remembering what was used: %w", err)
-		}
-		if n, err := r.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(broker.ErrSpent, err)
-		}
-		return nil
-	})
+	return s.change(ctx, func(t *tx) error { return t.spend(issuer, value, until) })
+}
+
+func (t *tx) spend(issuer, value string, until time.Time) error {
+	r, err := t.ExecContext(t.ctx, `INSERT INTO spent VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, issuer, value, until.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("remembering what was used: %w", err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(broker.ErrSpent, err)
+	}
+	return nil
 }
 
 // KeepToken keeps the hash of a token of the API, with whose it is; it replaces an older one of the same hash.

@@ -37,10 +37,18 @@ type Desk interface {
 	Secret(ctx context.Context, accessKeyID, token string) (secret string, s broker.Subject, err error)
 	// Token is the subject that a web identity token proves, once. An error wraps ErrBadToken or ErrExpiredToken.
 	Token(ctx context.Context, token string) (broker.Subject, error)
-	// Once remembers a signature; an error wraps broker.ErrSpent where it was seen.
-	Once(ctx context.Context, value string, until time.Time) error
+	// Once remembers a signature; an error wraps broker.ErrSpent where it was seen, and ErrTooFast where the key signs more than it may.
+	Once(ctx context.Context, call Signed) error
 	// Assume gives credentials for a role. *broker.Pending, *broker.Refusal and *broker.TooLong are answers.
 	Assume(ctx context.Context, s broker.Subject, q Question) (broker.Credentials, *broker.Grant, error)
+}
+
+// Signed is a call whose signature was right.
+type Signed struct {
+	Subject broker.Subject
+	Value   string    // key and signature: what is remembered
+	Until   time.Time // when it would be too old anyway
+	Source  string    // the client's address
 }
 
 // Question is what a client asks for.
@@ -56,6 +64,7 @@ var (
 	ErrUnknownKey   = errors.New("no such key")
 	ErrBadToken     = errors.New("the token is not acceptable")
 	ErrExpiredToken = errors.New("the token has expired")
+	ErrTooFast      = errors.New("too many calls with this key; wait before you make more")
 )
 
 // Handler serves the protocol at the root of a host.
@@ -234,10 +243,13 @@ func (h *Handler) signed(r *http.Request, body []byte) (broker.Subject, error) {
 		return broker.Subject{}, signature(err)
 	}
 	value, until := s.Once()
-	if err := h.Desk.Once(r.Context(), value, until); err != nil {
-		if errors.Is(err, broker.ErrSpent) {
-			return broker.Subject{}, sender(http.StatusForbidden, "AccessDenied", "this very request was made before")
-		}
+	switch err := h.Desk.Once(r.Context(), Signed{subject, value, until, r.RemoteAddr}); {
+	case errors.Is(err, broker.ErrSpent):
+		// A client signs anew when it tries again, as it does after this error; whoever only has the bytes is never answered.
+		return broker.Subject{}, sender(http.StatusBadRequest, "Throttling", "this very request was made before: sign it again")
+	case errors.Is(err, ErrTooFast):
+		return broker.Subject{}, sender(http.StatusForbidden, "AccessDenied", "%s", ErrTooFast) // no throttling error: clients would try again, and again
+	case err != nil:
 		return broker.Subject{}, err
 	}
 	return subject, nil

@@ -50,7 +50,8 @@ func (d *desk) Token(_ context.Context, token string) (broker.Subject, error) {
 	return broker.Subject{}, fmt.Errorf("x: %w", ErrBadToken)
 }
 
-func (d *desk) Once(_ context.Context, value string, _ time.Time) error {
+func (d *desk) Once(_ context.Context, call Signed) error {
+	value := call.Value
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.seen[value] {
@@ -196,7 +197,7 @@ func TestReplay(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusForbidden || !strings.Contains(string(text), "made before") {
+	if err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "made before") {
 		t.Errorf("%d %s, error %v", answer.StatusCode, text, err)
 	}
 }

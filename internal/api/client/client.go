@@ -73,7 +73,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 		err = c.once(ctx, method, path, query, token, in, out)
 		// A token of the API ends after minutes; whoever has a proof gets another. Nothing was done with the one that was refused.
-		if refused == "" && errors.Is(err, ErrUnproven) {
+		if refused == "" && token != "" && errors.Is(err, ErrUnproven) {
 			refused = token
 			continue
 		}
@@ -286,3 +286,32 @@ func (c *Client) DecideEdition(ctx context.Context, id string, d wire.DecideEdit
 }
 
 func requestPath(id, what string) string { return "/v1/requests/" + url.PathEscape(id) + what }
+
+// RegisterService registers a machine that is to have keys.
+func (c *Client) RegisterService(ctx context.Context, s wire.RegisterService) (*wire.Service, error) {
+	return ask[wire.Service](ctx, c, http.MethodPost, "/v1/services", nil, s)
+}
+
+// Services are the services that the caller may see, with their keys.
+func (c *Client) Services(ctx context.Context) ([]wire.Service, error) {
+	out, err := ask[wire.Services](ctx, c, http.MethodGet, "/v1/services", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return out.Services, nil
+}
+
+// MakeKey makes a key of a service.
+func (c *Client) MakeKey(ctx context.Context, service string, k wire.MakeKey) (*wire.NewKey, error) {
+	return ask[wire.NewKey](ctx, c, http.MethodPost, "/v1/services/"+url.PathEscape(service)+"/keys", nil, k)
+}
+
+// RevokeKey ends a key of a service.
+func (c *Client) RevokeKey(ctx context.Context, service, id, reason string) (*wire.Service, error) {
+	return ask[wire.Service](ctx, c, http.MethodPost, "/v1/services/"+url.PathEscape(service)+"/keys/"+url.PathEscape(id)+"/revocation", nil, wire.Reason{Reason: reason})
+}
+
+// EndService ends a service.
+func (c *Client) EndService(ctx context.Context, service, reason string) (*wire.EndedService, error) {
+	return ask[wire.EndedService](ctx, c, http.MethodPost, "/v1/services/"+url.PathEscape(service)+"/ending", nil, wire.Reason{Reason: reason})
+}

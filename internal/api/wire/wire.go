@@ -148,7 +148,7 @@ type Locked struct {
 	Suspended []string `json:"suspended" doc:"Requests that were in force and are stopped"`
 }
 
-// Proof is what is exchanged for a token of the API: a workload's identity token, what an AWS identity signed, or the code that a person let a command line have, with what its challenge was made from.
+// Proof is what is exchanged for a token of the API: a workload's identity token, what an AWS identity signed, or the code that a person let a command line have, with what its challenge was made from. Empty, it is the certificate of the connection.
 type Proof struct {
 	Code     string    `json:"code,omitempty" required:"false" maxLength:"100"`
 	Verifier string    `json:"verifier,omitempty" required:"false" maxLength:"128"`
@@ -336,4 +336,57 @@ type Offboarding struct {
 // Offboardings are those that the broker knows, the newest first.
 type Offboardings struct {
 	Offboardings []Offboarding `json:"offboardings"`
+}
+
+// RegisterService is a machine that is to have keys of the broker's own.
+type RegisterService struct {
+	Name     string    `json:"name" doc:"Entries let it in as broker:NAME" maxLength:"48"`
+	Sponsors []string  `json:"sponsors" doc:"People who make its keys, answer for it, and never approve for it"`
+	Until    time.Time `json:"until" doc:"When it is over, at most a year ahead"`
+}
+
+// Service is a machine that signs with keys of the broker's own.
+type Service struct {
+	Name       string     `json:"name"`
+	Subject    string     `json:"subject" doc:"Who it is to the broker; another one where the name is registered again"`
+	State      string     `json:"state" doc:"live, over or ended"`
+	Sponsors   []string   `json:"sponsors"`
+	Registered time.Time  `json:"registered"`
+	By         string     `json:"by"`
+	Until      time.Time  `json:"until"`
+	Ended      *time.Time `json:"ended,omitempty"`
+	Keys       []Key      `json:"keys"`
+}
+
+// Key is a key of a service, without its secret.
+type Key struct {
+	ID      string     `json:"id"`
+	State   string     `json:"state" doc:"live, over or revoked"`
+	By      string     `json:"by"`
+	Made    time.Time  `json:"made"`
+	Expires time.Time  `json:"expires"`
+	Revoked *time.Time `json:"revoked,omitempty"`
+	Used    *time.Time `json:"used,omitempty" doc:"When it signed last"`
+}
+
+// Services is a list of services.
+type Services struct {
+	Services []Service `json:"services"`
+}
+
+// MakeKey is a key that is to be made.
+type MakeKey struct {
+	Life string `json:"life,omitempty" required:"false" doc:"How long it lives, such as 720h; at most 90 days, which it is where nothing is given"`
+}
+
+// NewKey is a key that was made. Its secret is told this once.
+type NewKey struct {
+	AccessKeyID     string    `json:"accessKeyId"`
+	SecretAccessKey string    `json:"secretAccessKey"`
+	Expires         time.Time `json:"expires"`
+}
+
+// EndedService is what came of ending a service.
+type EndedService struct {
+	Revoked []string `json:"revoked" doc:"Its requests that were in force, and are taken back"`
 }
