@@ -86,11 +86,15 @@ func (n *noted) Issue(_ context.Context, p *broker.Permit) (broker.Credentials, 
 	return broker.Credentials{AccessKeyID: "ASIA" + o.Session, SecretAccessKey: "canary-secret", SessionToken: "canary-token"}, nil
 }
 
-func (n *noted) Carry(_ context.Context, e broker.Effect) (time.Time, error) {
+func (n *noted) Carry(_ context.Context, e broker.Effect) (broker.Carried, error) {
 	n.here()
 	n.note("denied %s", e.Source)
 	n.here()
-	return noon, nil
+	return broker.Carried{At: noon}, nil
+}
+
+func (n *noted) Lift(_ context.Context, e broker.Effect) error {
+	return fmt.Errorf("%s is not over, and its deny is not lifted", e.Source)
 }
 
 // TestToBeKilled is the process that is killed; by itself it is no test.
