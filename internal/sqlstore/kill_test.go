@@ -443,3 +443,43 @@ type note struct{}
 func (note) Kind() string { return "test.note" }
 
 var _ audit.Event = note{}
+
+// TestStalled: a daemon that is lost in the middle of a change, with its machine or the network, so that PostgreSQL hears nothing of it any more, does not keep the others from changing anything for long; what it was at is not done.
+func TestStalled(t *testing.T) {
+	old := idle
+	idle = 300 * time.Millisecond
+	defer func() { idle = old }()
+	address := pgtest.URL(t)
+	lost, err := Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lost.Close()
+	other, err := Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	holds, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		ended <- lost.change(t.Context(), func(tx *tx) error {
+			once.Do(func() { close(holds) })
+			<-goOn
+			return tx.log(noon, "ann", "lost", note{})
+		})
+	}()
+	<-holds
+	if err := other.Record(t.Context(), noon, "ann", "other", note{}); err != nil {
+		t.Errorf("the other one: %v", err)
+	}
+	close(goOn)
+	if err := <-ended; err != nil {
+		t.Logf("the lost one: %v", err) // by the second try, alone, it may be done
+	}
+	list, err := other.Records(t.Context(), 0, 10)
+	if err != nil || len(list) == 0 || list[0].About != "other" {
+		t.Errorf("%d records, error %v", len(list), err)
+	}
+	verify(t, other)
+}
