@@ -739,3 +739,22 @@ func TestAdmitsPeople(t *testing.T) {
 		}
 	}
 }
+
+// TestRights: who may what. An administrator changes what people are asked by and approves nothing; who approves neither revokes nor changes the registry; nobody but three reads the log.
+func TestRights(t *testing.T) {
+	want := map[Role][]Right{
+		Viewer: {ViewAll}, Owner: {ViewAll}, ReviewerRole: {ViewAll}, Approver: {ViewAll, DecideAny},
+		Responder: {ViewAll, RevokeAny, SetLocks, ReadAudit}, Administrator: {ViewAll, ReadAudit, ApplyRegistry, PushFacts},
+	}
+	for _, role := range Roles {
+		for _, right := range []Right{ViewAll, DecideAny, RevokeAny, SetLocks, ReadAudit, ApplyRegistry, PushFacts} {
+			c := Caller{Roles: []Role{role}}
+			if got := c.May(right); got != slices.Contains(want[role], right) {
+				t.Errorf("the %s may %s: %v", role, right, got)
+			}
+		}
+	}
+	if (&Caller{}).May(ViewAll) || (&Caller{Roles: []Role{"emperor"}}).May(ViewAll) {
+		t.Error("who has no role may see everything")
+	}
+}

@@ -520,6 +520,7 @@ func (k *keeper) sign(ctx context.Context, closing bool) error {
 	now := k.now()
 	signed := false
 	err = k.store.KeepCheckpoint(ctx, size, now, func(newest *sqlstore.Checkpoint, last audit.Hash) ([]byte, error) {
+		signed = false // it may be asked again
 		if newest != nil && (newest.Size >= size || !closing && now.Sub(newest.At) < k.every) {
 			return nil, nil
 		}

@@ -187,3 +187,39 @@ func TestFileIsPrivate(t *testing.T) {
 		}
 	}
 }
+
+// TestCommitFails: a change whose commit fails is answered as failed, together with those that were committed with it, and what comes after is made.
+func TestCommitFails(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		s := open()
+		if err := s.change(t.Context(), func(t *tx) error {
+			for _, query := range []string{`CREATE TABLE parent (id INTEGER PRIMARY KEY)`, `CREATE TABLE child (parent INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)`} {
+				if _, err := t.ExecContext(t.ctx, query); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		orphan := &op{result: make(chan error, 1), do: func(t *tx) error {
+			_, err := t.ExecContext(t.ctx, `INSERT INTO child VALUES (7)`) // which is held against parent when it is committed
+			return err
+		}}
+		good := &op{result: make(chan error, 1), do: func(t *tx) error { return t.log(noon, "ann", "with it", note{}) }}
+		for i, err := range s.commit([]*op{good, orphan}) {
+			if err == nil {
+				t.Errorf("change %d of a commit that failed was answered as made", i)
+			}
+		}
+		for range 3 {
+			if err := s.Record(t.Context(), noon, "ann", "after it", note{}); err != nil {
+				t.Fatalf("what comes after: %v", err)
+			}
+		}
+		if list, err := s.Records(t.Context(), 0, 10); err != nil || len(list) != 3 {
+			t.Errorf("the log has %d records, error %v; want 3", len(list), err)
+		}
+		verify(t, s)
+	})
+}

@@ -37,14 +37,15 @@ type Store struct {
 	lite   bool
 
 	ops    chan *op
-	closed chan struct{}
+	closed chan struct{} // Close was called
+	ended  chan struct{} // the writer does no more
 	once   sync.Once
-	done   sync.WaitGroup
 }
 
 // op is one change that waits for the writer.
 type op struct {
 	do     func(*tx) error
+	grant  string // that it is about, "" where it is about none
 	result chan error
 }
 
@@ -53,7 +54,7 @@ const maxFold = 256
 
 // Open opens a store, and brings its tables up to date: "sqlite:PATH", or a PostgreSQL URL.
 func Open(ctx context.Context, address string) (*Store, error) {
-	s := &Store{ops: make(chan *op, maxFold), closed: make(chan struct{})}
+	s := &Store{ops: make(chan *op, maxFold), closed: make(chan struct{}), ended: make(chan struct{})}
 	var err error
 	driver, source := "pgx", address
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
@@ -71,7 +72,12 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	} else if !isPostgres(address) {
 		return nil, errAddress
 	}
-	if s.writes, err = sql.Open(driver, source); err != nil {
+	if s.lite {
+		s.writes, err = sql.Open(driver, source)
+	} else {
+		s.writes, err = openWriter(source)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	s.writes.SetMaxOpenConns(1)
@@ -79,10 +85,14 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("opening the store: %w", err), s.writes.Close())
 	}
 	s.reads.SetMaxOpenConns(8)
+	s.reads.SetMaxIdleConns(8) // else connections would be made anew for most of what is read
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.reads.Close(), s.writes.Close())
 	}
-	s.done.Go(s.write)
+	go func() {
+		defer close(s.ended)
+		s.write()
+	}()
 	return s, nil
 }
 
@@ -91,7 +101,7 @@ func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
 		close(s.closed)
-		s.done.Wait()
+		<-s.ended
 		err = errors.Join(s.reads.Close(), s.writes.Close())
 	})
 	return err
@@ -133,9 +143,14 @@ func (s *Store) migrate(ctx context.Context) error {
 // ErrClosed is what changes get that come after Close.
 var ErrClosed = errors.New("the store is closed")
 
-// change hands a change to the writer and waits for its commit. A caller that stops waiting does not know whether it was made.
+// change hands a change to the writer and waits for its commit, however long the caller wants to: what it is to do may be under way, and an answer before its end would be about nothing. The writer's own patience ends it.
 func (s *Store) change(ctx context.Context, do func(*tx) error) error {
-	o := &op{do: do, result: make(chan error, 1)}
+	return s.changeGrant(ctx, "", do)
+}
+
+// changeGrant is change for what is about one grant, which is read beforehand with those of others.
+func (s *Store) changeGrant(ctx context.Context, id string, do func(*tx) error) error {
+	o := &op{do: do, grant: id, result: make(chan error, 1)}
 	select {
 	case s.ops <- o:
 	case <-s.closed:
@@ -146,12 +161,12 @@ func (s *Store) change(ctx context.Context, do func(*tx) error) error {
 	select {
 	case err := <-o.result:
 		return err
-	case <-s.closed:
+	case <-s.ended:
 		select {
 		case err := <-o.result:
 			return err
 		default:
-			return ErrClosed
+			return ErrClosed // it was still waiting
 		}
 	}
 }
@@ -190,12 +205,19 @@ func (s *Store) commit(batch []*op) []error {
 		}
 		return results
 	}
-	ctx := context.Background() // a transaction of many is not ended by one who stops waiting
-	t, err := s.begin(ctx)
+	// A transaction of many is not ended by one who stops waiting; but a store that does not answer is not waited for without end either.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if !s.lite {
+		if done, ok := s.together(ctx, batch); ok {
+			return done
+		}
+	}
+	t, err := s.begin(ctx, batch)
 	if err != nil {
 		return all(err)
 	}
-	defer func() { _ = t.Rollback() }()
+	defer t.rollback()
 	for i, o := range batch {
 		results[i] = t.savepoint(o.do)
 		if errors.Is(results[i], errBroken) {
@@ -205,68 +227,35 @@ func (s *Store) commit(batch []*op) []error {
 	if err := t.finish(); err != nil {
 		return all(err)
 	}
+	if err := t.commit(); err != nil {
+		return all(err)
+	}
 	return results
 }
 
-// tx is a transaction of the writer, which holds the end of the audit log.
-type tx struct {
-	*sql.Tx
-	ctx  context.Context
-	lite bool
-	head audit.Head
-	was  audit.Head
-}
-
-func (s *Store) begin(ctx context.Context) (*tx, error) {
-	t, err := s.writes.BeginTx(ctx, nil)
+// together makes the changes of a batch as commit does, and sends what they write all at once. ok is false where one of them did not go through: then nothing was made, and each is to be made by itself.
+func (s *Store) together(ctx context.Context, batch []*op) (results []error, ok bool) {
+	t, err := s.begin(ctx, batch)
 	if err != nil {
-		return nil, fmt.Errorf("beginning a change: %w", err)
+		return nil, false
 	}
-	x := &tx{Tx: t, ctx: ctx, lite: s.lite}
-	query := `SELECT size, hash FROM audit_head WHERE one = 1`
-	if !s.lite {
-		query += ` FOR UPDATE`
-	}
-	var hash []byte
-	if err := t.QueryRowContext(ctx, query).Scan(&x.head.Size, &hash); err != nil {
-		return nil, errors.Join(fmt.Errorf("reading the end of the audit log: %w", err), t.Rollback())
-	}
-	copy(x.head.Hash[:], hash)
-	x.was = x.head
-	return x, nil
-}
-
-func (t *tx) finish() error {
-	if t.head != t.was {
-		if _, err := t.ExecContext(t.ctx, `UPDATE audit_head SET size = $1, hash = $2 WHERE one = 1`, t.head.Size, t.head.Hash[:]); err != nil {
-			return fmt.Errorf("writing the end of the audit log: %w", err)
+	defer t.rollback()
+	results = make([]error, len(batch))
+	for i, o := range batch {
+		waits, direct := t.queue.Len(), t.direct
+		if results[i] = safely(t, o.do); t.failed != nil || results[i] != nil && (t.queue.Len() != waits || t.direct != direct) {
+			return nil, false
 		}
 	}
-	if err := t.Commit(); err != nil {
-		return fmt.Errorf("committing: %w", err)
+	if err := t.finish(); err != nil {
+		return nil, false
 	}
-	return nil
-}
-
-// errBroken says that a transaction can go no further.
-var errBroken = errors.New("the transaction failed")
-
-// savepoint makes one change: whole, or not at all.
-func (t *tx) savepoint(do func(*tx) error) (err error) {
-	if _, err := t.ExecContext(t.ctx, `SAVEPOINT change`); err != nil {
-		return fmt.Errorf("%w: %w", errBroken, err)
+	if err := t.commit(); err != nil {
+		for i := range results {
+			results[i] = err // whether it was made is not known
+		}
 	}
-	head := t.head
-	err = safely(t, do)
-	end := `RELEASE SAVEPOINT change`
-	if err != nil {
-		t.head = head
-		end = `ROLLBACK TO SAVEPOINT change`
-	}
-	if _, failed := t.ExecContext(t.ctx, end); failed != nil {
-		return fmt.Errorf("%w: %w", errBroken, errors.Join(err, failed))
-	}
-	return err
+	return results, true
 }
 
 // safely makes an error of a panic: one change that goes wrong must not take the writer, and with it every other, along.
@@ -285,7 +274,7 @@ func (t *tx) log(at time.Time, actor, about string, e audit.Event) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.ExecContext(t.ctx, `INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, r.Seq, r.Time.UnixMicro(), r.Kind, r.Actor, r.About, string(r.Body), r.Prev[:], r.Hash[:]); err != nil {
+	if err := t.later(nil, `INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, r.Seq, r.Time.UnixMicro(), r.Kind, r.Actor, r.About, string(r.Body), r.Prev[:], r.Hash[:]); err != nil {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
 	t.head = head
@@ -304,16 +293,28 @@ func (t *tx) keep(c *broker.Change, at time.Time, first bool) error {
 		wake = w.UnixMicro()
 	}
 	if first {
-		_, err = t.ExecContext(t.ctx, `INSERT INTO grants VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, g.ID, g.Version, g.State.String(), g.Subject.ID, g.Ask.Entry, g.Ask.Target, g.Filed.UnixMicro(), wake, string(body))
+		query, exists := `INSERT INTO grants VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, error(nil)
+		if t.queue == nil { // PostgreSQL's own error says it
+			query, exists = query+` ON CONFLICT (id) DO NOTHING`, broker.ErrExists
+		}
+		err = t.later(exists, query, g.ID, g.Version, g.State.String(), g.Subject.ID, g.Ask.Entry, g.Ask.Target, g.Filed.UnixMicro(), wake, string(body))
 	} else {
-		var r sql.Result
-		r, err = t.ExecContext(t.ctx, `UPDATE grants SET version = $1, state = $2, wake = $3, body = $4 WHERE id = $5 AND version = $6`, g.Version, g.State.String(), wake, string(body), g.ID, g.Version-1)
-		if err == nil {
-			if n, failed := r.RowsAffected(); failed != nil || n != 1 {
-				err = errors.Join(broker.ErrStale, failed)
+		query, args := `UPDATE grants SET version = $1, state = $2, wake = $3, body = $4 WHERE id = $5 AND version = $6`, []any{g.Version, g.State.String(), wake, string(body), g.ID, g.Version - 1}
+		switch v, read := t.grants[g.ID]; {
+		case read && v.number != g.Version-1:
+			err = broker.ErrStale
+		case read:
+			err = t.later(broker.ErrStale, query, args...)
+		default:
+			var r sql.Result
+			if r, err = t.ExecContext(t.ctx, query, args...); err == nil {
+				if n, failed := r.RowsAffected(); failed != nil || n != 1 {
+					err = errors.Join(broker.ErrStale, failed)
+				}
 			}
 		}
 	}
+	t.known(g.ID, g.Version, string(body))
 	if err != nil {
 		return fmt.Errorf("writing request %s: %w", g.ID, err)
 	}
@@ -327,27 +328,18 @@ func (t *tx) keep(c *broker.Change, at time.Time, first bool) error {
 
 // File implements broker.Store.
 func (s *Store) File(ctx context.Context, c *broker.Change, at time.Time) error {
-	return s.change(ctx, func(t *tx) error {
-		var one int
-		switch err := t.QueryRowContext(t.ctx, `SELECT 1 FROM grants WHERE id = $1`, c.Grant.ID).Scan(&one); {
-		case err == nil:
-			return fmt.Errorf("request %s: %w", c.Grant.ID, broker.ErrExists)
-		case !errors.Is(err, sql.ErrNoRows):
-			return fmt.Errorf("looking for request %s: %w", c.Grant.ID, err)
-		}
-		return t.keep(c, at, true)
-	})
+	return s.change(ctx, func(t *tx) error { return t.keep(c, at, true) })
 }
 
 // Update implements broker.Store.
 func (s *Store) Update(ctx context.Context, id string, at time.Time, do func(*broker.Grant, []broker.Lock) (*broker.Change, error)) (*broker.Grant, error) {
 	var out *broker.Grant
-	err := s.change(ctx, func(t *tx) error {
-		g, err := readGrant(t.QueryRowContext(t.ctx, grantColumns+` WHERE id = $1`, id))
+	err := s.changeGrant(ctx, id, func(t *tx) error {
+		g, err := t.grant(id)
 		if err != nil {
 			return fmt.Errorf("request %s: %w", id, err)
 		}
-		locks, err := readLocks(t.ctx, t, at)
+		locks, err := t.locks(at)
 		if err != nil {
 			return err
 		}
@@ -387,6 +379,10 @@ func readGrant(row scanner) (*broker.Grant, error) {
 		}
 		return nil, fmt.Errorf("reading a request: %w", err)
 	}
+	return grantIn(version, body)
+}
+
+func grantIn(version int64, body string) (*broker.Grant, error) {
 	g := new(broker.Grant)
 	if err := json.Unmarshal([]byte(body), g); err != nil {
 		return nil, fmt.Errorf("reading a request: %w", err)
@@ -527,28 +523,39 @@ type querier interface {
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
 }
 
+const lockColumns = `SELECT body FROM locks WHERE lifted = 0 ORDER BY id`
+
 func readLocks(ctx context.Context, q querier, at time.Time) ([]broker.Lock, error) {
-	rows, err := q.QueryContext(ctx, `SELECT body FROM locks WHERE lifted = 0 ORDER BY id`)
+	rows, err := q.QueryContext(ctx, lockColumns)
 	if err != nil {
 		return nil, fmt.Errorf("reading the locks: %w", err)
 	}
 	defer rows.Close()
-	var out []broker.Lock
+	var texts []string
 	for rows.Next() {
 		var body string
-		var l broker.Lock
 		if err := rows.Scan(&body); err != nil {
 			return nil, fmt.Errorf("reading the locks: %w", err)
 		}
+		texts = append(texts, body)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the locks: %w", err)
+	}
+	return locksIn(texts, at)
+}
+
+// locksIn are the locks among texts that are in force at a time.
+func locksIn(texts []string, at time.Time) ([]broker.Lock, error) {
+	var out []broker.Lock
+	for _, body := range texts {
+		var l broker.Lock
 		if err := json.Unmarshal([]byte(body), &l); err != nil {
 			return nil, fmt.Errorf("reading the locks: %w", err)
 		}
 		if l.InForce(at) {
 			out = append(out, l)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading the locks: %w", err)
 	}
 	return out, nil
 }
