@@ -12,7 +12,7 @@ BASELINE := testdata/bench/baseline.txt
 # The fuzz targets, package:function. internal/repository checks that each exists and that none is left out.
 FUZZ := $(shell cat fuzz-targets.txt)
 
-.PHONY: test race lint fuzz differential bench bench-baseline bench-usage bench-broker trino moto clients generate refdata fresh ci
+.PHONY: test race lint fuzz differential bench bench-baseline bench-usage bench-broker trino moto oidc clients generate refdata fresh ci
 
 test:
 	$(GO) test ./...
@@ -80,6 +80,17 @@ $(TOOLS)/moto/bin/moto_server:
 	@mkdir -p $(TOOLS)
 	python3 -m venv $(TOOLS)/moto
 	$(TOOLS)/moto/bin/pip install --quiet 'moto[server]==$(MOTO_VERSION)' boto3
+
+# People and workloads of a certified OpenID provider, panva's oidc-provider, with its own pages.
+OIDC_PROVIDER_VERSION := 9.13.3
+OIDC_PROVIDER := $(TOOLS)/oidc-provider
+oidc: $(OIDC_PROVIDER)/complete-$(OIDC_PROVIDER_VERSION)
+	DRAWBRIDGE_OIDC=required $(GO) test ./internal/daemon -run 'TestReal' -count 1 -v
+
+$(OIDC_PROVIDER)/complete-$(OIDC_PROVIDER_VERSION):
+	@rm -rf $(OIDC_PROVIDER) && mkdir -p $(OIDC_PROVIDER)
+	npm install --silent --no-fund --no-audit --prefix $(OIDC_PROVIDER) oidc-provider@$(OIDC_PROVIDER_VERSION)
+	@touch $@
 
 # The broker with unmodified clients of AWS, and the walkthroughs that need an AWS: npm and PyPI, and the packages of Debian 12 where it is one.
 AWSCLI_VERSION := 1.46.3

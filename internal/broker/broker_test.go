@@ -744,10 +744,10 @@ func TestAdmitsPeople(t *testing.T) {
 func TestRights(t *testing.T) {
 	want := map[Role][]Right{
 		Viewer: {ViewAll}, Owner: {ViewAll}, ReviewerRole: {ViewAll}, Approver: {ViewAll, DecideAny},
-		Responder: {ViewAll, RevokeAny, SetLocks, ReadAudit}, Administrator: {ViewAll, ReadAudit, ApplyRegistry, PushFacts},
+		Responder: {ViewAll, RevokeAny, SetLocks, ReadAudit}, Pusher: {PushFacts}, Administrator: {ViewAll, ReadAudit, ApplyRegistry, ManageKeys, PushFacts},
 	}
 	for _, role := range Roles {
-		for _, right := range []Right{ViewAll, DecideAny, RevokeAny, SetLocks, ReadAudit, ApplyRegistry, PushFacts} {
+		for _, right := range []Right{ViewAll, DecideAny, RevokeAny, SetLocks, ReadAudit, ApplyRegistry, ManageKeys, PushFacts} {
 			c := Caller{Roles: []Role{role}}
 			if got := c.May(right); got != slices.Contains(want[role], right) {
 				t.Errorf("the %s may %s: %v", role, right, got)

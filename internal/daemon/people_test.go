@@ -77,10 +77,16 @@ func (b *browser) do(method, path string, form url.Values, header map[string]str
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return read(b.t, a)
+}
+
+// read gives status, text and where an answer came from.
+func read(t *testing.T, a *http.Response) (int, string, string) {
+	t.Helper()
 	defer a.Body.Close()
 	text, err := io.ReadAll(a.Body)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return a.StatusCode, string(text), a.Request.URL.String()
 }

@@ -103,6 +103,46 @@ func (p *People) Begin(ctx context.Context, state, nonce, next string) (address 
 	return p.config(provider).AuthCodeURL(a.State, oauth2.S256ChallengeOption(a.Verifier), coreos.Nonce(a.Nonce)), a, nil
 }
 
+// more completes claims that the identity token leaves out by UserInfo: many providers tell a person's address and groups only there. What belongs together comes from one place: an address, and whether it is verified.
+func (p *People) more(ctx context.Context, provider *coreos.Provider, tokens *oauth2.Token, subject string, claims map[string]any, id, groups string) error {
+	_, there := claims[id]
+	if id == "email" && there {
+		_, there = claims["email_verified"]
+	}
+	_, grouped := claims[groups]
+	if there && grouped || provider.UserInfoEndpoint() == "" {
+		return nil
+	}
+	info, err := provider.UserInfo(ctx, oauth2.StaticTokenSource(tokens))
+	if err != nil {
+		return err
+	}
+	if info.Subject != subject {
+		return errors.New("it answered about somebody else") // OpenID Connect Core 1.0, section 5.3.2
+	}
+	var told map[string]any
+	if err := info.Claims(&told); err != nil {
+		return err
+	}
+	take := func(name string) {
+		delete(claims, name)
+		if v, ok := told[name]; ok {
+			claims[name] = v
+		}
+	}
+	if !there {
+		take(id)
+		take("email_verified")
+	}
+	if !grouped {
+		take(groups)
+	}
+	if _, named := claims["name"]; !named {
+		take("name")
+	}
+	return nil
+}
+
 // Finish is who came back with an answer. An error that wraps ErrSignIn is theirs or their provider's; any other is ours.
 func (p *People) Finish(ctx context.Context, a Attempt, answer url.Values) (Person, error) {
 	refuse := func(format string, args ...any) (Person, error) {
@@ -144,13 +184,16 @@ func (p *People) Finish(ctx context.Context, a Attempt, answer url.Values) (Pers
 	if azp, ok := claims["azp"].(string); ok && azp != p.ClientID || len(token.Audience) > 1 && !ok {
 		return refuse("the identity token is made for another client")
 	}
+	id, groups := cmp.Or(p.ID, "email"), cmp.Or(p.Groups, "groups")
+	if err := p.more(ctx, provider, tokens, token.Subject, claims, id, groups); err != nil {
+		return refuse("asking the identity provider for what its token does not say: %w", err)
+	}
 	who := Person{Subject: token.Subject}
 	who.Name, _ = claims["name"].(string)
-	id := cmp.Or(p.ID, "email")
 	who.ID, _ = claims[id].(string)
 	switch {
 	case who.ID == "":
-		return refuse("the identity token has no claim %s, by which people are known here", id)
+		return refuse("the identity provider tells no claim %s, by which people are known here", id)
 	case id == "email" && claims["email_verified"] != true:
 		return refuse("the identity provider does not say that it has verified the address %s", who.ID)
 	}
@@ -160,7 +203,7 @@ func (p *People) Finish(ctx context.Context, a Attempt, answer url.Values) (Pers
 	if err := broker.ValidPerson(who.ID); err != nil {
 		return refuse("the claim %s: %w", id, err)
 	}
-	switch list := claims[cmp.Or(p.Groups, "groups")].(type) {
+	switch list := claims[groups].(type) {
 	case string:
 		who.Groups = []string{list}
 	case []any:

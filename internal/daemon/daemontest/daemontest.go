@@ -121,7 +121,7 @@ func Start(t *testing.T, registry string, change ...func(*daemon.Config)) *Daemo
 	for _, f := range change {
 		f(c)
 	}
-	built, err := daemon.New(t.Context(), c, c.People.Issuer == "", slog.New(slog.NewTextHandler(&d.log, nil)))
+	built, err := daemon.New(t.Context(), c, c.People.Issuer == "", slog.New(slog.NewTextHandler(&d.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +171,9 @@ func (d *Daemon) Asked() []string {
 	defer d.mu.Unlock()
 	return append([]string(nil), d.asked...)
 }
+
+// Log is what the daemon has logged.
+func (d *Daemon) Log() string { return d.log.String() }
 
 // Proof is a fresh token of the issuer for a repository.
 func (d *Daemon) Proof(repository string) string {

@@ -65,6 +65,9 @@ func (d *TrustDomain) sign(c *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certif
 	return key, made
 }
 
+// Authority is the certificate that signs all others.
+func (d *TrustDomain) Authority() *x509.Certificate { return d.root }
+
 // Files writes a certificate for a SPIFFE id, or for a host, with its key.
 func (d *TrustDomain) Files(id string) (certificate, key string) {
 	d.t.Helper()
