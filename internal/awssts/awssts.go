@@ -66,7 +66,10 @@ func (i *Issuer) Issue(ctx context.Context, p *broker.Permit) (broker.Credential
 		if err != nil {
 			return broker.Credentials{}, outcome(err)
 		}
-		c, user, packed = out.Credentials, out.AssumedRoleUser, out.PackedPolicySize
+		c, user, packed = out.Credentials, out.AssumedRoleUser, out.SessionTokenUtilization
+		if packed == nil {
+			packed = out.PackedPolicySize //lint:ignore SA1019 what answers without the newer figure has this one
+		}
 	} else {
 		in := &sts.AssumeRoleInput{RoleArn: &o.Role, RoleSessionName: &o.Name, SourceIdentity: &o.SourceIdentity, Policy: &o.Policy, DurationSeconds: life}
 		if o.ExternalID != "" {
@@ -80,7 +83,10 @@ func (i *Issuer) Issue(ctx context.Context, p *broker.Permit) (broker.Credential
 		if err != nil {
 			return broker.Credentials{}, outcome(err)
 		}
-		c, user, packed = out.Credentials, out.AssumedRoleUser, out.PackedPolicySize
+		c, user, packed = out.Credentials, out.AssumedRoleUser, out.SessionTokenUtilization
+		if packed == nil {
+			packed = out.PackedPolicySize //lint:ignore SA1019 what answers without the newer figure has this one
+		}
 	}
 	if c == nil || c.AccessKeyId == nil || c.SecretAccessKey == nil || c.SessionToken == nil {
 		return broker.Credentials{}, errors.New("AWS answered without credentials")

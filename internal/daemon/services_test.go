@@ -266,7 +266,7 @@ func TestKeysNeedASeal(t *testing.T) {
 		return d, &client.Client{URL: d.URL, Token: client.Static(d.Token)}
 	}
 	old := sealed(t, 1)
-	d, c = start(old)
+	_, c = start(old)
 	if _, err := c.RegisterService(t.Context(), wire.RegisterService{Name: "acme-backup", Sponsors: []string{"local"}, Until: time.Now().AddDate(0, 1, 0)}); err != nil {
 		t.Fatal(err)
 	}
