@@ -179,10 +179,10 @@ func show(g *broker.Grant) wire.Request {
 		r.Decisions = append(r.Decisions, wire.Decision{By: d.By, Approve: d.Approve, At: d.At, Reason: d.Reason})
 	}
 	for _, s := range g.Sessions {
-		r.Sessions = append(r.Sessions, wire.Session{ID: s.ID, State: s.State.String(), Since: s.Intended, NotAfter: s.NotAfter, AccessKeyID: s.AccessKeyID})
+		r.Sessions = append(r.Sessions, wire.Session{ID: s.ID, State: s.State.String(), Since: s.Intended, NotAfter: s.NotAfter, AccessKeyID: s.AccessKeyID, Overtaken: moment(s.Overtaken)})
 	}
 	for _, e := range g.Effects {
-		r.Effects = append(r.Effects, wire.Effect{Kind: string(e.Kind), Role: e.Role, Attempts: e.Attempts, Stuck: e.Stuck, Written: moment(e.Written), EffectiveBy: moment(e.EffectiveBy)})
+		r.Effects = append(r.Effects, wire.Effect{Kind: string(e.Kind), Role: e.Role, Attempts: e.Attempts, Stuck: e.Stuck, Written: moment(e.Written), EffectiveBy: moment(e.EffectiveBy), Acknowledged: moment(e.Acknowledged), Older: moment(e.Older), Removed: moment(e.Removed)})
 	}
 	return r
 }
@@ -321,6 +321,30 @@ func (s *Server) requests(api huma.API) {
 			g, err = s.Broker.Revoke(ctx, in.ID, c.caller.Subject.ID, in.Body.Reason)
 			if err != nil {
 				return nil, s.fault("revoke-request", err)
+			}
+			return &oneRequest{show(g)}, nil
+		})
+
+	type takeBackInput struct {
+		ID   string `path:"id" minLength:"2" maxLength:"60"`
+		Body wire.TakeBack
+	}
+	huma.Register(api, huma.Operation{OperationID: "press-revocation", Method: http.MethodPost, Path: "/v1/requests/{id}/effects", Summary: "Do something about effects that are under way", Description: "For those who may revoke: try again at once, cut by the organisation's policy too, or say that somebody looks after what is stuck."},
+		func(ctx context.Context, in *takeBackInput) (*oneRequest, error) {
+			_, c, err := see(ctx, "press-revocation", in.ID)
+			if err == nil {
+				if err := c.caller.Need(broker.RevokeAny); err != nil {
+					return nil, s.fault("press-revocation", err)
+				}
+				err = legible("reason", in.Body.Reason)
+			}
+			if err != nil {
+				return nil, err
+			}
+			do := map[string]func(context.Context, string, string, string) (*broker.Grant, error){"retry": s.Broker.Retry, "quarantine": s.Broker.Isolate, "acknowledge": s.Broker.Acknowledge}[in.Body.Action]
+			g, err := do(ctx, in.ID, c.caller.Subject.ID, in.Body.Reason)
+			if err != nil {
+				return nil, s.fault("press-revocation", err)
 			}
 			return &oneRequest{show(g)}, nil
 		})

@@ -20,6 +20,9 @@ type Facts struct {
 	NewID        func() string
 	// Target is what is known of an entry's target; broker.ErrNotFound where there is no such entry.
 	Target func(ctx context.Context, entry string) (*wire.Target, error)
+	// Drill rehearses taking back at an entry's target, and Drills are the last ones, of every entry that the broker lets cross.
+	Drill  func(ctx context.Context, entry, by string) (*wire.Drill, error)
+	Drills func(ctx context.Context) ([]wire.Drill, error)
 	// Leave begins the offboarding of a vendor; broker.ErrNotFound where the registry has none of that name.
 	Leave func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error)
 }
@@ -122,6 +125,31 @@ func (s *Server) facts(api huma.API) {
 			return nil, s.fault("get-target", err)
 		}
 		return &targetOutput{*t}, nil
+	})
+
+	type drillOutput struct{ Body wire.Drill }
+	huma.Register(api, huma.Operation{OperationID: "drill-entry", Method: http.MethodPost, Path: "/v1/entries/{entry}/drill", Summary: "Rehearse taking back, at an entry's target",
+		Description: "A deny that cuts nobody is put on the role, read back and removed; what the broker's role there must not be able to do is tried."}, func(ctx context.Context, in *targetInput) (*drillOutput, error) {
+		c, err := may(ctx, "drill-entry", broker.RevokeAny)
+		if err != nil {
+			return nil, err
+		}
+		d, err := s.Facts.Drill(ctx, in.Entry, c.caller.Subject.ID)
+		if err != nil {
+			return nil, s.fault("drill-entry", err)
+		}
+		return &drillOutput{*d}, nil
+	})
+	type drillsOutput struct{ Body wire.Drills }
+	huma.Register(api, huma.Operation{OperationID: "list-drills", Method: http.MethodGet, Path: "/v1/drills", Summary: "The last drill of each entry that the broker lets cross"}, func(ctx context.Context, _ *struct{}) (*drillsOutput, error) {
+		if _, err := may(ctx, "list-drills", broker.ViewAll); err != nil {
+			return nil, err
+		}
+		list, err := s.Facts.Drills(ctx)
+		if err != nil {
+			return nil, s.fault("list-drills", err)
+		}
+		return &drillsOutput{wire.Drills{Drills: list}}, nil
 	})
 
 	type offboardInput struct{ Body wire.Offboard }

@@ -115,12 +115,17 @@ func outcome(err error) error {
 	return errors.New("AWS's answer was lost")
 }
 
-// Revoker implements broker.Revoker by inline policies on the target role that deny everything to a source identity. Each has its own name, so that none takes another's place or keeps another from being removed.
+// Revoker implements broker.Revoker: by an SCP where a quarantine is asked for, else by inline policies on the target role that deny everything to a source identity. Each has its own name, so that none takes another's place or keeps another from being removed.
 type Revoker struct {
 	// IAM is a client with the rights of the revoker's role in an account: to put, read and delete the broker's own policies, and nothing else.
 	IAM func(ctx context.Context, partition, account string) (*iam.Client, error)
-	Now func() time.Time
+	// Quarantine is nil where the organisation has none.
+	Quarantine *Quarantine
+	Now        func() time.Time
 }
+
+// errNoQuarantine says that an effect needs what is not configured any more.
+var errNoQuarantine = errors.New("this broker has no policy of the organisation to quarantine by")
 
 // policyPrefix begins the names of the broker's own policies; the revoker's role may touch no others.
 const policyPrefix = "drawbridge-deny-"
@@ -148,6 +153,12 @@ func Policy(e *broker.Effect) (string, error) {
 
 // Carry puts the policy and reads it back. Where the role has no room for one more, every older session of the role is denied instead: coarser, but nothing lives on (31).
 func (r *Revoker) Carry(ctx context.Context, e broker.Effect) (broker.Carried, error) {
+	if e.Kind == broker.Quarantine {
+		if r.Quarantine == nil {
+			return broker.Carried{}, errNoQuarantine
+		}
+		return r.Quarantine.carry(ctx, &e)
+	}
 	client, name, err := r.client(ctx, &e)
 	if err != nil {
 		return broker.Carried{}, err
@@ -176,6 +187,12 @@ func (r *Revoker) Carry(ctx context.Context, e broker.Effect) (broker.Carried, e
 
 // Lift removes the policy and sees that it is gone.
 func (r *Revoker) Lift(ctx context.Context, e broker.Effect) error {
+	if e.Kind == broker.Quarantine {
+		if r.Quarantine == nil {
+			return errNoQuarantine
+		}
+		return r.Quarantine.lift(ctx, &e)
+	}
 	client, name, err := r.client(ctx, &e)
 	if err != nil {
 		return err

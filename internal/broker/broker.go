@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,7 +19,9 @@ type Broker struct {
 	Rules   Rules
 	Issuer  Issuer
 	Revoker Revoker
-	Now     func() time.Time
+	// Quarantine says that the revoker can quarantine.
+	Quarantine bool
+	Now        func() time.Time
 	// NewID makes ids of requests and sessions: 2 to 50 characters of [a-z0-9-], never the same twice.
 	NewID func() string
 
@@ -460,8 +463,33 @@ func (b *Broker) carry(ctx context.Context, g *Grant, e Effect) error {
 		}
 	}
 	now := b.Now()
-	_, err := b.Store.Update(ctx, g.ID, now, func(g *Grant, _ []Lock) (*Change, error) { return Attempt(g, e.ID, carried, failure, now) })
+	after, err := b.Store.Update(ctx, g.ID, now, func(g *Grant, _ []Lock) (*Change, error) { return Attempt(g, e.ID, carried, failure, now) })
+	if err != nil || !b.Quarantine || !slices.ContainsFunc(after.Effects, func(e Effect) bool { return after.needsQuarantine(&e, now) }) {
+		return err
+	}
+	_, err = b.Isolate(ctx, g.ID, Clock, "the role does not take the deny")
 	return err
+}
+
+// Isolate cuts what is being taken back by the organisation's policy too.
+func (b *Broker) Isolate(ctx context.Context, id, by, why string) (*Grant, error) {
+	if !b.Quarantine {
+		return nil, fmt.Errorf("%w: this broker has no policy of the organisation to quarantine by", ErrNotInForce)
+	}
+	now := b.Now()
+	return b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Isolate(g, by, why, now) })
+}
+
+// Retry tries at once what of a grant's effects waits to be tried again.
+func (b *Broker) Retry(ctx context.Context, id, by, why string) (*Grant, error) {
+	now := b.Now()
+	return b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Retry(g, by, why, now) })
+}
+
+// Acknowledge says that somebody looks after what of a grant is stuck.
+func (b *Broker) Acknowledge(ctx context.Context, id, by, why string) (*Grant, error) {
+	now := b.Now()
+	return b.Store.Update(ctx, id, now, func(g *Grant, _ []Lock) (*Change, error) { return Acknowledge(g, by, why, now) })
 }
 
 // overtake tells the other grants of a role that their older sessions were cut.

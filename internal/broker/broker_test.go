@@ -574,6 +574,21 @@ func walk(t *rapid.T, walked map[Transition]bool) {
 			}
 			try(Lift(w.g, e.ID, failure, w.now))
 		},
+		"press": func(t *rapid.T) {
+			why := "it does not succeed"
+			switch rapid.IntRange(0, 5).Draw(t, "how") {
+			case 0:
+				c, err := Isolate(w.g, "ops", why, w.now)
+				if err == nil && (c.Grant.State.Terminal() || len(c.Effects) == 0) {
+					t.Fatalf("a quarantine of a grant that is %s, by %d effects", c.Grant.State, len(c.Effects))
+				}
+				try(c, err)
+			case 1:
+				try(Retry(w.g, "ops", why, w.now))
+			case 2:
+				try(Acknowledge(w.g, "ops", why, w.now))
+			}
+		},
 		"overtake": func(t *rapid.T) {
 			if w.g.State.Terminal() || rapid.IntRange(0, 4).Draw(t, "really") > 0 {
 				return
@@ -637,6 +652,108 @@ func TestStuck(t *testing.T) {
 	}
 	if c = Tick(&c.Grant, now.Add(Propagation)); c == nil || c.Grant.State != Revoked {
 		t.Fatalf("after %v: %+v", Propagation, c)
+	}
+}
+
+// TestQuarantine: what a role does not take is cut by the organisation's policy, and neither pages anybody nor keeps the grant from ending; what nothing takes is told until somebody looks after it.
+func TestQuarantine(t *testing.T) {
+	e := entry()
+	e.Approval, e.Session.Max = registry.Approval{Automatic: true}, 6*time.Hour
+	terms, _ := Judge(e, request(), facts(), noon)
+	c := File(*request(), terms, nil, noon)
+	s := ci()
+	a, err := Issue(&c.Grant, &s, Demand{ID: "s1"}, nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := a.Change.Grant
+	if _, err := Isolate(&g, "ops", "x", noon); !errors.Is(err, ErrNotInForce) {
+		t.Errorf("what is not being taken back: %v", err)
+	}
+	if c, err = Revoke(&g, "ops", "incident", noon); err != nil {
+		t.Fatal(err)
+	}
+	g = c.Grant
+	now := noon
+	told := func(c *Change) bool {
+		return slices.ContainsFunc(c.Events, func(l Logged) bool { f, ok := l.Event.(EffectFailed); return ok && f.Stuck })
+	}
+	fail := func(effect int) bool {
+		t.Helper()
+		now = now.Add(time.Second)
+		c, err := Attempt(&g, g.Effects[effect].ID, Carried{}, errors.New("AccessDenied"), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g = c.Grant
+		return told(c)
+	}
+	for range QuarantineAfter - 1 {
+		fail(0)
+	}
+	if g.needsQuarantine(&g.Effects[0], now) {
+		t.Error("a role that refuses for a moment needs no quarantine")
+	}
+	fail(0)
+	if !g.needsQuarantine(&g.Effects[0], now) {
+		t.Error("a role that does not take the deny needs a quarantine")
+	}
+	if c, err = Isolate(&g, Clock, "x", now); err != nil || len(c.Effects) != 1 || c.Effects[0].Kind != Quarantine || c.Effects[0].Source != g.Effects[0].Source || !c.Effects[0].Until.Equal(g.Effects[0].Until) {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	g = c.Grant
+	if _, err := Isolate(&g, "ops", "x", now); !errors.Is(err, ErrNotInForce) {
+		t.Errorf("twice: %v", err)
+	}
+	asked := g // for the case that the organisation refuses too
+	if c, err = Attempt(&g, g.Effects[1].ID, Carried{At: now}, nil, now); err != nil {
+		t.Fatal(err)
+	}
+	g = c.Grant
+	for range 2 * MaxAttempts {
+		if fail(0) || g.State != Revoking {
+			t.Fatalf("somebody was told of what the organisation's policy cuts; the grant is %s", g.State)
+		}
+	}
+	now = noon.Add(Propagation + time.Minute)
+	if c = Tick(&g, now); c == nil || c.Grant.State != Revoked {
+		t.Fatalf("%+v", c)
+	}
+	g = c.Grant
+	now = g.Effects[1].Until.Add(Linger)
+	if at := g.spent(&g.Effects[1]); at.IsZero() || at.After(now) {
+		t.Errorf("the quarantine is to be lifted at %v", at)
+	}
+	if c, err = Lift(&g, g.Effects[1].ID, nil, now); err != nil || c.Grant.Effects[1].Removed.IsZero() {
+		t.Errorf("lifted: %+v, %v", c, err)
+	}
+
+	// Nothing takes it.
+	g, now = asked, noon
+	for range MaxAttempts - 1 {
+		fail(1)
+	}
+	if _, err := Acknowledge(&g, "ops", "x", now); !errors.Is(err, ErrNotInForce) {
+		t.Errorf("nothing is stuck yet: %v", err)
+	}
+	if !fail(1) || g.State != Stuck {
+		t.Fatalf("nobody was told, the grant is %s", g.State)
+	}
+	if c, err = Retry(&g, "ops", "try", now); err != nil || !c.Grant.Effects[1].Next.Equal(now) || len(c.Effects) != 2 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	g = c.Grant
+	now = now.Add(PageEvery)
+	if !fail(1) {
+		t.Error("an hour later nobody was told")
+	}
+	if c, err = Acknowledge(&g, "ops", "the account is being closed", now); err != nil || c.Grant.Effects[1].Acknowledged.IsZero() || !c.Grant.Effects[0].Acknowledged.IsZero() {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	g = c.Grant
+	now = now.Add(PageEvery)
+	if fail(1) || g.State != Stuck {
+		t.Errorf("told after somebody took it on; the grant is %s", g.State)
 	}
 }
 

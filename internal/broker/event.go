@@ -104,6 +104,24 @@ type EffectFailed struct {
 	Stuck   bool   `json:"stuck,omitempty"`
 }
 
+// GrantIsolated: sessions are cut by the organisation's policy too.
+type GrantIsolated struct {
+	Why     string   `json:"why"`
+	Effects []string `json:"effects"`
+}
+
+// EffectsRetried: somebody asked to try again at once what does not succeed.
+type EffectsRetried struct {
+	Why     string   `json:"why"`
+	Effects []string `json:"effects"`
+}
+
+// EffectsAcknowledged: somebody looks after what is stuck; it is told no more.
+type EffectsAcknowledged struct {
+	Why     string   `json:"why"`
+	Effects []string `json:"effects"`
+}
+
 // DenyRemoved: what an effect put into AWS was seen to be gone, as nothing is left that it would cut.
 type DenyRemoved struct {
 	Effect string `json:"effect"`
@@ -124,22 +142,25 @@ type SessionsOvertaken struct {
 	Sessions []string  `json:"sessions"`
 }
 
-func (RequestFiled) Kind() string    { return "request.filed" }
-func (RequestRefused) Kind() string  { return "request.refused" }
-func (RequestChanged) Kind() string  { return "request.changed" }
-func (RequestDecided) Kind() string  { return "request.decided" }
-func (RequestApproved) Kind() string { return "request.approved" }
-func (GrantMoved) Kind() string      { return "grant.moved" }
-func (GrantSuspended) Kind() string  { return "grant.suspended" }
-func (GrantRevoked) Kind() string    { return "grant.revoked" }
-func (SessionRefused) Kind() string  { return "session.refused" }
-func (SessionIntended) Kind() string { return "session.intended" }
-func (SessionIssued) Kind() string   { return "session.issued" }
-func (SessionFailed) Kind() string   { return "session.failed" }
-func (SessionUnknown) Kind() string  { return "session.unknown" }
-func (EffectDone) Kind() string      { return "effect.done" }
-func (EffectFailed) Kind() string    { return "effect.failed" }
-func (DenyRemoved) Kind() string     { return "deny.removed" }
-func (DenyStays) Kind() string       { return "deny.stays" }
+func (RequestFiled) Kind() string        { return "request.filed" }
+func (RequestRefused) Kind() string      { return "request.refused" }
+func (RequestChanged) Kind() string      { return "request.changed" }
+func (RequestDecided) Kind() string      { return "request.decided" }
+func (RequestApproved) Kind() string     { return "request.approved" }
+func (GrantMoved) Kind() string          { return "grant.moved" }
+func (GrantSuspended) Kind() string      { return "grant.suspended" }
+func (GrantRevoked) Kind() string        { return "grant.revoked" }
+func (SessionRefused) Kind() string      { return "session.refused" }
+func (SessionIntended) Kind() string     { return "session.intended" }
+func (SessionIssued) Kind() string       { return "session.issued" }
+func (SessionFailed) Kind() string       { return "session.failed" }
+func (SessionUnknown) Kind() string      { return "session.unknown" }
+func (EffectDone) Kind() string          { return "effect.done" }
+func (EffectFailed) Kind() string        { return "effect.failed" }
+func (GrantIsolated) Kind() string       { return "grant.isolated" }
+func (EffectsRetried) Kind() string      { return "effect.retried" }
+func (EffectsAcknowledged) Kind() string { return "effect.acknowledged" }
+func (DenyRemoved) Kind() string         { return "deny.removed" }
+func (DenyStays) Kind() string           { return "deny.stays" }
 
 func (SessionsOvertaken) Kind() string { return "session.overtaken" }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"drawbridge/internal/audit"
 )
 
 // EffectKind is a way to cut live sessions.
@@ -14,7 +16,7 @@ const (
 	DenySource EffectKind = "deny-source-identity"
 	// DenyOlder denies everything to sessions of the role that are older than a moment: coarser, for roles whose policies are full. What it cuts beside the grant's is told (see Overtake).
 	DenyOlder EffectKind = "deny-older-sessions"
-	// Quarantine is an SCP: out of reach of a role that can change its own policies.
+	// Quarantine denies everything to the grant's source identity by a policy of the organisation: for roles whose own policies the broker cannot change, or that could take the deny away again.
 	Quarantine EffectKind = "quarantine"
 )
 
@@ -32,8 +34,9 @@ type Effect struct {
 	// Next is when it is to be tried.
 	Next  time.Time `json:"next,omitzero"`
 	Stuck bool      `json:"stuck,omitempty"`
-	// Paged is when it was last told that it is stuck.
-	Paged time.Time `json:"paged,omitzero"`
+	// Paged is when it was last told that it is stuck; Acknowledged, when somebody said that they look after it: it is told no more.
+	Paged        time.Time `json:"paged,omitzero"`
+	Acknowledged time.Time `json:"acknowledged,omitzero"`
 	// Older is the moment of a DenyOlder.
 	Older time.Time `json:"older,omitzero"`
 	// Written is when it was read back; EffectiveBy when AWS surely acts by it (28).
@@ -57,6 +60,9 @@ const Propagation = 5 * time.Minute
 
 // MaxAttempts is how often an effect is tried before somebody is called. It is tried further after that.
 const MaxAttempts = 8
+
+// QuarantineAfter is how often a deny on the role is tried before the organisation's policy is asked for too, where there is one.
+const QuarantineAfter = 4
 
 // PageEvery is how often it is told again that an effect is stuck.
 const PageEvery = time.Hour
@@ -164,13 +170,16 @@ func Attempt(g *Grant, effect string, carried Carried, failure error, now time.T
 	e.Attempts++
 	if failure == nil {
 		e.Written, e.EffectiveBy, e.Stuck, e.Next = carried.At, carried.At.Add(Propagation), false, time.Time{}
-		if !carried.Older.IsZero() {
+		if !carried.Older.IsZero() && e.Kind == DenySource {
 			e.Kind, e.Older = DenyOlder, carried.Older
 		}
 		c.log(Clock, EffectDone{Effect: e.ID, Carried: e.Kind, Older: e.Older, Written: e.Written, EffectiveBy: e.EffectiveBy})
 	} else {
-		stuck := e.Attempts >= MaxAttempts
-		page := stuck && now.Sub(e.Paged) >= PageEvery
+		// What the organisation's policy cuts meanwhile needs nobody.
+		stuck := e.Attempts >= MaxAttempts && !slices.ContainsFunc(n.Effects, func(q Effect) bool {
+			return q.Kind == Quarantine && q.Source == e.Source && !q.Until.Before(e.Until) && !q.Written.IsZero()
+		})
+		page := stuck && e.Acknowledged.IsZero() && now.Sub(e.Paged) >= PageEvery
 		if page {
 			e.Paged = now
 		}
@@ -185,6 +194,70 @@ func Attempt(g *Grant, effect string, carried Carried, failure error, now time.T
 	return c, nil
 }
 
+// needsQuarantine reports whether an effect is one that the role does not take, so that the organisation's policy is asked for.
+func (g *Grant) needsQuarantine(e *Effect, now time.Time) bool {
+	return g.pending(e) && e.Kind == DenySource && e.Attempts >= QuarantineAfter && !g.quarantined(e) && e.Until.After(now)
+}
+
+// quarantined reports whether the sessions that an effect cuts are cut by a quarantine too, or are about to be.
+func (g *Grant) quarantined(e *Effect) bool {
+	return slices.ContainsFunc(g.Effects, func(q Effect) bool {
+		return q.Kind == Quarantine && q.Source == e.Source && !q.Until.Before(e.Until)
+	})
+}
+
+// Isolate cuts a grant's sessions by the organisation's policy beside the role's: where the role does not take the deny, or could take it away again. It gives an error where nothing lives that was to be cut.
+func Isolate(g *Grant, by, why string, now time.Time) (*Change, error) {
+	c := g.begin()
+	c.tick(now)
+	n := &c.Grant
+	var ids []string
+	for _, e := range slices.Clone(n.Effects) {
+		if n.State.Terminal() || e.Kind == Quarantine || !e.Removed.IsZero() || !e.Until.After(now) || n.quarantined(&e) {
+			continue
+		}
+		q := Effect{ID: fmt.Sprintf("%s-%d", n.ID, len(n.Effects)), Kind: Quarantine, Grant: n.ID, Source: e.Source, Role: e.Role, Until: e.Until, Next: now}
+		n.Effects = append(n.Effects, q)
+		c.Effects = append(c.Effects, q)
+		ids = append(ids, q.ID)
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%w: nothing of it lives that is being cut and is not in quarantine", ErrNotInForce)
+	}
+	c.log(by, GrantIsolated{Why: why, Effects: ids})
+	return c, nil
+}
+
+// Retry tries at once what waits to be tried again.
+func Retry(g *Grant, by, why string, now time.Time) (*Change, error) {
+	return g.unfinished(by, now, func(e *Effect) bool { return true }, func(e *Effect) { e.Next = now }, func(ids []string) audit.Event { return EffectsRetried{Why: why, Effects: ids} })
+}
+
+// Acknowledge says that somebody looks after effects that are stuck: they are tried further, and told no more.
+func Acknowledge(g *Grant, by, why string, now time.Time) (*Change, error) {
+	return g.unfinished(by, now, func(e *Effect) bool { return e.Stuck && e.Acknowledged.IsZero() }, func(e *Effect) { e.Acknowledged = now }, func(ids []string) audit.Event { return EffectsAcknowledged{Why: why, Effects: ids} })
+}
+
+// unfinished changes the effects of a grant that are not carried out and that which holds for.
+func (g *Grant) unfinished(by string, now time.Time, which func(*Effect) bool, do func(*Effect), event func(ids []string) audit.Event) (*Change, error) {
+	c := g.begin()
+	c.tick(now)
+	n := &c.Grant
+	var ids []string
+	for i := range n.Effects {
+		if e := &n.Effects[i]; n.pending(e) && which(e) {
+			do(e)
+			ids = append(ids, e.ID)
+			c.Effects = append(c.Effects, *e)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%w: it has no such effect", ErrNotInForce)
+	}
+	c.log(by, event(ids))
+	return c, nil
+}
+
 // pending reports whether an effect is to be carried out: it was not yet, and there is something left to cut.
 func (g *Grant) pending(e *Effect) bool {
 	return e.Written.IsZero() && !g.State.Terminal() && e.Removed.IsZero()
@@ -193,12 +266,12 @@ func (g *Grant) pending(e *Effect) bool {
 // spent is when the deny of an effect is of no more use and can be removed; zero where nothing is to be removed. It stays as long as another effect of the grant needs the same deny (31), and no other grant has it (30). A deny of all
 // older sessions stays: it is one for each role, others may have come to need it, and once those sessions are over it cuts nothing.
 func (g *Grant) spent(e *Effect) time.Time {
-	if e.Kind != DenySource || !e.Removed.IsZero() || e.Left || e.Attempts == 0 {
+	if e.Kind == DenyOlder || !e.Removed.IsZero() || e.Left || e.Attempts == 0 {
 		return time.Time{}
 	}
 	at := e.Until
 	for i := range g.Effects {
-		if other := &g.Effects[i]; other.Source == e.Source && other.Until.After(at) {
+		if other := &g.Effects[i]; other.Source == e.Source && other.Kind == e.Kind && other.Until.After(at) {
 			at = other.Until
 		}
 	}

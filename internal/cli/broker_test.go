@@ -27,10 +27,12 @@ type crossing struct {
 	workload, person map[string]string
 }
 
-func startCrossing(t *testing.T) *crossing { return startCrossingOf(t, "1h") }
+func startCrossing(t *testing.T, change ...func(*daemon.Config)) *crossing {
+	return startCrossingOf(t, "1h", change...)
+}
 
 // startCrossingOf is one whose sessions last at most so long.
-func startCrossingOf(t *testing.T, longest string) *crossing {
+func startCrossingOf(t *testing.T, longest string, change ...func(*daemon.Config)) *crossing {
 	d := daemontest.Start(t, `
 apiVersion: drawbridge/v1
 kind: Trust
@@ -44,7 +46,7 @@ spec:
   session: {max: `+longest+`}
   approval: {required: 1, approvers: [local]}
   expires: `+time.Now().AddDate(1, 0, 0).Format(time.DateOnly)+`
-`)
+`, change...)
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(tokenFile, []byte(d.Proof("4711")+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -159,7 +159,11 @@ func showRequest(out io.Writer, r *wire.Request) error {
 		if i == 0 {
 			name = "sessions"
 		}
-		fmt.Fprintf(&b, "  %-10s %s, %s to %s\n", name, s.State, s.Since.UTC().Format(minute), s.NotAfter.UTC().Format(minute))
+		fmt.Fprintf(&b, "  %-10s %s, %s to %s", name, s.State, s.Since.UTC().Format(minute), s.NotAfter.UTC().Format(minute))
+		if s.Overtaken != nil {
+			fmt.Fprintf(&b, ", cut with those of another request at %s", s.Overtaken.UTC().Format(minute))
+		}
+		b.WriteString("\n")
 	}
 	if r.FencedAt != nil {
 		line("fenced", r.FencedAt.Format("2006-01-02 15:04:05 UTC")+": nothing is issued since")
@@ -173,6 +177,15 @@ func showRequest(out io.Writer, r *wire.Request) error {
 			text += fmt.Sprintf("STUCK after %d attempts; the broker goes on trying", x.Attempts)
 		default:
 			text += fmt.Sprintf("not done yet, %d attempts", x.Attempts)
+		}
+		if x.Acknowledged != nil {
+			text += ", acknowledged"
+		}
+		if x.Older != nil {
+			text += ", every session of the role from before " + x.Older.Format("15:04:05 UTC")
+		}
+		if x.Removed != nil {
+			text += ", removed " + x.Removed.Format(minute)
 		}
 		line("effect", text)
 	}

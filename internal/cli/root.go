@@ -30,7 +30,7 @@ var groups = []group{
 	{"judge", "Judge changes and policies:", []func(*Env) *cobra.Command{newGate, newCompare, newLint, newEval, newTest}},
 	{"govern", "Govern:", []func(*Env) *cobra.Command{newRegistry, newUsage, newReconcile, newReview, newRemedy, newOffboard}},
 	{"cross", "Cross, by a broker:", []func(*Env) *cobra.Command{newLogin, newLogout, newRequest, newCreds, newExec, newAgent}},
-	{"decide", "Decide at a broker, and take back:", []func(*Env) *cobra.Command{newApprove, newDeny, newSessions, newRevoke, newLock, newKey, newAudit, newSetup}},
+	{"decide", "Decide at a broker, and take back:", []func(*Env) *cobra.Command{newApprove, newDeny, newSessions, newRevoke, newLock, newDrill, newKey, newAudit, newSetup}},
 }
 
 // Env is what a command may know of the world around it. Tests put their own values here.

@@ -107,11 +107,15 @@ func newRevoke(e *Env) *cobra.Command {
 	var broker brokerFlags
 	var reason string
 	var wait time.Duration
+	var retry, quarantine, acknowledge bool
 	c := &cobra.Command{
 		Use:   "revoke REQUEST --reason TEXT",
 		Short: "Take access back, and cut the sessions that live",
 		Long: `Takes access back. When the command answers nothing is issued any more (fenced); then the broker writes a deny on the sessions that live into the target account and reads it back (written), and AWS makes it hold everywhere within moments
 (effective by). --wait waits for that, and ends with 4 where it did not come.
+
+Where a role does not take the deny the broker goes on trying, and asks the organisation's policy where it has one ('drawbridge setup quarantine'); --quarantine asks it at once. What is tried eight times in vain is stuck: people are told each hour, until one of them
+says that they look after it (--acknowledge). --retry tries at once.
 
 To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lock'.`,
 		Args: cobra.ExactArgs(1),
@@ -123,7 +127,22 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 			if err != nil {
 				return err
 			}
-			r, err := b.Revoke(c.Context(), args[0], reason)
+			var r *wire.Request
+			switch {
+			case retry:
+				r, err = b.TakeBack(c.Context(), args[0], wire.TakeBack{Action: "retry", Reason: reason})
+			case acknowledge:
+				r, err = b.TakeBack(c.Context(), args[0], wire.TakeBack{Action: "acknowledge", Reason: reason})
+			case quarantine:
+				if r, err = b.Request(c.Context(), args[0]); err == nil && r.State != "revoking" && r.State != "stuck" {
+					_, err = b.Revoke(c.Context(), args[0], reason)
+				}
+				if err == nil {
+					r, err = b.TakeBack(c.Context(), args[0], wire.TakeBack{Action: "quarantine", Reason: reason})
+				}
+			default:
+				r, err = b.Revoke(c.Context(), args[0], reason)
+			}
 			if err != nil {
 				return e.refused(err)
 			}
@@ -148,6 +167,10 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 	broker.register(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, in a `SENTENCE`")
 	c.Flags().DurationVar(&wait, "wait", 0, "wait this long until the sessions are cut, such as 2m")
+	c.Flags().BoolVar(&quarantine, "quarantine", false, "cut by the organisation's policy too, also what is being taken back already")
+	c.Flags().BoolVar(&retry, "retry", false, "try at once what did not succeed")
+	c.Flags().BoolVar(&acknowledge, "acknowledge", false, "you look after what is stuck: nobody is told of it any more")
+	c.MarkFlagsMutuallyExclusive("quarantine", "retry", "acknowledge")
 	return c
 }
 

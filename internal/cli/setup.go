@@ -18,7 +18,7 @@ func newSetup(e *Env) *cobra.Command {
 		Use:   "setup",
 		Short: "Prepare an account so that a broker lets an entry cross into it, and check it",
 	}
-	c.AddCommand(newSetupTarget(e), newSetupCheck(e))
+	c.AddCommand(newSetupTarget(e), newSetupQuarantine(e), newSetupCheck(e))
 	return c
 }
 
@@ -90,6 +90,53 @@ the broker takes access back. There is no standing key: the broker exchanges tok
 		},
 	}
 	f.register(c)
+	c.Flags().StringVar(&form, "form", "terraform", "terraform, cloudformation or cli")
+	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
+	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})
+	return c
+}
+
+func newSetupQuarantine(e *Env) *cobra.Command {
+	q := setup.Quarantine{Partition: "aws"}
+	var form, file string
+	c := &cobra.Command{
+		Use:   "quarantine --account ACCOUNT --target ROOT|UNIT|ACCOUNT --issuer ADDRESS",
+		Short: "Print what the organisation must have so that a broker can quarantine sessions",
+		Long: `Prints what the organisation must have for the last resort: one service control policy that denies everything to a list of source identities, attached where you say, and the role by which the broker changes that list, and nothing else. The broker uses
+it where a role does not take its denies, or where somebody asks for it ('drawbridge revoke --quarantine').
+
+ACCOUNT is the management account, or one to which AWS Organizations is delegated. No such policy binds the management account.`,
+		Example: `  drawbridge setup quarantine --account 111111111111 --target r-abcd --issuer https://broker.example > quarantine.tf`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if q.Issuer == "" {
+				q.Issuer = e.Getenv("DRAWBRIDGE_URL")
+			}
+			if err := q.Check(); err != nil {
+				return usageError{err}
+			}
+			var text string
+			switch form {
+			case "terraform":
+				text = q.Terraform()
+			case "cloudformation":
+				text = q.CloudFormation()
+			case "cli":
+				text = q.Commands()
+			default:
+				return usagef("--form %q is not known: use terraform, cloudformation or cli", form)
+			}
+			return output(e, file, func(w io.Writer) error {
+				_, err := io.WriteString(w, text)
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&q.Account, "account", "", "the management `ACCOUNT`, or one to which AWS Organizations is delegated")
+	c.Flags().StringArrayVar(&q.Targets, "target", nil, "what the policy is attached to: a root, organizational unit or account `ID`; may be given several times")
+	c.Flags().StringVar(&q.Partition, "partition", "aws", "the partition: aws, aws-us-gov or aws-cn")
+	c.Flags().StringVar(&q.Issuer, "issuer", "", "the broker's `ADDRESS`, which is its issuer; default: DRAWBRIDGE_URL")
+	c.Flags().StringVar(&q.Audience, "audience", "sts.amazonaws.com", "the `AUDIENCE` of the broker's tokens, issuer.audience of its configuration")
 	c.Flags().StringVar(&form, "form", "terraform", "terraform, cloudformation or cli")
 	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
 	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})

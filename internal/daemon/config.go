@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,11 @@ type Config struct {
 	AWS struct {
 		Accounts []string `yaml:"accounts"`
 	} `yaml:"aws"`
+	// Quarantine is the organisation's policy that cuts sessions which the role's own policies cannot; none where it is not given.
+	Quarantine struct {
+		Policy string `yaml:"policy"` // the id of the service control policy
+		Role   string `yaml:"role"`   // by which it is changed, in the management account or one to which Organizations is delegated
+	} `yaml:"quarantine"`
 	// Snapshots says who pushes them beside administrators, and how old one may be for what it says to count.
 	Snapshots struct {
 		From  []string      `yaml:"from"` // subjects, as entries name them
@@ -290,6 +296,15 @@ func (c *Config) check() error {
 	if len(c.AWS.Accounts) > 0 && c.URL == "" {
 		bad("aws: identities sign for url, which is missing")
 	}
+	if q := c.Quarantine; q.Policy != "" || q.Role != "" {
+		a, err := arn.Parse(q.Role)
+		switch {
+		case !quarantinePolicy.MatchString(q.Policy):
+			bad("quarantine: policy: expected the id of a service control policy, such as p-examplepolicyid111, found %q", q.Policy)
+		case err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/"):
+			bad("quarantine: role: expected the ARN of a role, found %q", q.Role)
+		}
+	}
 	if c.Snapshots.Fresh < 0 {
 		bad("snapshots: fresh: expected a time above zero, found %v", c.Snapshots.Fresh)
 	}
@@ -323,6 +338,9 @@ func (c *Config) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// quarantinePolicy is the form of a policy's id (API reference of AWS Organizations, DescribePolicy).
+var quarantinePolicy = regexp.MustCompile(`^p-[0-9a-zA-Z_]{8,128}$`)
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)

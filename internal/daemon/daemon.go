@@ -18,11 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -31,7 +26,6 @@ import (
 	"drawbridge/internal/awssts"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/oidc"
-	"drawbridge/internal/setup"
 	"drawbridge/internal/sqlstore"
 	"drawbridge/internal/stsapi"
 )
@@ -46,6 +40,7 @@ type Daemon struct {
 	log     *slog.Logger
 	store   *sqlstore.Store
 	broker  *broker.Broker
+	revoker *awssts.Revoker
 	sweeps  prometheus.Counter
 	limits  limits
 	rules   *rules
@@ -91,7 +86,8 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Now: time.Now, NewID: newID}
+	d.revoker = revoker
+	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Quarantine: revoker.Quarantine != nil, Now: time.Now, NewID: newID}
 	if local {
 		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: time.Now().Add(12 * time.Hour)}
 		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, time.Now()); err == nil {
@@ -158,46 +154,6 @@ func readKey(name string) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%s: the key cannot sign", name)
 	}
 	return signer, nil
-}
-
-// revokerToken is how the broker proves itself to the revoker's role of an account.
-type revokerToken struct{ own *oidc.Own }
-
-// GetIdentityToken implements stscreds.IdentityTokenRetriever.
-func (t revokerToken) GetIdentityToken() ([]byte, error) {
-	token, err := t.own.Token(oidc.Claim{Subject: setup.RevokerSubject, SourceIdentity: "drawbridge-revoker"})
-	return []byte(token), err
-}
-
-// aws is the way to AWS: by the broker's own issuer where it has keys, and by the SDK's usual credentials for what needs some.
-func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, broker.Revoker, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(5))
-	if err != nil {
-		return nil, nil, fmt.Errorf("credentials and settings of AWS: %w", err)
-	}
-	if cfg.Region == "" {
-		cfg.Region = "us-east-1"
-	}
-	client := sts.NewFromConfig(cfg)
-	issuer := &awssts.Issuer{STS: client, Way: func(string) awssts.Way {
-		if own != nil {
-			return awssts.Federated
-		}
-		return awssts.Assumed
-	}, Token: func(o broker.Order) (string, error) {
-		return own.Token(oidc.Claim{Subject: o.Entry, SourceIdentity: o.SourceIdentity, Tags: o.Tags})
-	}}
-	revoker := &awssts.Revoker{Now: time.Now, IAM: func(_ context.Context, partition, account string) (*iam.Client, error) {
-		in := cfg.Copy()
-		role := "arn:" + partition + ":iam::" + account + ":role/" + setup.RevokerRole
-		if own != nil {
-			in.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, role, revokerToken{own}, func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = "drawbridge-revoker" }))
-		} else {
-			in.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "drawbridge-revoker" }))
-		}
-		return iam.NewFromConfig(in), nil
-	}}
-	return issuer, revoker, nil
 }
 
 // handler joins the faces.

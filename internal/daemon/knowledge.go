@@ -346,7 +346,7 @@ func (d *Daemon) target(ctx context.Context, name string) (*wire.Target, error) 
 
 // facts is what the API needs of AWS as it is.
 func (d *Daemon) facts() *api.Facts {
-	return &api.Facts{Snapshots: d.store, Offboardings: d.store, NewID: newID, Target: d.target, Leave: func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error) {
+	return &api.Facts{Snapshots: d.store, Offboardings: d.store, NewID: newID, Target: d.target, Drill: d.drill, Drills: d.drills, Leave: func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error) {
 		all, _, err := d.rules.current(ctx)
 		if err != nil {
 			return nil, err

@@ -28,3 +28,10 @@ func TestRoomIsKept(t *testing.T) {
 		t.Errorf("%d characters are kept, %d needed:\n%s\n%s", len(kept), len(deny), kept, deny)
 	}
 }
+
+// TestQuarantineIsKnown: the policy that setup prints is the one that the broker takes for its own, with nobody on the list.
+func TestQuarantineIsKnown(t *testing.T) {
+	if got, want := (&setup.Quarantine{}).Policy(), awssts.QuarantinePolicy(nil); got != want {
+		t.Errorf("setup prints %s\nthe broker expects %s", got, want)
+	}
+}

@@ -399,6 +399,37 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		if b.Stuck {
 			e.SeverityID = high
 		}
+	case broker.GrantIsolated{}.Kind():
+		b, err := body[broker.GrantIsolated](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, accessRequest, r.About, entry)
+		e.SeverityID, e.Comment, e.Message = medium, b.Why, "Its sessions are to be cut by the organisation's policy too: "+b.Why
+	case broker.EffectsRetried{}.Kind():
+		b, err := body[broker.EffectsRetried](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, accessRequest, r.About, entry)
+		e.Comment, e.Message = b.Why, "What cuts its sessions is tried again at once: "+strings.Join(b.Effects, ", ")
+	case broker.EffectsAcknowledged{}.Kind():
+		b, err := body[broker.EffectsAcknowledged](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, accessRequest, r.About, entry)
+		e.SeverityID, e.Comment, e.Message = medium, b.Why, "Somebody looks after what does not cut its sessions: "+strings.Join(b.Effects, ", ")
+	case broker.DrillDone{}.Kind():
+		b, err := body[broker.DrillDone](r)
+		if err != nil {
+			return err
+		}
+		e.managed(other, "Drill", b.Drill.Role, b.Drill.Entry)
+		e.Message = "Taking back was rehearsed at " + b.Drill.Role
+		if len(b.Drill.Found) > 0 {
+			e.SeverityID, e.StatusID, e.StatusDetail = high, failure, strings.Join(b.Drill.Found, "; ")
+		}
 	case broker.DenyRemoved{}.Kind():
 		b, err := body[broker.DenyRemoved](r)
 		if err != nil {

@@ -110,7 +110,11 @@ func TestForms(t *testing.T) {
 	e := entry()
 	e.Boundary = "arn:aws:iam::222222222222:policy/boundary"
 	s := target(t, e)
-	for name, text := range map[string]string{"setup.tf": s.Terraform(), "setup.json": s.CloudFormation(), "setup.sh": s.Commands()} {
+	q := &Quarantine{Issuer: "https://broker.example", Audience: "sts.amazonaws.com", Account: "111111111111", Partition: "aws", Targets: []string{"r-abcd", "ou-abcd-11111111"}}
+	if err := q.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"setup.tf": s.Terraform(), "setup.json": s.CloudFormation(), "setup.sh": s.Commands(), "quarantine.tf": q.Terraform(), "quarantine.json": q.CloudFormation(), "quarantine.sh": q.Commands()} {
 		file := filepath.Join("testdata", name)
 		if *update {
 			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -126,8 +130,19 @@ func TestForms(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.CloudFormation()), &any); err != nil {
 		t.Error(err)
 	}
-	if out, err := exec.Command("sh", "-n", filepath.Join("testdata", "setup.sh")).CombinedOutput(); err != nil {
-		t.Errorf("the script: %s", out)
+	for _, script := range []string{"setup.sh", "quarantine.sh"} {
+		if out, err := exec.Command("sh", "-n", filepath.Join("testdata", script)).CombinedOutput(); err != nil {
+			t.Errorf("%s: %s", script, out)
+		}
+	}
+	if err := json.Unmarshal([]byte(q.CloudFormation()), &any); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*Quarantine){"account": func(q *Quarantine) { q.Account = "1" }, "issuer": func(q *Quarantine) { q.Issuer = "http://x" }, "targets": func(q *Quarantine) { q.Targets = nil }, "target": func(q *Quarantine) { q.Targets = []string{"$(id)"} }, "audience": func(q *Quarantine) { q.Audience = "" }} {
+		bad := *q
+		if spoil(&bad); !errors.Is(bad.Check(), ErrTarget) {
+			t.Errorf("%s: %v", name, bad.Check())
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type cloud struct {
 	calls   int
 	fail    func(call int) (before, after error) // of Issue: an error before the work is done, or after
 	refuse  bool                                 // effects fail
+	stuck   bool                                 // the role takes no deny
 	waiting chan struct{}                        // where set, Issue waits for it
 	full    time.Time                            // the role has no room: every session older than this is denied
 }
@@ -62,7 +63,7 @@ func (c *cloud) Issue(ctx context.Context, p *broker.Permit) (broker.Credentials
 func (c *cloud) Carry(_ context.Context, e broker.Effect) (broker.Carried, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.refuse {
+	if c.refuse || c.stuck && e.Kind != broker.Quarantine {
 		return broker.Carried{}, errors.New("AWS said no")
 	}
 	if !c.full.IsZero() {

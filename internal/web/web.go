@@ -111,6 +111,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	handle("GET /requests/{id}", s.signedIn(s.request))
 	handle("POST /requests/{id}/decision", s.signedIn(s.decide))
 	handle("POST /requests/{id}/revocation", s.signedIn(s.revoke))
+	handle("POST /requests/{id}/effects", s.signedIn(s.press))
 	handle("GET /sign-in", s.signIn)
 	handle("POST /sign-in", s.signInLocally)
 	handle("GET /sign-in/callback", s.callback)
@@ -239,7 +240,9 @@ func (s *Server) showRequest(v *visit, status int, g *broker.Grant, message stri
 	type body struct {
 		*broker.Grant
 		CanDecide, CanRevoke bool
-		WhyNot               string // why this person does not decide
+		// CanPress: something of it does not succeed, and this person can do something about it.
+		CanPress, CanQuarantine bool
+		WhyNot                  string // why this person does not decide
 	}
 	b := body{Grant: g}
 	if g.State == broker.Awaiting || g.State == broker.Suspended {
@@ -254,6 +257,8 @@ func (s *Server) showRequest(v *visit, status int, g *broker.Grant, message stri
 	}
 	inForce := slices.Contains([]broker.State{broker.Approved, broker.Active, broker.Suspended}, g.State)
 	b.CanRevoke = inForce && (v.caller.May(broker.RevokeAny) || g.Subject.ID == v.caller.Subject.ID)
+	b.CanPress = v.caller.May(broker.RevokeAny) && slices.ContainsFunc(g.Effects, func(e broker.Effect) bool { return e.Stuck })
+	b.CanQuarantine = b.CanPress && s.Broker.Quarantine && !slices.ContainsFunc(g.Effects, func(e broker.Effect) bool { return e.Kind == broker.Quarantine })
 	s.show(v.w, status, "request.html", page{Title: g.Ask.Entry, Caller: &v.caller, Message: message, Bad: status >= 400, Body: b})
 }
 
@@ -299,6 +304,33 @@ func (s *Server) revoke(v *visit) {
 	}
 	if _, err = s.Broker.Revoke(v.r.Context(), g.ID, v.caller.Subject.ID, reason); err != nil {
 		s.fault(v, "revoke", err)
+		return
+	}
+	http.Redirect(v.w, v.r, "/requests/"+url.PathEscape(g.ID), http.StatusSeeOther)
+}
+
+// press does something about effects that do not succeed.
+func (s *Server) press(v *visit) {
+	g, err := s.seen(v)
+	if err == nil {
+		err = v.caller.Need(broker.RevokeAny)
+	}
+	if err != nil {
+		s.fault(v, "press", err)
+		return
+	}
+	do, ok := map[string]func(context.Context, string, string, string) (*broker.Grant, error){"retry": s.Broker.Retry, "quarantine": s.Broker.Isolate, "acknowledge": s.Broker.Acknowledge}[v.r.PostFormValue("action")]
+	reason := strings.TrimSpace(v.r.PostFormValue("reason"))
+	switch {
+	case !ok:
+		s.showRequest(v, http.StatusUnprocessableEntity, g, "Choose what is to be done.")
+		return
+	case reason == "":
+		s.showRequest(v, http.StatusUnprocessableEntity, g, "Say why: the record needs it.")
+		return
+	}
+	if _, err = do(v.r.Context(), g.ID, v.caller.Subject.ID, reason); err != nil {
+		s.fault(v, "press", err)
 		return
 	}
 	http.Redirect(v.w, v.r, "/requests/"+url.PathEscape(g.ID), http.StatusSeeOther)

@@ -227,6 +227,11 @@ func (c *Client) Revoke(ctx context.Context, id, reason string) (*wire.Request, 
 	return ask[wire.Request](ctx, c, http.MethodPost, requestPath(id, "/revocation"), nil, wire.Reason{Reason: reason})
 }
 
+// TakeBack does something about effects that are under way.
+func (c *Client) TakeBack(ctx context.Context, id string, t wire.TakeBack) (*wire.Request, error) {
+	return ask[wire.Request](ctx, c, http.MethodPost, requestPath(id, "/effects"), nil, t)
+}
+
 // Credentials are those of a request of one's own.
 func (c *Client) Credentials(ctx context.Context, id string, d wire.Demand) (*wire.Credentials, error) {
 	return ask[wire.Credentials](ctx, c, http.MethodPost, requestPath(id, "/credentials"), nil, d)

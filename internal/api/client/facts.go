@@ -53,6 +53,20 @@ func (c *Client) Target(ctx context.Context, entry string) (*wire.Target, error)
 	return ask[wire.Target](ctx, c, http.MethodGet, "/v1/entries/"+url.PathEscape(entry)+"/target", nil, nil)
 }
 
+// Drill rehearses taking back at an entry's target.
+func (c *Client) Drill(ctx context.Context, entry string) (*wire.Drill, error) {
+	return ask[wire.Drill](ctx, c, http.MethodPost, "/v1/entries/"+url.PathEscape(entry)+"/drill", nil, nil)
+}
+
+// Drills are the last drill of each entry that the broker lets cross.
+func (c *Client) Drills(ctx context.Context) ([]wire.Drill, error) {
+	out, err := ask[wire.Drills](ctx, c, http.MethodGet, "/v1/drills", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return out.Drills, nil
+}
+
 // Offboard begins the offboarding of a vendor.
 func (c *Client) Offboard(ctx context.Context, vendor, reason string) (*wire.Offboarding, error) {
 	return ask[wire.Offboarding](ctx, c, http.MethodPost, "/v1/offboardings", nil, wire.Offboard{Vendor: vendor, Reason: reason})

@@ -68,21 +68,47 @@ type Decide struct {
 
 // Session is one issue of credentials.
 type Session struct {
-	ID          string    `json:"id"`
-	State       string    `json:"state" doc:"intended, issued, failed, unclear or cut"`
-	Since       time.Time `json:"since"`
-	NotAfter    time.Time `json:"notAfter"`
-	AccessKeyID string    `json:"accessKeyId,omitempty"`
+	ID          string     `json:"id"`
+	State       string     `json:"state" doc:"intended, issued, failed, unclear or cut"`
+	Since       time.Time  `json:"since"`
+	NotAfter    time.Time  `json:"notAfter"`
+	AccessKeyID string     `json:"accessKeyId,omitempty"`
+	Overtaken   *time.Time `json:"overtaken,omitempty" doc:"It was cut with those of another request, which had been issued before this moment"`
+}
+
+// TakeBack is what is done about effects that are under way.
+type TakeBack struct {
+	Action string `json:"action" enum:"retry,quarantine,acknowledge" doc:"Try again at once; cut by the organisation's policy too; say that somebody looks after what is stuck"`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000"`
+}
+
+// Drill is a rehearsal of taking back, at an entry's target.
+type Drill struct {
+	Entry string     `json:"entry"`
+	Role  string     `json:"role"`
+	By    string     `json:"by,omitempty"`
+	At    *time.Time `json:"at,omitempty" doc:"Missing where there was none"`
+	Due   bool       `json:"due" doc:"There was none for ninety days"`
+	Found []string   `json:"found" doc:"What is wrong; nothing where all is well"`
+}
+
+// Drills are the last drill of each entry that the broker lets cross.
+type Drills struct {
+	Drills []Drill `json:"drills"`
 }
 
 // Effect is something to be done in AWS, with its three times: fenced (of the request), written, effective by.
 type Effect struct {
-	Kind        string     `json:"kind"`
-	Role        string     `json:"role"`
-	Attempts    int        `json:"attempts"`
-	Stuck       bool       `json:"stuck,omitempty"`
-	Written     *time.Time `json:"written,omitempty"`
-	EffectiveBy *time.Time `json:"effectiveBy,omitempty"`
+	Kind     string `json:"kind"`
+	Role     string `json:"role"`
+	Attempts int    `json:"attempts"`
+	Stuck    bool   `json:"stuck,omitempty"`
+	// Acknowledged: somebody looks after what is stuck.
+	Acknowledged *time.Time `json:"acknowledged,omitempty"`
+	Older        *time.Time `json:"older,omitempty" doc:"The moment before which sessions of the role must have been issued to be cut, where the role had no room for a deny of its own"`
+	Removed      *time.Time `json:"removed,omitempty" doc:"When the deny was seen to be gone: it cuts nothing any more"`
+	Written      *time.Time `json:"written,omitempty"`
+	EffectiveBy  *time.Time `json:"effectiveBy,omitempty"`
 }
 
 // Demand is how a session is wanted.

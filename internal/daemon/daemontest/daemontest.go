@@ -29,6 +29,7 @@ import (
 
 	"drawbridge/internal/api/client"
 	"drawbridge/internal/api/wire"
+	"drawbridge/internal/awssts"
 	"drawbridge/internal/daemon"
 )
 
@@ -44,9 +45,10 @@ type Daemon struct {
 	signer jose.Signer
 	log    lockedBuffer
 
-	mu    sync.Mutex
-	n     int
-	asked []string
+	mu         sync.Mutex
+	n          int
+	asked      []string
+	quarantine string // the text of the organisation's policy
 }
 
 type lockedBuffer struct {
@@ -141,8 +143,12 @@ func Start(t *testing.T, registry string, change ...func(*daemon.Config)) *Daemo
 	return d
 }
 
-// aws answers STS and IAM: sessions as long as was asked, and policies that are put are there when they are read.
+// aws answers STS, with sessions as long as was asked, and Organizations, with one policy that binds every account; IAM refuses everything.
 func (d *Daemon) aws(w http.ResponseWriter, q *http.Request) {
+	if _, operation, ok := strings.Cut(q.Header.Get("X-Amz-Target"), "AWSOrganizationsV20161128."); ok {
+		d.organizations(w, q, operation)
+		return
+	}
 	_ = q.ParseForm()
 	d.mu.Lock()
 	d.asked = append(d.asked, q.PostForm.Encode())
@@ -163,6 +169,38 @@ func (d *Daemon) aws(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>this AWS knows no such thing</Message></Error></ErrorResponse>`)
 	}
+}
+
+func (d *Daemon) organizations(w http.ResponseWriter, q *http.Request, operation string) {
+	var in struct{ Content string }
+	_ = json.NewDecoder(q.Body).Decode(&in)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.quarantine == "" {
+		d.quarantine = awssts.QuarantinePolicy(nil)
+	}
+	type object = map[string]any
+	answer := map[string]object{
+		"DescribeOrganization": {"Organization": object{"MasterAccountId": "999999999999"}},
+		"ListTargetsForPolicy": {"Targets": []object{{"TargetId": "r-abcd"}}},
+		"ListParents":          {"Parents": []object{{"Id": "r-abcd", "Type": "ROOT"}}},
+		"DescribePolicy":       {"Policy": object{"Content": d.quarantine}},
+		"UpdatePolicy":         {"Policy": object{}},
+	}[operation]
+	if operation == "UpdatePolicy" {
+		d.quarantine = in.Content
+	}
+	if answer == nil {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// Quarantine is the text of the organisation's policy.
+func (d *Daemon) Quarantine() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.quarantine
 }
 
 // Asked is what AWS was asked for, as forms.

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"drawbridge/internal/daemon"
+)
+
+// TestTakeBackAtBroker: a role that refuses its deny is found by a drill, and its sessions are cut by the organisation's policy, at once where somebody asks for it.
+func TestTakeBackAtBroker(t *testing.T) {
+	c := startCrossing(t, func(c *daemon.Config) {
+		c.Quarantine.Policy, c.Quarantine.Role = "p-quarantine1", "arn:aws:iam::999999999999:role/DrawbridgeQuarantine"
+	})
+	if out, _ := c.run(c.person, 0, "drill", "list"); !strings.Contains(out, "ci-deploy") || !strings.Contains(out, "never, due") {
+		t.Errorf("before any drill: %s", out)
+	}
+	if _, text := c.run(c.workload, 1, "drill", "ci-deploy"); !strings.Contains(text, "revoke") {
+		t.Errorf("a workload drills: %s", text)
+	}
+	if _, text := c.run(c.person, 1, "drill", "ci-other"); !strings.Contains(text, "ci-other") {
+		t.Errorf("no such entry: %s", text)
+	}
+	out, _ := c.run(c.person, 1, "drill", "--due")
+	if !strings.Contains(out, "access could not be taken back: AWS answered AccessDenied") || strings.Contains(out, "quarantine would not work") || strings.Contains(out, "may iam:") {
+		t.Errorf("the drill: %s", out)
+	}
+	if out, _ := c.run(c.person, 0, "drill", "list"); !strings.Contains(out, "could not be taken back") || strings.Contains(out, "due") {
+		t.Errorf("after the drill: %s", out)
+	}
+	if _, text := c.run(c.person, 0, "drill", "--due"); !strings.Contains(text, "no drill is due") {
+		t.Errorf("due again: %s", text)
+	}
+
+	out, _ = c.run(c.workload, 4, "request", "ci-deploy", "--reason", "release 7")
+	id, _, _ := strings.Cut(out, " ")
+	c.run(c.person, 0, "approve", id, "--yes")
+	c.run(c.workload, 0, "creds", "ci-deploy")
+	if _, text := c.run(c.person, 1, "revoke", id, "--acknowledge", "--reason", "x"); !strings.Contains(text, "no such effect") {
+		t.Errorf("nothing is stuck: %s", text)
+	}
+	if _, text := c.run(c.workload, 1, "revoke", id, "--quarantine", "--reason", "x"); !strings.Contains(text, "refused") {
+		t.Errorf("a workload asks for a quarantine: %s", text)
+	}
+	out, _ = c.run(c.person, 0, "revoke", id, "--quarantine", "--reason", "incident 31")
+	if !strings.Contains(out, "quarantine on arn:aws:iam::222222222222:role/deploy") {
+		t.Errorf("asked for: %s", out)
+	}
+	for range 100 {
+		if out, _ = c.run(c.person, 0, "sessions", id); strings.Contains(out, "quarantine on arn:aws:iam::222222222222:role/deploy: written") {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if !strings.Contains(out, "quarantine on arn:aws:iam::222222222222:role/deploy: written") || !strings.Contains(c.d.Quarantine(), `"`+id+`.1"`) {
+		t.Errorf("carried out: %s, the policy is %s", out, c.d.Quarantine())
+	}
+	if out, _ = c.run(c.person, 0, "revoke", id, "--retry", "--reason", "the role was repaired"); !strings.Contains(out, "deny-source-identity") {
+		t.Errorf("tried again: %s", out)
+	}
+	if _, text := c.run(c.person, 2, "revoke", id, "--retry", "--quarantine", "--reason", "x"); !strings.Contains(text, "none of the others can be") {
+		t.Errorf("both: %s", text)
+	}
+}
