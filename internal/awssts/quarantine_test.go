@@ -40,7 +40,10 @@ func newOrganization(t *testing.T) *fakeOrganization {
 func (f *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var in struct{ PolicyId, Content, ChildId string }
+	var in struct {
+		Content string
+		Child   string `json:"ChildId"`
+	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	answer := func(v any) { _ = json.NewEncoder(w).Encode(v) }
@@ -58,7 +61,7 @@ func (f *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer(object{"Targets": list})
 	case operation == "ListParents":
-		parent := map[string]object{"222222222222": {"Id": "ou-abcd-11111111", "Type": "ORGANIZATIONAL_UNIT"}}[in.ChildId]
+		parent := map[string]object{"222222222222": {"Id": "ou-abcd-11111111", "Type": "ORGANIZATIONAL_UNIT"}}[in.Child]
 		if parent == nil {
 			parent = object{"Id": "r-abcd", "Type": "ROOT"}
 		}
