@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -25,56 +24,10 @@ import (
 	filippo "filippo.io/age"
 
 	"drawbridge/internal/cli"
+	"drawbridge/internal/mototest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// moto starts a moto server, in a virtual environment below .tools or on PATH, and gives its address and its Python. Where there is none the test is skipped, and says so; with DRAWBRIDGE_MOTO=required it fails.
-func moto(t *testing.T) (address, python string) {
-	t.Helper()
-	if os.Getenv("DRAWBRIDGE_MOTO") == "" {
-		t.Skip("SKIPPED: 'make moto' runs this")
-	}
-	missing := func(format string, args ...any) {
-		if os.Getenv("DRAWBRIDGE_MOTO") == "required" {
-			t.Fatalf("no moto: "+format, args...)
-		}
-		t.Skipf("SKIPPED: no moto: "+format, args...)
-	}
-	program, err := filepath.Abs("../../.tools/moto/bin/moto_server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(program); err != nil {
-		if program, err = exec.LookPath("moto_server"); err != nil {
-			missing("'make moto' installs it (%v)", err)
-		}
-	}
-	python = filepath.Join(filepath.Dir(program), "python")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	server := exec.Command(program, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
-	var log bytes.Buffer
-	server.Stdout, server.Stderr = &log, &log
-	if err := server.Start(); err != nil {
-		missing("%v", err)
-	}
-	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
-	address = fmt.Sprintf("http://127.0.0.1:%d", port)
-	for range 300 {
-		if r, err := http.Get(address + "/moto-api/data.json"); err == nil {
-			r.Body.Close()
-			return address, python
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatalf("moto did not answer: %s", log.String())
-	return "", ""
-}
 
 // emulator stands in front of moto: it cuts what moto answers to what it does not implement (an HTML page, which SDKs try again for minutes) short, and denies the operation of one account that a test wants denied.
 func emulator(t *testing.T, address, account, operation string) string {
@@ -152,7 +105,7 @@ func emulator(t *testing.T, address, account, operation string) string {
 
 // TestMoto builds an organisation of five accounts with boto3, collects it over HTTP as users do, scans the snapshot, and holds findings and gaps to what is expected of it. KMS is denied in one account: a gap, and COV-001.
 func TestMoto(t *testing.T) {
-	address, python := moto(t)
+	address, python := mototest.Start(t)
 	out, err := exec.Command(python, "testdata/organization.py", address).Output()
 	if err != nil {
 		t.Fatalf("building the organisation: %v: %s", err, stderrOf(err))

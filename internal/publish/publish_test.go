@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,6 +21,7 @@ import (
 
 	"drawbridge/internal/audit"
 	"drawbridge/internal/audit/witnesstest"
+	"drawbridge/internal/mototest"
 )
 
 type happened struct{ N int }
@@ -218,7 +217,7 @@ func TestWitnessThatLies(t *testing.T) {
 
 // TestMotoObjectLock: checkpoints lie under object lock, cannot be deleted before their time, and are found below the marker of a deletion.
 func TestMotoObjectLock(t *testing.T) {
-	address := moto(t)
+	address, _ := mototest.Start(t)
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": address, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
 	}
@@ -280,49 +279,4 @@ func TestMotoObjectLock(t *testing.T) {
 	if err := place.Publish(ctx, c, text); err == nil {
 		t.Error("written to a bucket without object lock")
 	}
-}
-
-// moto starts a moto server. Where there is none the test is skipped, and says so; with DRAWBRIDGE_MOTO=required it fails.
-func moto(t *testing.T) string {
-	if os.Getenv("DRAWBRIDGE_MOTO") == "" {
-		t.Skip("SKIPPED: 'make moto' runs this")
-	}
-	missing := func(err error) {
-		if os.Getenv("DRAWBRIDGE_MOTO") == "required" {
-			t.Fatalf("no moto: %v", err)
-		}
-		t.Skipf("SKIPPED: no moto: %v", err)
-	}
-	program, err := filepath.Abs("../../.tools/moto/bin/moto_server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(program); err != nil {
-		if program, err = exec.LookPath("moto_server"); err != nil {
-			missing(err)
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	server := exec.Command(program, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
-	var out bytes.Buffer
-	server.Stdout, server.Stderr = &out, &out
-	if err := server.Start(); err != nil {
-		missing(err)
-	}
-	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
-	address := fmt.Sprintf("http://127.0.0.1:%d", port)
-	for range 300 {
-		if r, err := http.Get(address + "/moto-api/data.json"); err == nil {
-			r.Body.Close()
-			return address
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatalf("moto did not answer: %s", out.String())
-	return ""
 }

@@ -28,7 +28,7 @@ var (
 		"internal/sqlstore", "internal/publish", "internal/notify", "internal/web", "internal/api", "internal/api/client", "internal/mcp"}
 	wiring = group{"internal/cli", "internal/collectcli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
 	// tools are programs and test-only packages of the project itself.
-	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "internal/cloudtrail/s3test", "internal/cloudtrail/trino/trinotest", "internal/sqlstore/pgtest", "internal/daemon/daemontest", "internal/audit/witnesstest", "examples/gen", "internal/catalog/gen", "internal/collect/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
+	tools = group{"internal/repository", "internal/synthetic/measure", "internal/cloudtrail/measure", "internal/cloudtrail/s3test", "internal/cloudtrail/trino/trinotest", "internal/sqlstore/pgtest", "internal/daemon/daemontest", "internal/audit/witnesstest", "internal/mototest", "examples/gen", "internal/catalog/gen", "internal/collect/gen", "iam/ref/gen", "iam/lint/gen", "internal/decision/gen"}
 )
 
 func (g group) has(pkg string) bool { return slices.Contains(g, pkg) }
