@@ -153,6 +153,9 @@ func (s *Server) fault(operation string, err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrPolicyTooLarge), errors.Is(err, broker.ErrService):
 		return huma.Error422UnprocessableEntity(err.Error())
+	case errors.Is(err, broker.ErrClock):
+		s.failed(operation, err)
+		return huma.Error503ServiceUnavailable(broker.ErrClock.Error())
 	case errors.Is(err, broker.ErrNotIssued):
 		s.failed(operation, err)
 		return huma.Error502BadGateway("AWS refused to issue the session; the broker's log says why")

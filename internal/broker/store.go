@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"drawbridge/internal/audit"
@@ -11,7 +12,7 @@ import (
 type Store interface {
 	// File commits the first change of a request. ErrExists: the id is taken.
 	File(ctx context.Context, c *Change, at time.Time) error
-	// Update lets do decide about the grant as it is, and commits what it gives: the grant, and a record of each event. An error of do is returned and nothing is written; a nil change writes nothing. do may be
+	// Update lets do decide about the grant as it is, and commits what it gives: the grant, and a record of each event. A change with a permit is refused with ErrClock where at is more than Skew before the latest time that was committed. An error of do is returned and nothing is written; a nil change writes nothing. do may be
 	// called again where another change came first; it must have no effect of its own. It returns the grant as it then is.
 	Update(ctx context.Context, id string, at time.Time, do func(g *Grant, locks []Lock) (*Change, error)) (*Grant, error)
 	// Grant reads one; ErrNotFound where there is none.
@@ -35,6 +36,19 @@ type Store interface {
 	// Record logs an event that changes nothing else (a read of the log, a refusal before there is a request).
 	Record(ctx context.Context, at time.Time, actor, about string, e audit.Event) error
 }
+
+// Skew is how far clocks of daemons may differ.
+const Skew = time.Minute
+
+// ErrClock says that a daemon's clock is behind what was committed: what is over might be in force for it.
+var ErrClock = errors.New("the clock is behind what was committed, so that nothing is issued")
+
+// ClockSetBack: a time that was committed had not come yet; a daemon's clock was ahead.
+type ClockSetBack struct {
+	From time.Time `json:"from"`
+}
+
+func (ClockSetBack) Kind() string { return "clock.set-back" }
 
 // Filter selects grants. Empty fields select all.
 type Filter struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -29,6 +28,12 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, *awssts
 		cfg.Region = "us-east-1"
 	}
 	client := sts.NewFromConfig(cfg)
+	parameters := sts.EndpointParameters{Region: &cfg.Region, Endpoint: client.Options().BaseEndpoint, UseFIPS: aws.Bool(false), UseDualStack: aws.Bool(false), UseGlobalEndpoint: aws.Bool(false)}
+	place, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, parameters)
+	if err != nil {
+		return nil, nil, fmt.Errorf("where STS is in %s: %w", cfg.Region, err)
+	}
+	d.clock.witness = dateOf(place.URI.String())
 	issuer := &awssts.Issuer{STS: client, Way: func(string) awssts.Way {
 		if own != nil {
 			return awssts.Federated
@@ -45,7 +50,7 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, *awssts
 		}
 		return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = name }))
 	}
-	revoker := &awssts.Revoker{Now: time.Now, IAM: func(_ context.Context, partition, account string) (*iam.Client, error) {
+	revoker := &awssts.Revoker{Now: d.clock.Now, IAM: func(_ context.Context, partition, account string) (*iam.Client, error) {
 		in := cfg.Copy()
 		in.Credentials = as("arn:"+partition+":iam::"+account+":role/"+setup.RevokerRole, setup.RevokerSubject)
 		return iam.NewFromConfig(in), nil
@@ -54,7 +59,7 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, *awssts
 		in := cfg.Copy()
 		in.Credentials = as(q.Role, setup.QuarantineSubject)
 		in.Region = homeRegion(q.Role)
-		revoker.Quarantine = &awssts.Quarantine{Policy: q.Policy, Client: organizations.NewFromConfig(in), Now: time.Now, Alone: func(ctx context.Context, do func(context.Context) error) error {
+		revoker.Quarantine = &awssts.Quarantine{Policy: q.Policy, Client: organizations.NewFromConfig(in), Now: d.clock.Now, Alone: func(ctx context.Context, do func(context.Context) error) error {
 			return d.store.Alone(ctx, "quarantine "+q.Policy, do)
 		}}
 	}

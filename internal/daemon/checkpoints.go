@@ -643,16 +643,18 @@ func (k *keeper) cosigned(text []byte) []byte {
 	return text
 }
 
-// guarded issues nothing while the log does not extend its checkpoints: it may be an older copy, which does not know what was taken back.
+// guarded issues nothing while the log does not extend its checkpoints, which may be an older copy that does not know what was taken back, nor while it is not known what time it is.
 type guarded struct {
 	broker.Issuer
-	keeper *keeper
+	log, clock func() error
 }
 
 // Issue implements broker.Issuer.
 func (g guarded) Issue(ctx context.Context, p *broker.Permit) (broker.Credentials, error) {
-	if err := g.keeper.trouble(); err != nil {
-		return broker.Credentials{}, fmt.Errorf("%w: %w", broker.ErrNotIssued, err)
+	for _, trouble := range []func() error{g.log, g.clock} {
+		if err := trouble(); err != nil {
+			return broker.Credentials{}, fmt.Errorf("%w: %w", broker.ErrNotIssued, err)
+		}
 	}
 	return g.Issuer.Issue(ctx, p)
 }

@@ -375,7 +375,7 @@ func TestRefusesToSign(t *testing.T) {
 			if k.published0() != before || k.sizes() != signed {
 				t.Errorf("published: %s, signed: %s", k.published0(), k.sizes())
 			}
-			d := &Daemon{rules: &rules{registry: &registry.Registry{}}, store: k.store, keeper: k.keeper, config: &k.config, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+			d := &Daemon{rules: &rules{registry: &registry.Registry{}}, store: k.store, keeper: k.keeper, config: &k.config, clock: newClock(slog.New(slog.DiscardHandler)), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 			h := d.handler(nil, false)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
@@ -387,7 +387,7 @@ func TestRefusesToSign(t *testing.T) {
 			if !strings.Contains(w.Body.String(), "drawbridge_audit_broken 1") {
 				t.Errorf("metrics: %s", w.Body)
 			}
-			if _, err := (guarded{nil, k.keeper}).Issue(t.Context(), nil); !errors.Is(err, broker.ErrNotIssued) {
+			if _, err := (guarded{nil, k.keeper.trouble, func() error { return nil }}).Issue(t.Context(), nil); !errors.Is(err, broker.ErrNotIssued) {
 				t.Errorf("issued: %v", err)
 			}
 			k.now = k.now.Add(time.Hour)

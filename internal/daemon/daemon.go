@@ -41,6 +41,7 @@ type Daemon struct {
 	store   *sqlstore.Store
 	broker  *broker.Broker
 	revoker *awssts.Revoker
+	clock   *clock
 	sweeps  prometheus.Counter
 	limits  limits
 	rules   *rules
@@ -61,6 +62,7 @@ func Local(folder string) *Config {
 // New builds a daemon.
 func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon, error) {
 	d := &Daemon{config: c, log: log, started: time.Now()}
+	d.clock = newClock(log)
 	d.limits.perSecond, d.limits.burst = c.Limits.PerSecond, c.Limits.Burst
 	var err error
 	if d.store, err = sqlstore.Open(ctx, c.Store.Reveal()); err != nil {
@@ -72,25 +74,30 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.seals, err = readSeals(c.Keys.Seal); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	own, err := ownIssuer(c)
+	own, err := d.ownIssuer()
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.rules.federated = own != nil
 	d.knowledge.daemon = d
 	d.rules.longest = func(role string) time.Duration {
-		known, _, _ := d.knowledge.role(role, time.Now())
+		known, _, _ := d.knowledge.role(role, d.clock.Now())
 		return known.longest
 	}
 	issuer, revoker, err := d.aws(ctx, own)
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
+	// Before anything goes by it: what was committed is over, and AWS says what time it is.
+	d.clock.store = d.store
+	if err := d.clock.begin(ctx); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
 	d.revoker = revoker
-	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Quarantine: revoker.Quarantine != nil, Now: time.Now, NewID: newID}
+	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Quarantine: revoker.Quarantine != nil, Now: d.clock.Now, NewID: newID}
 	if local {
-		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: time.Now().Add(12 * time.Hour)}
-		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, time.Now()); err == nil {
+		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: d.clock.Now().Add(12 * time.Hour)}
+		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, d.clock.Now()); err == nil {
 			d.Token, err = api.NewToken(ctx, d.store, caller, caller.Until)
 		}
 		if err != nil {
@@ -100,7 +107,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.keeper, err = newKeeper(ctx, c, d.store, log); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	d.broker.Issuer = guarded{issuer, d.keeper}
+	d.broker.Issuer = guarded{issuer, d.keeper.trouble, d.clock.Trouble}
 	d.Handler = d.handler(own, local)
 	return d, nil
 }
@@ -117,12 +124,12 @@ func newID() string {
 }
 
 // ownIssuer is the broker as an issuer, nil where it has no keys.
-func ownIssuer(c *Config) (*oidc.Own, error) {
-	if len(c.Issuer.Keys) == 0 {
+func (d *Daemon) ownIssuer() (*oidc.Own, error) {
+	if len(d.config.Issuer.Keys) == 0 {
 		return nil, nil
 	}
-	o := &oidc.Own{URL: c.URL, Audience: c.audience(), Now: time.Now, NewID: newID}
-	for _, k := range c.Issuer.Keys {
+	o := &oidc.Own{URL: d.config.URL, Audience: d.config.audience(), Now: d.clock.Now, NewID: newID}
+	for _, k := range d.config.Issuer.Keys {
 		signer, err := readKey(k.File)
 		if err != nil {
 			return nil, fmt.Errorf("issuer: key %s: %w", k.ID, err)
@@ -161,7 +168,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 	prover := d.prover()
 	failed := func(what string, err error) { d.log.Error("a call failed", "call", what, "error", err) }
 	server := &api.Server{
-		Broker: d.broker, Store: d.store, Tokens: d.store, Now: time.Now, Failed: failed,
+		Broker: d.broker, Store: d.store, Tokens: d.store, Now: d.clock.Now, Failed: failed,
 		Identify: func(r *http.Request) (broker.Caller, error) {
 			if r.Header.Get("Authorization") == "" {
 				return prover.certificate(r)
@@ -173,13 +180,13 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 			return c, err
 		},
 		Prove: prover.token, ProveTLS: prover.certificate,
-		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return known(r.RemoteAddr) },
+		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return d.known(r.RemoteAddr) },
 		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local), Facts: d.facts(), Services: d.services(local),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
 		server.ProveAWS, server.Audience = d.proveAWS(), d.config.URL
 	}
-	face := &stsapi.Handler{Desk: &desk{d: d, prover: prover}, Now: time.Now, RequestID: newID, Failed: failed}
+	face := &stsapi.Handler{Desk: &desk{d: d, prover: prover}, Now: d.clock.Now, RequestID: newID, Failed: failed}
 	if d.config.URL != "" {
 		face.Link = func(request string) string { return d.config.URL + "/requests/" + request }
 	}
@@ -188,6 +195,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_calls_total", Help: "Calls by face and status."}, []string{"face", "status"})
 	metrics.MustRegister(d.sweeps, calls)
 	d.keeper.register(metrics)
+	d.clock.register(metrics)
 
 	mux := http.NewServeMux()
 	server.API(mux)
@@ -204,6 +212,10 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 		}
 		if d.keeper.trouble() != nil {
 			http.Error(w, "the audit log does not extend its checkpoints; the broker's log says where", http.StatusServiceUnavailable)
+			return
+		}
+		if d.clock.Trouble() != nil {
+			http.Error(w, "it is not known what time it is; the broker's log says why", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
@@ -252,12 +264,12 @@ func (r *recorder) WriteHeader(status int) {
 }
 
 // known is what is known of a request's context: the network that it comes from. Nothing that a client says of itself is in it.
-func known(remote string) *cond.Context {
+func (d *Daemon) known(remote string) *cond.Context {
 	ctx := &cond.Context{Rest: cond.Undetermined}
 	if host, _, err := net.SplitHostPort(remote); err == nil {
 		ctx.Set("aws:SourceIp", host)
 	}
-	now := time.Now().UTC()
+	now := d.clock.Now().UTC()
 	ctx.Set("aws:CurrentTime", now.Format(time.RFC3339))
 	ctx.Set("aws:EpochTime", fmt.Sprint(now.Unix()))
 	return ctx
@@ -296,7 +308,7 @@ func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) 
 		slices.Sort(names)
 		return broker.Credentials{}, nil, &broker.Refusal{Why: "several registered trusts lead there for this caller (" + strings.Join(names, ", ") + "): file a request for one of them"}
 	}
-	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: known(q.Source)})
+	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: k.d.known(q.Source)})
 }
 
 // Serve answers on a listener until the context ends, and then finishes what was begun.
@@ -305,6 +317,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 	var background sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	background.Go(func() { d.clock.watch(ctx) })
 	background.Go(func() { d.sweep(ctx) })
 	background.Go(func() { d.tell(ctx) })
 	background.Go(func() { d.know(ctx) })
@@ -350,7 +363,7 @@ func (d *Daemon) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-forget.C:
-			if err := d.store.Forget(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			if err := d.store.Forget(ctx, d.clock.Now()); err != nil && ctx.Err() == nil {
 				d.log.Error("forgetting what is of no use any more", "error", err)
 			}
 		case <-recheck.C:

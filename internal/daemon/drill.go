@@ -24,16 +24,16 @@ func (d *Daemon) drill(ctx context.Context, entry, by string) (*wire.Drill, erro
 	asked, cancel := context.WithTimeout(ctx, drillPatience)
 	defer cancel()
 	id := newID()
-	drill := broker.Drill{ID: id, Entry: e.Name, Role: e.To.Role, By: by, Found: d.revoker.Drill(asked, e.To.Role, id), At: time.Now().UTC().Truncate(time.Microsecond)}
+	drill := broker.Drill{ID: id, Entry: e.Name, Role: e.To.Role, By: by, Found: d.revoker.Drill(asked, e.To.Role, id), At: d.clock.Now().UTC().Truncate(time.Microsecond)}
 	if err := d.store.KeepDrill(ctx, drill); err != nil {
 		return nil, err
 	}
-	return showDrill(&drill), nil
+	return d.showDrill(&drill), nil
 }
 
-func showDrill(d *broker.Drill) *wire.Drill {
-	at := d.At
-	return &wire.Drill{Entry: d.Entry, Role: d.Role, By: d.By, At: &at, Due: time.Since(d.At) > broker.DrillEvery, Found: append([]string{}, d.Found...)}
+func (d *Daemon) showDrill(last *broker.Drill) *wire.Drill {
+	at := last.At
+	return &wire.Drill{Entry: last.Entry, Role: last.Role, By: last.By, At: &at, Due: d.clock.Now().Sub(last.At) > broker.DrillEvery, Found: append([]string{}, last.Found...)}
 }
 
 // crosses reports whether the broker lets an entry cross: it leads to a role, and says what may be done there.
@@ -62,7 +62,7 @@ func (d *Daemon) drills(ctx context.Context) ([]wire.Drill, error) {
 			continue
 		}
 		if last := known[e.Name]; last != nil && last.Role == e.To.Role {
-			out = append(out, *showDrill(last))
+			out = append(out, *d.showDrill(last))
 		} else {
 			out = append(out, wire.Drill{Entry: e.Name, Role: e.To.Role, Due: true, Found: []string{}})
 		}

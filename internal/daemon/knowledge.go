@@ -135,12 +135,12 @@ func (k *knowledge) check(ctx context.Context, p *broker.Pushed) error {
 		return err
 	case s.Collected.IsZero():
 		p.State, p.Why = broker.Unusable, "it does not say when it was collected, so that nothing can be shown to be gone by it"
-	case s.Collected.After(time.Now().Add(time.Hour)):
+	case s.Collected.After(k.daemon.clock.Now().Add(time.Hour)):
 		p.State, p.Why = broker.Unusable, "it says that it was collected in the future"
 	default:
 		p.State, p.Collected, p.Accounts, p.Roles, p.Gaps = broker.Accepted, s.Collected.UTC(), len(s.Accounts), len(s.Roles), len(s.Gaps)
 	}
-	p.Accepted = time.Now().UTC().Truncate(time.Microsecond)
+	p.Accepted = k.daemon.clock.Now().UTC().Truncate(time.Microsecond)
 	if err := k.daemon.store.SettlePush(ctx, *p); err != nil {
 		return err
 	}
@@ -319,14 +319,14 @@ func (d *Daemon) target(ctx context.Context, name string) (*wire.Target, error) 
 		return nil, broker.ErrNotFound
 	}
 	out := &wire.Target{Entry: e.Name, Role: e.To.Role}
-	r, p, why := d.knowledge.role(e.To.Role, time.Now())
+	r, p, why := d.knowledge.role(e.To.Role, d.clock.Now())
 	out.Why = why
 	if p.ID == "" {
 		return out, nil
 	}
 	collected := p.Collected
 	out.Snapshot, out.Collected = p.ID, &collected
-	if time.Since(p.Collected) > d.fresh() {
+	if d.clock.Now().Sub(p.Collected) > d.fresh() {
 		return out, nil
 	}
 	out.Known, out.Why = true, ""
@@ -355,7 +355,7 @@ func (d *Daemon) facts() *api.Facts {
 		if v == nil {
 			return nil, fmt.Errorf("vendor %s: %w", vendor, broker.ErrNotFound)
 		}
-		o, lock := broker.Leave(newID(), newID(), v, by, reason, time.Now())
+		o, lock := broker.Leave(newID(), newID(), v, by, reason, d.clock.Now())
 		if err := d.store.BeginOffboarding(ctx, o, lock); err != nil {
 			return nil, err
 		}
@@ -398,7 +398,7 @@ func (k *knowledge) leave(ctx context.Context, leaving []broker.Offboarding, all
 			failures = append(failures, fmt.Errorf("offboarding %s: %w", o.ID, err))
 			continue
 		}
-		now := time.Now()
+		now := k.daemon.clock.Now()
 		locks, err := k.daemon.store.Locks(ctx, now)
 		if err != nil {
 			failures = append(failures, err)

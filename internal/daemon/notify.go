@@ -19,7 +19,7 @@ func (d *Daemon) tell(ctx context.Context) {
 	if len(d.config.Notify) == 0 {
 		return
 	}
-	s := &notify.Sender{Log: d.store, Cursors: d.store, Holder: newID(), Client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, Now: time.Now,
+	s := &notify.Sender{Log: d.store, Cursors: d.store, Holder: newID(), Client: &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, Now: d.clock.Now,
 		Link: func(kind, about string) string {
 			if d.config.URL == "" || !strings.HasPrefix(kind, "request.") && !strings.HasPrefix(kind, "grant.") && !strings.HasPrefix(kind, "effect.") {
 				return ""

@@ -23,7 +23,7 @@ const remembered = 7 * 24 * time.Hour
 
 // person is somebody as they signed in last. Who is locked is nobody: what they decided before counts no more.
 func (d *Daemon) person(ctx context.Context, id string) (broker.Reviewer, error) {
-	now := time.Now()
+	now := d.clock.Now()
 	if locked, err := d.locked(ctx, id, now); err != nil || locked {
 		return broker.Reviewer{}, errors.Join(broker.ErrNotFound, err)
 	}
@@ -40,7 +40,7 @@ func (d *Daemon) personLife() time.Duration { return cmp.Or(d.config.People.Sess
 
 // whose is whose token it is. A locked subject has none: what they were given before the lock is of no use. Nor has a machine whose issuer or key is locked; people must be let in to lift a lock.
 func (d *Daemon) whose(ctx context.Context, token string) (broker.Caller, error) {
-	now := time.Now()
+	now := d.clock.Now()
 	c, err := api.Whose(ctx, d.store, token, now)
 	if err != nil {
 		return c, err
@@ -83,7 +83,7 @@ func (d *Daemon) roles(groups []string) []broker.Role {
 // pages are the pages for people.
 func (d *Daemon) pages(failed func(string, error)) *web.Server {
 	s := &web.Server{
-		Broker: d.broker, Store: d.store, Person: d.person, Know: d.store.KnowPerson, Life: d.personLife(), Now: time.Now, Failed: failed,
+		Broker: d.broker, Store: d.store, Person: d.person, Know: d.store.KnowPerson, Life: d.personLife(), Now: d.clock.Now, Failed: failed,
 		Secure: strings.HasPrefix(d.config.URL, "https://"),
 		Begin: func(ctx context.Context, c broker.Caller, until time.Time) (string, error) {
 			return api.NewToken(ctx, d.store, c, until)
@@ -91,7 +91,7 @@ func (d *Daemon) pages(failed func(string, error)) *web.Server {
 		Who: d.whose,
 		End: func(ctx context.Context, secret string) error { return api.Drop(ctx, d.store, secret) },
 		Code: func(ctx context.Context, c broker.Caller, challenge string) (string, error) {
-			return api.NewCode(ctx, d.store, c, challenge, time.Now())
+			return api.NewCode(ctx, d.store, c, challenge, d.clock.Now())
 		},
 	}
 	if d.config.People.Issuer != "" {
@@ -103,7 +103,7 @@ func (d *Daemon) pages(failed func(string, error)) *web.Server {
 // signIn is the two halves of signing in by the identity provider of the configuration.
 func (d *Daemon) signIn() (begin func(context.Context, string) (string, []byte, error), finish func(context.Context, []byte, url.Values) (broker.Caller, string, error)) {
 	p := &d.config.People
-	provider := &oidc.People{Issuer: p.Issuer, ClientID: p.Client, Secret: p.Secret.Reveal(), Return: d.config.URL + "/sign-in/callback", Scopes: p.Scopes, Groups: p.Groups, ID: p.ID, Client: &http.Client{Timeout: 10 * time.Second}, Now: time.Now}
+	provider := &oidc.People{Issuer: p.Issuer, ClientID: p.Client, Secret: p.Secret.Reveal(), Return: d.config.URL + "/sign-in/callback", Scopes: p.Scopes, Groups: p.Groups, ID: p.ID, Client: &http.Client{Timeout: 10 * time.Second}, Now: d.clock.Now}
 	begin = func(ctx context.Context, next string) (string, []byte, error) {
 		address, attempt, err := provider.Begin(ctx, newID(), newID(), next)
 		if err != nil {

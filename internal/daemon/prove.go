@@ -26,7 +26,7 @@ type prover struct {
 
 func (d *Daemon) prover() *prover {
 	client := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	p := &prover{d, &oidc.Verifier{Client: client, Now: time.Now, Once: d.store.Spend}, &svid.Verifier{Client: client, Now: time.Now, Once: d.store.Spend}}
+	p := &prover{d, &oidc.Verifier{Client: client, Now: d.clock.Now, Once: d.store.Spend}, &svid.Verifier{Client: client, Now: d.clock.Now, Once: d.store.Spend}}
 	for _, i := range d.config.Issuers {
 		p.oidc.Issuers = append(p.oidc.Issuers, oidc.Issuer{URL: i.URL, Keys: i.Keys, Audience: i.Audience, ID: i.ID, Account: i.Account, MaxLife: i.MaxLife, Sponsors: i.Sponsors})
 	}
@@ -76,7 +76,7 @@ func (p *prover) certificate(r *http.Request) (broker.Caller, error) {
 	if err != nil {
 		return broker.Caller{}, err
 	}
-	locks, err := p.d.store.Locks(r.Context(), time.Now())
+	locks, err := p.d.store.Locks(r.Context(), p.d.clock.Now())
 	if err != nil {
 		return broker.Caller{}, err
 	}

@@ -138,7 +138,7 @@ func (k *desk) Secret(ctx context.Context, accessKeyID, token string) (string, b
 	if err != nil {
 		return "", broker.Subject{}, err
 	}
-	now := time.Now()
+	now := k.d.clock.Now()
 	for i := range s.Keys {
 		if key := &s.Keys[i]; key.ID == accessKeyID && key.Live(now) && s.Live(now) {
 			secret, err := k.d.seals.open(accessKeyID, sealed)
@@ -154,7 +154,7 @@ func (k *desk) Once(ctx context.Context, call stsapi.Signed) error {
 	if !k.d.limits.allowKey(key) {
 		return stsapi.ErrTooFast
 	}
-	return k.together.take(ctx, call.Value+" "+addressKey(call.Source), time.Now(), func() error { return k.d.store.SpendKey(ctx, key, call.Value, call.Until, time.Now()) })
+	return k.together.take(ctx, call.Value+" "+addressKey(call.Source), k.d.clock.Now(), func() error { return k.d.store.SpendKey(ctx, key, call.Value, call.Until, k.d.clock.Now()) })
 }
 
 // together knows the signatures that this daemon has just taken. A signature tells its second and no more, so that processes that begin together and ask for the same send the same bytes: from one address, within moments of the

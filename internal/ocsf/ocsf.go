@@ -482,6 +482,13 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		if b.Agree {
 			e.Message = "A second person agreed to a change of the registry"
 		}
+	case broker.ClockSetBack{}.Kind():
+		b, err := body[broker.ClockSetBack](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, "Clock", r.About, "")
+		e.SeverityID, e.Message = high, "A time that was committed had not come yet: "+b.From.UTC().Format(time.RFC3339)
 	case broker.SnapshotAccepted{}.Kind():
 		b, err := body[broker.SnapshotAccepted](r)
 		if err != nil {

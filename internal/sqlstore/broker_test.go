@@ -115,6 +115,19 @@ func newBroker(s broker.Store, aws *cloud, now *time.Time) *broker.Broker {
 	return &broker.Broker{Store: s, Rules: registryOf{entry()}, Issuer: aws, Revoker: aws, Now: func() time.Time { return *now }, NewID: func() string { return fmt.Sprint("id-", ids.Add(1)) }}
 }
 
+// latest is the time at which a test goes on with a store.
+func latest(t *testing.T, s *Store) time.Time {
+	t.Helper()
+	at, err := s.Latest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at.Before(noon) {
+		return noon
+	}
+	return at
+}
+
 func file(t testing.TB, b *broker.Broker) string {
 	t.Helper()
 	g, err := b.File(context.Background(), ci(), broker.Ask{Entry: "ci", Target: role, Reason: "release"}, broker.Facts{Context: &cond.Context{}})
@@ -295,7 +308,7 @@ func TestCrash(t *testing.T) {
 		s := open()
 		for _, late := range []bool{false, true} {
 			for at := 1; ; at++ {
-				step, now, aws := 0, noon, newCloud()
+				step, now, aws := 0, latest(t, s), newCloud()
 				aws.fail = func(call int) (before, after error) {
 					if late && call == 2 {
 						return nil, errors.New("timeout")

@@ -117,7 +117,7 @@ func TestToBeKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := noon
+	now := latest(t, s)
 	aws := &noted{d, notes}
 	b := newBroker(&deadly{s, d}, nil, &now)
 	b.Issuer, b.Revoker = aws, aws

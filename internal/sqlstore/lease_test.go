@@ -105,7 +105,7 @@ func TestQuarantineFollows(t *testing.T) {
 	stores(t, func(t *testing.T, open func() *Store) {
 		ctx, s := t.Context(), open()
 		for _, quarantine := range []bool{false, true} {
-			now, aws := noon, newCloud()
+			now, aws := latest(t, s), newCloud()
 			aws.stuck = true
 			b := newBroker(s, aws, &now)
 			id := file(t, b)
@@ -150,6 +150,54 @@ func TestQuarantineFollows(t *testing.T) {
 			if _, err := b.Sweep(ctx, 100); err != nil || len(aws.denied) > 0 {
 				t.Errorf("quarantine %v: left %v, error %v", quarantine, aws.denied, err)
 			}
+		}
+		verify(t, s)
+	})
+}
+
+// TestClockBehind: a daemon whose clock is behind what was committed gets no permit, whatever is in force for it, and can take back; a clock that was ahead is set back once, with a record (49).
+func TestClockBehind(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		ctx, s := t.Context(), open()
+		now, late, aws := noon, noon, newCloud()
+		b, slow := newBroker(s, aws, &now), newBroker(open(), aws, &late)
+		id := file(t, b)
+		late = now.Add(-broker.Skew / 2)
+		if _, err := slow.Issue(ctx, id, ci(), broker.Demand{}); err != nil {
+			t.Errorf("clocks that differ a little: %v", err)
+		}
+		now = now.Add(13 * time.Hour) // all is over
+		if _, err := b.Sweep(ctx, 100); err != nil {
+			t.Fatal(err)
+		}
+		late = now.Add(-4 * time.Hour)
+		calls := aws.calls
+		if g := mustGrant(t, slow, file(t, slow)); g.State != broker.Active {
+			t.Fatal(g.State)
+		} else if _, err := slow.Issue(ctx, g.ID, ci(), broker.Demand{}); !errors.Is(err, broker.ErrClock) || aws.calls != calls {
+			t.Errorf("asked AWS %d times more, error %v", aws.calls-calls, err)
+		} else if _, err := slow.Revoke(ctx, g.ID, "ops", "incident"); err != nil {
+			t.Errorf("taking back: %v", err)
+		}
+		latest, err := s.Latest(ctx)
+		if err != nil || !latest.Equal(now) {
+			t.Errorf("latest %v, want %v, error %v", latest, now, err)
+		}
+		before, err := s.Head(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []time.Time{now.Add(-broker.Skew), late, late, late.Add(time.Second)} {
+			if err := s.SetBack(ctx, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after, err := s.Head(ctx)
+		if latest, err2 := open().Latest(ctx); err != nil || err2 != nil || !latest.Equal(late) || after.Size != before.Size+1 {
+			t.Errorf("latest %v, want %v; %d records", latest, late, after.Size-before.Size)
+		}
+		if _, err := slow.Issue(ctx, file(t, slow), ci(), broker.Demand{}); err != nil {
+			t.Errorf("after it was set back: %v", err)
 		}
 		verify(t, s)
 	})

@@ -277,13 +277,43 @@ func (t *tx) log(at time.Time, actor, about string, e audit.Event) error {
 	if err := t.later(nil, `INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, r.Seq, r.Time.UnixMicro(), r.Kind, r.Actor, r.About, string(r.Body), r.Prev[:], r.Hash[:]); err != nil {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}
-	t.head = head
+	t.head, t.latest = head, max(t.latest, r.Time.UnixMicro())
 	return nil
+}
+
+// Latest is the latest time that was committed; zero where nothing was.
+func (s *Store) Latest(ctx context.Context) (time.Time, error) {
+	var latest int64
+	if err := s.reads.QueryRowContext(ctx, `SELECT latest FROM audit_head WHERE one = 1`).Scan(&latest); err != nil {
+		return time.Time{}, fmt.Errorf("reading the latest time that was committed: %w", err)
+	}
+	if latest == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(latest).UTC(), nil
+}
+
+// SetBack says that a time that was committed has not come yet, as a daemon did whose clock was ahead. at is surely right.
+func (s *Store) SetBack(ctx context.Context, at time.Time) error {
+	return s.change(ctx, func(t *tx) error {
+		was := time.UnixMicro(t.latest).UTC()
+		if was.Sub(at) <= broker.Skew {
+			return nil
+		}
+		if err := t.log(at, broker.Clock, "clock", broker.ClockSetBack{From: was}); err != nil {
+			return err
+		}
+		t.latest = at.UnixMicro()
+		return nil
+	})
 }
 
 // keep writes a grant and its records.
 func (t *tx) keep(c *broker.Change, at time.Time, first bool) error {
 	g := &c.Grant
+	if c.Permit != nil && at.UnixMicro() < t.latest-broker.Skew.Microseconds() {
+		return fmt.Errorf("%w: it is %v behind", broker.ErrClock, time.UnixMicro(t.latest).Sub(at).Round(time.Second))
+	}
 	body, err := json.Marshal(g)
 	if err != nil {
 		return fmt.Errorf("writing request %s: %w", g.ID, err)

@@ -46,6 +46,8 @@ type tx struct {
 	ctx  context.Context
 	head audit.Head
 	was  audit.Head
+	// latest is the latest time that was committed, in microseconds since 1970.
+	latest int64
 
 	queue  *pgx.Batch         // PostgreSQL: what waits to be sent; nil on SQLite
 	failed error              // what became of something that waited
@@ -76,7 +78,7 @@ func (s *Store) begin(ctx context.Context, batch []*op) (*tx, error) {
 		}
 		t.do = t.lite
 		var hash []byte
-		if err := t.do.QueryRowContext(ctx, `SELECT size, hash FROM audit_head WHERE one = 1`).Scan(&t.head.Size, &hash); err != nil {
+		if err := t.do.QueryRowContext(ctx, `SELECT size, hash, latest FROM audit_head WHERE one = 1`).Scan(&t.head.Size, &hash, &t.latest); err != nil {
 			t.rollback()
 			return nil, fmt.Errorf("reading the end of the audit log: %w", err)
 		}
@@ -90,9 +92,9 @@ func (s *Store) begin(ctx context.Context, batch []*op) (*tx, error) {
 	t.do, t.queue = t.conn, new(pgx.Batch)
 	t.queue.Queue(`BEGIN`)
 	// Statements see what was committed before each: after the first no other daemon's change comes between.
-	t.queue.Queue(`SELECT size, hash FROM audit_head WHERE one = 1 FOR UPDATE`).QueryRow(func(row pgx.Row) error {
+	t.queue.Queue(`SELECT size, hash, latest FROM audit_head WHERE one = 1 FOR UPDATE`).QueryRow(func(row pgx.Row) error {
 		var hash []byte
-		if err := row.Scan(&t.head.Size, &hash); err != nil {
+		if err := row.Scan(&t.head.Size, &hash, &t.latest); err != nil {
 			return fmt.Errorf("reading the end of the audit log: %w", err)
 		}
 		copy(t.head.Hash[:], hash)
@@ -146,7 +148,7 @@ func (t *tx) rollback() {
 // finish writes all but the commit.
 func (t *tx) finish() error {
 	if t.head != t.was {
-		if err := t.later(nil, `UPDATE audit_head SET size = $1, hash = $2 WHERE one = 1`, t.head.Size, t.head.Hash[:]); err != nil {
+		if err := t.later(nil, `UPDATE audit_head SET size = $1, hash = $2, latest = $3 WHERE one = 1`, t.head.Size, t.head.Hash[:], t.latest); err != nil {
 			return fmt.Errorf("writing the end of the audit log: %w", err)
 		}
 	}

@@ -149,6 +149,9 @@ func (d *Daemon) aws(w http.ResponseWriter, q *http.Request) {
 		d.organizations(w, q, operation)
 		return
 	}
+	if q.Method == http.MethodGet { // what time it is, every answer says
+		return
+	}
 	_ = q.ParseForm()
 	d.mu.Lock()
 	d.asked = append(d.asked, q.PostForm.Encode())
