@@ -2,20 +2,27 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestWalkthroughs runs what the pages of docs/walkthroughs show: every command of their console blocks in a shell, in order, in one folder of
 // its own, with the examples beside it. What follows a command is what it prints; a line "…" stands for lines that are left out, and
 // "(exit status 1)" for an exit status other than 0. UPDATE_SCRIPTS=1 writes what is printed into the pages; of an output that is shortened it
 // renews as many lines before the first "…" and behind the last as there are.
+//
+// Pages about the broker happen in a world (world_test.go), which needs what 'make clients' installs. Behind "console" their blocks name who runs the commands; a block whose second word is the name of a file is that file. What differs from run
+// to run, ids and times, counts as the same, and an id of the page that is named in a later command stands for that of the run. Dates of files and commands are moved by the days since the page's "Written on DATE", for what they say to stay true.
 func TestWalkthroughs(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -33,23 +40,29 @@ func TestWalkthroughs(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
+			var world *world
+			if strings.Contains(read(t, page), "```console ") {
+				world = newWorld(t, dir)
+			}
 			if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
 				t.Fatal(err)
 			}
-			data, err := os.ReadFile(page)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := walkthrough{t: t, bash: bash, dir: dir}
-			fresh := w.run(string(data))
+			data := read(t, page)
+			w := walkthrough{t: t, bash: bash, dir: dir, world: world, exports: make(map[string]string), same: make(map[string]string)}
+			fresh := w.run(data)
 			if w.commands == 0 {
 				t.Errorf("%s shows no command", page)
 			}
-			if fresh == string(data) {
+			if fresh == data {
 				return
 			}
 			if os.Getenv("UPDATE_SCRIPTS") == "" {
-				t.Errorf("%s shows what is not printed: UPDATE_SCRIPTS=1 go test ./internal/cli -run TestWalkthroughs", page)
+				shown, printed := strings.Split(data, "\n"), strings.Split(fresh, "\n")
+				i := 0
+				for i < len(shown) && i < len(printed) && shown[i] == printed[i] {
+					i++
+				}
+				t.Errorf("%s shows what is not printed: UPDATE_SCRIPTS=1 go test ./internal/cli -run TestWalkthroughs\nfirst, in line %d, for\n%s\nthis is printed\n%s", page, i+1, strings.Join(shown[i:min(i+1, len(shown))], ""), strings.Join(printed[i:min(i+6, len(printed))], "\n"))
 			} else if err := os.WriteFile(page, []byte(fresh), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -62,19 +75,105 @@ type walkthrough struct {
 	bash     string
 	dir      string
 	commands int
-	exports  string // what the commands of the page exported so far
+	exports  map[string]string // what the commands of the page exported so far, by who ran them
+	world    *world            // nil where the page needs none
+	who      string
+	moved    int               // days since the page was written
+	same     map[string]string // ids of the page, and what they are in this run
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	writtenOn = regexp.MustCompile(`Written on (\d{4}-\d\d-\d\d)`)
+	// date is one of this century's twenties and thirties: 2012-10-17 is a language.
+	date = regexp.MustCompile(`\b20[23]\d-\d\d-\d\d`)
+	// varying is what differs from run to run: ids of requests, locks and AWS, digests, moments, and how long something took. Only ids are looked for in later commands.
+	varying = regexp.MustCompile(`\b(r-[0-9a-z]{20,}(?:-[0-9a-z]+)?|l-[0-9a-z]{20,}|[0-9a-f]{64}|(?:ASIA|AROA)[0-9A-Z]{16,17}|(?:challenge|state)=[0-9A-Za-z_-]+|port=\d+|20[23]\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC|\+00:00)?)?|\d\d:\d\d(?::\d\d)?(?: UTC)?|\d+m\d+s)`)
+)
+
+// alike says whether a line of the page is what was printed but for what varies, and takes what the ids of the page are in this run.
+func (w *walkthrough) alike(shown, printed string) bool {
+	if w.world == nil || varying.ReplaceAllString(shown, "~") != varying.ReplaceAllString(printed, "~") {
+		return shown == printed
+	}
+	ids, now := varying.FindAllString(shown, -1), varying.FindAllString(printed, -1)
+	for i, id := range ids {
+		if known, ok := w.same[id]; ok && known != now[i] && id != now[i] && !date.MatchString(id) && len(id) > 12 {
+			return false // one id of the page stands for one id
+		}
+	}
+	for i, id := range ids {
+		if len(id) > 12 && id != now[i] && !date.MatchString(id) {
+			w.same[id] = now[i]
+		}
+	}
+	return true
+}
+
+// actual is a text of the page as it is in this run.
+func (w *walkthrough) actual(text string) string {
+	if w.world == nil {
+		return text
+	}
+	text = varying.ReplaceAllStringFunc(text, func(id string) string {
+		if now, ok := w.same[id]; ok {
+			return now
+		}
+		return id
+	})
+	text = date.ReplaceAllStringFunc(text, func(d string) string {
+		at, err := time.Parse(time.DateOnly, d)
+		if err != nil {
+			return d
+		}
+		return at.AddDate(0, 0, w.moved).Format(time.DateOnly)
+	})
+	return strings.ReplaceAll(text, "8443", w.world.port)
 }
 
 // run runs the commands of a page, and returns the page with what they print.
 func (w *walkthrough) run(page string) string {
 	var out strings.Builder
+	if m := writtenOn.FindStringSubmatch(page); m != nil {
+		at, err := time.Parse(time.DateOnly, m[1])
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.moved = int(time.Since(at).Hours() / 24)
+	} else if w.world != nil {
+		w.t.Fatal("the page does not say when it was written")
+	}
 	lines := strings.SplitAfter(page, "\n")
 	for i := 0; i < len(lines); {
 		out.WriteString(lines[i])
-		console := strings.TrimSpace(lines[i]) == "```console"
+		info := strings.Fields(strings.TrimSpace(lines[i]))
 		i++
-		if !console {
+		if w.world != nil && len(info) == 2 && strings.HasPrefix(info[0], "```") && info[0] != "```console" {
+			var text strings.Builder
+			for ; i < len(lines) && strings.TrimSpace(lines[i]) != "```"; i++ {
+				out.WriteString(lines[i])
+				text.WriteString(lines[i])
+			}
+			name := filepath.Join(w.dir, filepath.FromSlash(info[1]))
+			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(w.actual(text.String())), 0o644)); err != nil {
+				w.t.Fatal(err)
+			}
 			continue
+		}
+		if len(info) == 0 || info[0] != "```console" {
+			continue
+		}
+		w.who = ""
+		if len(info) == 2 {
+			w.who = info[1]
 		}
 		for i < len(lines) && strings.TrimSpace(lines[i]) != "```" {
 			command := lines[i]
@@ -101,13 +200,25 @@ func (w *walkthrough) run(page string) string {
 // command runs one command, and returns the lines that it prints.
 func (w *walkthrough) command(text string) []string {
 	w.commands++
+	text = w.actual(text)
 	if strings.HasPrefix(text, "export ") {
-		w.exports += text
+		w.exports[w.who] += text
 		return nil
 	}
-	c := exec.Command(w.bash, "-c", w.exports+text)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, w.bash, "-c", w.exports[w.who]+text)
+	c.WaitDelay = time.Second
 	c.Dir = w.dir
 	c.Env = append(os.Environ(), "HOME="+w.dir, "TEST_NOW=2026-11-20T12:00:00Z")
+	if w.world != nil {
+		c.Env = w.world.env(w.who)
+		w.world.act(w.who)
+		if strings.HasSuffix(strings.TrimSpace(text), "&") {
+			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			defer func() { w.t.Cleanup(func() { kill(c.Process.Pid) }) }()
+		}
+	}
 	printed, err := c.CombinedOutput()
 	lines := strings.Split(strings.TrimSuffix(string(bytes.ReplaceAll(printed, []byte(w.dir+"/"), nil)), "\n"), "\n")
 	if len(printed) == 0 {
@@ -126,6 +237,7 @@ const leftOut = "…"
 
 // shorten is what a command printed, with the parts left out that the page leaves out.
 func (w *walkthrough) shorten(command string, shown, printed []string) []string {
+	printed = w.known(shown, printed)
 	first := slices.Index(shown, leftOut)
 	if first < 0 {
 		return printed
@@ -156,6 +268,34 @@ func (w *walkthrough) shorten(command string, shown, printed []string) []string 
 		rest = rest[at+len(part):]
 	}
 	return append(append(out, leftOut), printed[len(printed)-len(end):]...)
+}
+
+// known is what was printed, in the page's words where it says the same: its own ids and times.
+func (w *walkthrough) known(shown, printed []string) []string {
+	if w.world == nil {
+		return printed
+	}
+	out := slices.Clone(printed)
+	from := 0
+	for i, line := range printed {
+		line = strings.ReplaceAll(line, w.world.port, "8443")
+		line = varying.ReplaceAllStringFunc(line, func(now string) string {
+			for id, is := range w.same {
+				if is == now {
+					return id
+				}
+			}
+			return now
+		})
+		out[i] = line
+		for j := from; j < len(shown); j++ {
+			if w.alike(shown[j], line) {
+				out[i], from = shown[j], j+1
+				break
+			}
+		}
+	}
+	return out
 }
 
 func indexOf(lines, part []string) int {
