@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -111,8 +112,8 @@ func newRevoke(e *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "revoke REQUEST --reason TEXT",
 		Short: "Take access back, and cut the sessions that live",
-		Long: `Takes access back. When the command answers nothing is issued any more (fenced); then the broker writes a deny on the sessions that live into the target account and reads it back (written), and AWS makes it hold everywhere within moments
-(effective by). --wait waits for that, and ends with 4 where it did not come.
+		Long: `Takes access back. From the moment that the broker has taken the command nothing is issued any more (fenced); then the broker writes a deny on the sessions that live into the target account and reads it back (written), and AWS is given five
+minutes to make it hold everywhere (effective by). The command waits some seconds for the second; --wait waits for the third, and ends with 4 where it did not come.
 
 Where a role does not take the deny the broker goes on trying, and asks the organisation's policy where it has one ('drawbridge setup quarantine'); --quarantine asks it at once. What is tried eight times in vain is stuck: people are told each hour, until one of them
 says that they look after it (--acknowledge). --retry tries at once.
@@ -146,6 +147,17 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 			if err != nil {
 				return e.refused(err)
 			}
+			// Whoever takes back wants to see that the deny stands, which takes a second or two.
+			for n := 0; n < 5 && r.State == "revoking" && unwritten(r); n++ {
+				select {
+				case <-time.After(time.Second):
+				case <-c.Context().Done():
+					return Stopped(c.Context().Err())
+				}
+				if r, err = b.Request(c.Context(), r.ID); err != nil {
+					return e.refused(err)
+				}
+			}
 			end := e.Now().Add(wait)
 			for n := 0; r.State == "revoking" && e.Now().Before(end); n++ {
 				if err := poll(c.Context(), n); err != nil {
@@ -166,12 +178,17 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 	}
 	broker.register(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, in a `SENTENCE`")
-	c.Flags().DurationVar(&wait, "wait", 0, "wait this long until the sessions are cut, such as 2m")
+	c.Flags().DurationVar(&wait, "wait", 0, "wait this long until the sessions are cut, such as 10m")
 	c.Flags().BoolVar(&quarantine, "quarantine", false, "cut by the organisation's policy too, also what is being taken back already")
 	c.Flags().BoolVar(&retry, "retry", false, "try at once what did not succeed")
 	c.Flags().BoolVar(&acknowledge, "acknowledge", false, "you look after what is stuck: nobody is told of it any more")
 	c.MarkFlagsMutuallyExclusive("quarantine", "retry", "acknowledge")
 	return c
+}
+
+// unwritten says whether a deny does not stand yet.
+func unwritten(r *wire.Request) bool {
+	return slices.ContainsFunc(r.Effects, func(x wire.Effect) bool { return x.Written == nil && !x.Stuck })
 }
 
 // newLock stops everything that matches.

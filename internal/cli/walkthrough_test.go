@@ -23,6 +23,7 @@ import (
 //
 // Pages about the broker happen in a world (world_test.go), which needs what 'make clients' installs. Behind "console" their blocks name who runs the commands; a block whose second word is the name of a file is that file. What differs from run
 // to run, ids and times, counts as the same, and an id of the page that is named in a later command stands for that of the run. Dates of files and commands are moved by the days since the page's "Written on DATE", for what they say to stay true.
+// UPDATE_SCRIPTS=anew writes all ids and times as they are now, which is for pages that were written on the same day.
 func TestWalkthroughs(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -188,6 +189,9 @@ func (w *walkthrough) run(page string) string {
 			for ; i < len(lines) && !strings.HasPrefix(lines[i], "$ ") && strings.TrimSpace(lines[i]) != "```"; i++ {
 				shown = append(shown, strings.TrimSuffix(lines[i], "\n"))
 			}
+			if anew() && w.world != nil {
+				command = "$ " + strings.ReplaceAll(w.actual(text), w.world.port, "8443")
+			}
 			out.WriteString(command)
 			for _, line := range w.shorten(strings.TrimSpace(text), shown, w.command(text)) {
 				out.WriteString(line + "\n")
@@ -279,24 +283,31 @@ func (w *walkthrough) known(shown, printed []string) []string {
 	from := 0
 	for i, line := range printed {
 		line = strings.ReplaceAll(line, w.world.port, "8443")
-		line = varying.ReplaceAllStringFunc(line, func(now string) string {
-			for id, is := range w.same {
-				if is == now {
-					return id
+		if !anew() {
+			line = varying.ReplaceAllStringFunc(line, func(now string) string {
+				for id, is := range w.same {
+					if is == now {
+						return id
+					}
 				}
-			}
-			return now
-		})
+				return now
+			})
+		}
 		out[i] = line
 		for j := from; j < len(shown); j++ {
 			if w.alike(shown[j], line) {
-				out[i], from = shown[j], j+1
+				if from = j + 1; !anew() {
+					out[i] = shown[j]
+				}
 				break
 			}
 		}
 	}
 	return out
 }
+
+// anew says that a page gets the ids and times of this run, in all places.
+func anew() bool { return os.Getenv("UPDATE_SCRIPTS") == "anew" }
 
 func indexOf(lines, part []string) int {
 	for i := range lines {
