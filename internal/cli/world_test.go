@@ -55,16 +55,16 @@ import (
 //
 // Everything else is refused.
 type world struct {
-	t            *testing.T
-	dir, bin     string
-	broker, moto string // addresses
-	port         string // of the daemon
-	proxy        string
-	authority    string // file
-	idp          *daemontest.Provider
-	signer       jose.Signer
-	keys         jose.JSONWebKeySet
-	client       *http.Client // as programs of the world reach its hosts
+	t         *testing.T
+	dir, bin  string
+	moto      string // addresses
+	port      string // of the daemon
+	proxy     string
+	authority string // file
+	idp       *daemontest.Provider
+	signer    jose.Signer
+	keys      jose.JSONWebKeySet
+	client    *http.Client // as programs of the world reach its hosts
 
 	mu       sync.Mutex
 	jobs     int
