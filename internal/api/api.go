@@ -190,6 +190,9 @@ func show(g *broker.Grant) wire.Request {
 	return r
 }
 
+// awaitEvery is how often the store is asked while a caller waits for a change.
+const awaitEvery = time.Second
+
 type requestID struct {
 	ID string `path:"id" minLength:"2" maxLength:"60"`
 }
@@ -262,12 +265,29 @@ func (s *Server) requests(api huma.API) {
 		}
 		return g, c, nil
 	}
-	huma.Register(api, huma.Operation{OperationID: "get-request", Method: http.MethodGet, Path: "/v1/requests/{id}", Summary: "One request"}, func(ctx context.Context, in *requestID) (*oneRequest, error) {
-		g, _, err := see(ctx, "get-request", in.ID)
-		if err != nil {
-			return nil, err
+	type getInput struct {
+		ID    string `path:"id" minLength:"2" maxLength:"60"`
+		State string `query:"state" required:"false" doc:"The state that you know"`
+		Wait  int    `query:"wait" required:"false" minimum:"0" maximum:"30" doc:"Seconds to wait for another state than that"`
+	}
+	huma.Register(api, huma.Operation{OperationID: "get-request", Method: http.MethodGet, Path: "/v1/requests/{id}", Summary: "One request", Description: "With a state and a time to wait the answer comes when the state is another one, or when the time is over."}, func(ctx context.Context, in *getInput) (*oneRequest, error) {
+		wait, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
+		defer cancel()
+		for {
+			g, _, err := see(ctx, "get-request", in.ID)
+			if err != nil {
+				return nil, err
+			}
+			if g.State.String() != in.State || in.Wait == 0 {
+				return &oneRequest{show(g)}, nil
+			}
+			// Another daemon may change it, so that the store is what is asked.
+			select {
+			case <-wait.Done():
+				return &oneRequest{show(g)}, nil
+			case <-time.After(awaitEvery):
+			}
 		}
-		return &oneRequest{show(g)}, nil
 	})
 
 	type decideInput struct {

@@ -202,8 +202,16 @@ func (e *Env) access(ctx context.Context, c *client.Client, a wire.Access, wait 
 		if !e.Now().Before(end) {
 			return nil, Stopped(errors.New(waits(&got.Request) + ". The same command goes on from there; --wait waits for it"))
 		}
-		if err := poll(ctx, n); err != nil {
-			return nil, Stopped(err)
+		if _, err := c.Await(ctx, got.Request.ID, got.Request.State, end.Sub(e.Now())); err != nil {
+			return nil, waiting(ctx, err)
 		}
 	}
+}
+
+// waiting is what became of a wait that failed: where somebody has stopped it, it is no error of the broker's.
+func waiting(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return Stopped(ctx.Err())
+	}
+	return err
 }

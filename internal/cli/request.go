@@ -50,11 +50,8 @@ func newRequest(e *Env) *cobra.Command {
 				if n == 0 {
 					fmt.Fprintln(e.Stderr, waits(r))
 				}
-				if err := poll(c.Context(), n); err != nil {
-					return Stopped(err)
-				}
-				if r, err = b.Request(c.Context(), r.ID); err != nil {
-					return e.refused(err)
+				if r, err = b.Await(c.Context(), r.ID, r.State, end.Sub(e.Now())); err != nil {
+					return e.refused(waiting(c.Context(), err))
 				}
 			}
 			if err := e.print(r, format); err != nil {

@@ -159,12 +159,9 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 				}
 			}
 			end := e.Now().Add(wait)
-			for n := 0; r.State == "revoking" && e.Now().Before(end); n++ {
-				if err := poll(c.Context(), n); err != nil {
-					return Stopped(err)
-				}
-				if r, err = b.Request(c.Context(), r.ID); err != nil {
-					return e.refused(err)
+			for r.State == "revoking" && e.Now().Before(end) {
+				if r, err = b.Await(c.Context(), r.ID, r.State, end.Sub(e.Now())); err != nil {
+					return e.refused(waiting(c.Context(), err))
 				}
 			}
 			if err := written(showRequest(e.Stdout, r)); err != nil {

@@ -63,3 +63,26 @@ func TestTakeBackAtBroker(t *testing.T) {
 		t.Errorf("both: %s", text)
 	}
 }
+
+// TestScheduledStart: what is asked for a later time is approved now, gives nothing before its time, and is in force by itself when it comes; who waits is answered then.
+func TestScheduledStart(t *testing.T) {
+	c := startCrossing(t)
+	start := time.Now().Add(8 * time.Second).UTC().Truncate(time.Second)
+	if _, text := c.run(c.workload, 2, "request", "ci-deploy", "--reason", "release 7", "--start", "soon"); !strings.Contains(text, "--start") {
+		t.Errorf("no time: %s", text)
+	}
+	out, _ := c.run(c.workload, 4, "request", "ci-deploy", "--reason", "release 7", "--start", start.Format(time.RFC3339))
+	id, _, _ := strings.Cut(out, " ")
+	if out, _ = c.run(c.person, 0, "approve", id, "--yes"); !strings.Contains(out, "approved") || strings.Contains(out, "active") {
+		t.Errorf("approved before its time: %s", out)
+	}
+	if _, text := c.run(c.workload, 4, "creds", "ci-deploy", "--reason", "release 7"); !strings.Contains(text, start.Format("2006-01-02 15:04")) {
+		t.Errorf("before its time: %s", text)
+	}
+	if out, _ := c.run(c.workload, 0, "creds", "ci-deploy", "--reason", "release 7", "--wait", "1m"); !strings.Contains(out, "ASIA") || time.Now().Before(start) {
+		t.Errorf("at %v: %s", time.Now(), out)
+	}
+	if out, _ := c.run(c.person, 0, "sessions", id); !strings.Contains(out, "active") {
+		t.Errorf("in its time: %s", out)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -189,6 +190,15 @@ func (c *Client) Access(ctx context.Context, a wire.Access) (*wire.Accessed, err
 // Request is one request.
 func (c *Client) Request(ctx context.Context, id string) (*wire.Request, error) {
 	return ask[wire.Request](ctx, c, http.MethodGet, requestPath(id, ""), nil, nil)
+}
+
+// awaitMost is how long one call waits at most.
+const awaitMost = 20 * time.Second
+
+// Await is one request when its state is another one than state, or after some seconds, or when the time is over.
+func (c *Client) Await(ctx context.Context, id, state string, most time.Duration) (*wire.Request, error) {
+	seconds := max(int(min(most, awaitMost)/time.Second), 1)
+	return ask[wire.Request](ctx, c, http.MethodGet, requestPath(id, ""), url.Values{"state": {state}, "wait": {strconv.Itoa(seconds)}}, nil)
 }
 
 // Requests are the requests that a query matches, newest first: state (several), subject, entry, target. All pages are read.
