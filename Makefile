@@ -74,7 +74,7 @@ trino:
 # An organisation on an emulator of AWS, built with boto3, collected over HTTP and scanned.
 MOTO_VERSION := 5.2.1
 moto: $(TOOLS)/moto/bin/moto_server
-	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli ./internal/publish ./internal/awssts ./internal/cli -run 'TestMoto|TestClients' -count 1 -v
+	DRAWBRIDGE_MOTO=required $(GO) test ./internal/collectcli ./internal/publish ./internal/awssts ./internal/kmskey ./internal/cli -run 'TestMoto|TestClients' -count 1 -v
 
 $(TOOLS)/moto/bin/moto_server:
 	@mkdir -p $(TOOLS)

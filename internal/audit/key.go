@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
@@ -48,4 +49,30 @@ func ParseKey(private Secret) (note.Signer, note.Verifier, error) {
 		return nil, nil, fmt.Errorf("%w: its hash is not that of its name and key", ErrKey)
 	}
 	return signer, verifier, nil
+}
+
+// SignerOf is a log's key whose private side is elsewhere, such as in a KMS: it signs Ed25519. public is its public side, as auditors need it.
+func SignerOf(name string, key crypto.Signer) (signer note.Signer, public string, err error) {
+	raw, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, "", fmt.Errorf("%w: it is not by Ed25519", ErrKey)
+	}
+	if public, err = note.NewEd25519VerifierKey(name, raw); err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %q cannot name a log", ErrKey, name)
+	}
+	return &remote{verifier, key}, public, nil
+}
+
+// remote implements note.Signer.
+type remote struct {
+	note.Verifier
+	key crypto.Signer
+}
+
+func (r *remote) Sign(message []byte) ([]byte, error) {
+	return r.key.Sign(nil, message, crypto.Hash(0))
 }

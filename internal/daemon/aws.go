@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"strings"
 
@@ -9,11 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/awssts"
 	"drawbridge/internal/broker"
+	"drawbridge/internal/kmskey"
 	"drawbridge/internal/oidc"
 	"drawbridge/internal/setup"
 )
@@ -87,4 +91,18 @@ type ownToken struct {
 func (t ownToken) GetIdentityToken() ([]byte, error) {
 	token, err := t.own.Token(oidc.Claim{Subject: t.subject, SourceIdentity: strings.ReplaceAll(t.subject, ":", "-")})
 	return []byte(token), err
+}
+
+// openKMS opens a signing key of KMS, in the region that its ARN names, by the SDK's usual credentials.
+func openKMS(ctx context.Context, key string) (crypto.Signer, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(5))
+	if err != nil {
+		return nil, fmt.Errorf("credentials and settings of AWS: %w", err)
+	}
+	a, err := arn.Parse(key)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Region = a.Region
+	return kmskey.Open(ctx, kms.NewFromConfig(cfg), key)
 }

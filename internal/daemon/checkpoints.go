@@ -37,7 +37,15 @@ const (
 func (c *Config) checkAudit() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("audit: "+format, args...)) }
 	a := &c.Audit
-	if a.Key == "" && (a.Name != "" || a.Every != 0 || a.Checkpoint != "" || a.S3 != S3Config{} || len(a.Witnesses) > 0 || len(a.Former) > 0) {
+	switch {
+	case a.Key != "" && a.KMS != "":
+		bad("key and kms: expected one of them")
+	case a.KMS != "" && !kmsARN(a.KMS):
+		bad("kms: expected the ARN of a key, found %q", a.KMS)
+	case a.KMS != "" && a.Name == "":
+		bad("name is missing: what checkpoints are called by, such as broker.example/audit")
+	}
+	if a.Key == "" && a.KMS == "" && (a.Name != "" || a.Every != 0 || a.Checkpoint != "" || a.S3 != S3Config{} || len(a.Witnesses) > 0 || len(a.Former) > 0) {
 		bad("key is missing: no checkpoint would be signed; 'drawbridge audit key' makes one")
 	}
 	if a.Every != 0 && a.Every < time.Second {
@@ -120,11 +128,11 @@ type keeperMetrics struct {
 // newKeeper builds the keeper of a configuration, nil where it names no key.
 func newKeeper(ctx context.Context, c *Config, store *sqlstore.Store, log *slog.Logger) (*keeper, error) {
 	a := &c.Audit
-	if a.Key == "" {
+	if a.Key == "" && a.KMS == "" {
 		log.Warn("checkpoints of the audit log are not signed: there is no audit.key. Whoever can write the store can rewrite the log")
 		return nil, nil
 	}
-	signer, key, err := readLogKey(a.Key)
+	signer, key, err := openLogKey(ctx, c, log)
 	if err != nil {
 		return nil, fmt.Errorf("audit: key: %w", err)
 	}
@@ -181,6 +189,24 @@ func newKeeper(ctx context.Context, c *Config, store *sqlstore.Store, log *slog.
 	}
 	k.forget()
 	return k, nil
+}
+
+// openLogKey opens the signing key of the log, in a file or in KMS.
+func openLogKey(ctx context.Context, c *Config, log *slog.Logger) (note.Signer, note.Verifier, error) {
+	if c.Audit.KMS == "" {
+		return readLogKey(c.Audit.Key)
+	}
+	key, err := openKMS(ctx, c.Audit.KMS)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, public, err := audit.SignerOf(c.Audit.Name, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	log.Info("the log is signed by a key of KMS", "public key", public) // which nobody else tells
+	verifier, err := note.NewVerifier(public)
+	return signer, verifier, err
 }
 
 // readLogKey reads the signing key of a log, which only its owner may read.

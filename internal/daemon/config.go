@@ -70,7 +70,8 @@ type Config struct {
 	// Audit is where checkpoints are signed and published.
 	Audit struct {
 		Name       string        `yaml:"name"` // of the log, as in checkpoints
-		Key        string        `yaml:"key"`  // file of the signing key
+		Key        string        `yaml:"key"`  // file of the signing key, or
+		KMS        string        `yaml:"kms"`  // an Ed25519 key of AWS KMS, by ARN
 		Every      time.Duration `yaml:"every"`
 		Former     []string      `yaml:"former"`     // public keys that signed before
 		Checkpoint string        `yaml:"checkpoint"` // file to which the newest is written
@@ -148,7 +149,8 @@ type WitnessKey struct {
 // KeyConfig is a signing key of the broker's own.
 type KeyConfig struct {
 	ID    string    `yaml:"id"`
-	File  string    `yaml:"file"`
+	File  string    `yaml:"file"` // or
+	KMS   string    `yaml:"kms"`  // a key of AWS KMS, by ARN
 	From  time.Time `yaml:"from"`
 	Until time.Time `yaml:"until"`
 }
@@ -333,6 +335,14 @@ func (c *Config) check() error {
 		bad("log.format: expected text or json, found %q", c.Log.Format)
 	}
 	errs = append(errs, c.checkAudit()...)
+	for i, k := range c.Issuer.Keys {
+		if (k.File == "") == (k.KMS == "") {
+			bad("issuer: keys[%d]: expected a file, or a key of KMS", i)
+		}
+		if k.KMS != "" && !kmsARN(k.KMS) {
+			bad("issuer: keys[%d]: kms: expected the ARN of a key, found %q", i, k.KMS)
+		}
+	}
 	if len(c.Issuer.Keys) > 0 && !strings.HasPrefix(c.URL, "https://") {
 		bad("issuer: AWS reads the keys from url, which must be https")
 	}
@@ -341,6 +351,11 @@ func (c *Config) check() error {
 
 // quarantinePolicy is the form of a policy's id (API reference of AWS Organizations, DescribePolicy).
 var quarantinePolicy = regexp.MustCompile(`^p-[0-9a-zA-Z_]{8,128}$`)
+
+func kmsARN(s string) bool {
+	a, err := arn.Parse(s)
+	return err == nil && a.Service == "kms" && a.Region != "" && (strings.HasPrefix(a.Resource, "key/") || strings.HasPrefix(a.Resource, "alias/"))
+}
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)

@@ -74,7 +74,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.seals, err = readSeals(c.Keys.Seal); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	own, err := d.ownIssuer()
+	own, err := d.ownIssuer(ctx)
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
@@ -124,13 +124,13 @@ func newID() string {
 }
 
 // ownIssuer is the broker as an issuer, nil where it has no keys.
-func (d *Daemon) ownIssuer() (*oidc.Own, error) {
+func (d *Daemon) ownIssuer(ctx context.Context) (*oidc.Own, error) {
 	if len(d.config.Issuer.Keys) == 0 {
 		return nil, nil
 	}
 	o := &oidc.Own{URL: d.config.URL, Audience: d.config.audience(), Now: d.clock.Now, NewID: newID}
 	for _, k := range d.config.Issuer.Keys {
-		signer, err := readKey(k.File)
+		signer, err := openKey(ctx, &k)
 		if err != nil {
 			return nil, fmt.Errorf("issuer: key %s: %w", k.ID, err)
 		}
@@ -141,6 +141,14 @@ func (d *Daemon) ownIssuer() (*oidc.Own, error) {
 
 // audience is what tokens of the broker's own issuer are made for.
 func (c *Config) audience() string { return cmp.Or(c.Issuer.Audience, "sts.amazonaws.com") }
+
+// openKey opens a signing key of the broker's own, in a file or in KMS.
+func openKey(ctx context.Context, k *KeyConfig) (crypto.Signer, error) {
+	if k.KMS != "" {
+		return openKMS(ctx, k.KMS)
+	}
+	return readKey(k.File)
+}
 
 // readKey reads a private key from a PEM file, which only its owner may read.
 func readKey(name string) (crypto.Signer, error) {

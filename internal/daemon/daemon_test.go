@@ -67,6 +67,14 @@ log: {level: info, format: json}
 		"a missing variable":    {"store: env:DRAWBRIDGE_NO_SUCH", "DRAWBRIDGE_NO_SUCH"},
 		"a missing file":        {"store: file:/no/such/file", "no such file"},
 		"keys without an https": {"issuer: {keys: [{id: a, file: b}]}", "must be https"},
+		"a key in two places":   {"issuer: {keys: [{id: a, file: b, kms: 'arn:aws:kms:eu-west-1:111111111111:key/x'}]}", "a file, or a key of KMS"},
+		"a key of no KMS":       {"issuer: {keys: [{id: a, kms: x}]}", "ARN of a key"},
+		"two keys of the log":   {"audit: {name: x, key: a, kms: 'arn:aws:kms:eu-west-1:111111111111:key/x'}", "one of them"},
+		"a log without name":    {"audit: {kms: 'arn:aws:kms:eu-west-1:111111111111:key/x'}", "name is missing"},
+		"a log's key of no KMS": {"audit: {name: x, kms: y}", "ARN of a key"},
+		"half a quarantine":     {"quarantine: {policy: p-12345678}", "ARN of a role"},
+		"a policy of no SCP":    {"quarantine: {policy: x, role: 'arn:aws:iam::111111111111:role/x'}", "service control policy"},
+		"an old snapshot":       {"snapshots: {fresh: -1h}", "above zero"},
 		"another format":        {"log: {format: xml}", "xml"},
 	} {
 		if c, err := ParseConfig("x.yaml", []byte(tt.text)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt.want) {
