@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the program callable from the transcripts as "drawbridge", what plays the AWS CLI as "aws", what plays a broker as "broker", and a client of Go's SDK as "gosdk", and the browser of the walkthroughs as "browser".
+// TestMain makes the program callable from the transcripts as "drawbridge", what plays the AWS CLI as "aws", what plays a broker as "broker", a client of Go's SDK as "gosdk", and for the walkthroughs a browser as "browser", and the daemon with a clock that can be moved as "drawbridged".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"drawbridge": func() {
@@ -37,6 +37,12 @@ func TestMain(m *testing.M) {
 		"gosdk": func() {
 			if err := goSDK(context.Background(), os.Args[1]); err != nil {
 				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
+		"drawbridged": func() {
+			if err := serve(os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, "drawbridged:", err)
 				os.Exit(1)
 			}
 		},

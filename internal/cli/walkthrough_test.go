@@ -43,7 +43,7 @@ func TestWalkthroughs(t *testing.T) {
 			dir := t.TempDir()
 			var world *world
 			if strings.Contains(read(t, page), "```console ") {
-				world = newWorld(t, dir)
+				world = newWorld(t, dir, strings.Contains(read(t, page), "\n$ sleep 5m\n"))
 			}
 			if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
 				t.Fatal(err)
@@ -97,7 +97,7 @@ var (
 	// date is one of this century's twenties and thirties: 2012-10-17 is a language.
 	date = regexp.MustCompile(`\b20[23]\d-\d\d-\d\d`)
 	// varying is what differs from run to run: ids of requests, locks and AWS, digests, moments, and how long something took. Only ids are looked for in later commands.
-	varying = regexp.MustCompile(`\b([0-9a-f]{8}\+[0-9A-Za-z+/=]{40,}|r-[0-9a-z]{20,}(?:-[0-9a-z]+)?|l-[0-9a-z]{20,}|[0-9a-f]{64}|(?:ASIA|AROA)[0-9A-Z]{16,17}|(?:challenge|state)=[0-9A-Za-z_-]+|port=\d+|20[23]\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC|\+00:00)?)?|\d\d:\d\d(?::\d\d)?(?: UTC)?|\d+m\d+s)`)
+	varying = regexp.MustCompile(`\b([0-9a-f]{8}\+[0-9A-Za-z+/=]{40,}|r-[0-9a-z]{20,}(?:-[0-9a-z]+)?|l-[0-9a-z]{20,}|[0-9a-f]{64}|[0-9a-f]{24}|(?:ASIA|AROA)[0-9A-Z]{16,17}|(?:challenge|state)=[0-9A-Za-z_-]+|port=\d+|20[23]\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC|\+00:00)?)?|\d\d:\d\d(?::\d\d)?(?: UTC)?|\d+m\d+s)`)
 )
 
 // alike says whether a line of the page is what was printed but for what varies, and takes what the ids of the page are in this run.
@@ -205,6 +205,10 @@ func (w *walkthrough) run(page string) string {
 func (w *walkthrough) command(text string) []string {
 	w.commands++
 	text = w.actual(text)
+	if text == "sleep 5m\n" && w.world != nil {
+		w.world.sleep(5 * time.Minute)
+		text = "sleep 3s\n" // the daemon looks each second what is to be done
+	}
 	if strings.HasPrefix(text, "export ") {
 		w.exports[w.who] += text
 		return nil

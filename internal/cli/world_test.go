@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,6 +44,7 @@ import (
 	"drawbridge/iam/eval"
 	"drawbridge/iam/policy"
 	"drawbridge/iam/ref"
+	"drawbridge/internal/daemon"
 	"drawbridge/internal/daemon/daemontest"
 )
 
@@ -61,6 +64,7 @@ type world struct {
 	port      string // of the daemon
 	proxy     string
 	authority string // file
+	clock     string // file: how much later it is at the daemon, if it is
 	idp       *daemontest.Provider
 	signer    jose.Signer
 	keys      jose.JSONWebKeySet
@@ -91,9 +95,12 @@ const github = "https://token.actions.githubusercontent.com"
 // personas act in the walkthroughs. An access key AKIAACCT with twelve digits is one of that account; who has it may do anything there.
 var personas = map[string]persona{
 	"operator":   {},
+	"olga":       {email: "olga@example.com", groups: []string{"platform"}},
 	"ann":        {email: "ann@example.com", groups: []string{"release-managers"}},
 	"sam":        {email: "sam@example.com", groups: []string{"security"}},
 	"job":        {env: []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + github + "/request?job=deploy", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x", "GITHUB_REPOSITORY=acme/web", "GITHUB_RUN_ID=1", "GITHUB_JOB=deploy"}},
+	"dana":       {email: "dana@example.com", groups: []string{"data-owners"}},
+	"metrigraph": {},
 	"production": {env: []string{"AWS_ACCESS_KEY_ID=AKIAACCT222222222222", "AWS_SECRET_ACCESS_KEY=x"}},
 }
 
@@ -113,11 +120,12 @@ func need(t *testing.T, names ...string) []string {
 	return out
 }
 
-func newWorld(t *testing.T, dir string) *world {
+// newWorld makes the world of a page in a folder. In a world whose time is moved the daemon is the test's own program.
+func newWorld(t *testing.T, dir string, moved bool) *world {
 	t.Helper()
 	programs := need(t, "moto/bin/moto_server", "clients/python/bin/aws")
 	w := &world{t: t, dir: dir, bin: t.TempDir(), sessions: make(map[string]*session)}
-	for _, name := range []string{"drawbridge", "drawbridged"} {
+	for _, name := range []string{"drawbridge", "drawbridged", "drawbridge-collect"} {
 		if out, err := exec.Command("go", "build", "-o", filepath.Join(w.bin, name), "../../cmd/"+name).CombinedOutput(); err != nil {
 			t.Fatalf("building: %v\n%s", err, out)
 		}
@@ -126,6 +134,7 @@ func newWorld(t *testing.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.clock = filepath.Join(w.bin, "clock")
 	for name, at := range map[string]string{"aws": programs[1], "xdg-open": browser} {
 		script := "#!/bin/sh\nexec '" + at + "' \"$@\"\n"
 		if name == "xdg-open" { // what it says goes nowhere else
@@ -143,6 +152,15 @@ func newWorld(t *testing.T, dir string) *world {
 			t.Errorf("the browser: %s", text)
 		}
 	})
+	if moved {
+		own, err := exec.LookPath("drawbridged")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Remove(filepath.Join(w.bin, "drawbridged")), os.WriteFile(filepath.Join(w.bin, "drawbridged"), []byte("#!/bin/sh\nTEST_CLOCK='"+w.clock+"' exec '"+own+"' \"$@\"\n"), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.port = freePort(t)
 	w.startMoto(programs[0])
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -253,7 +271,7 @@ func (w *world) certify() tls.Certificate {
 	}
 	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of the walkthrough"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "broker.example"}, NotBefore: authority.NotBefore, NotAfter: authority.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"broker.example", "idp.example", strings.TrimPrefix(github, "https://"), "*.amazonaws.com", "*.eu-west-1.amazonaws.com", "*.s3.eu-west-1.amazonaws.com"}}
+		DNSNames: []string{"broker.example", "idp.example", strings.TrimPrefix(github, "https://"), "*.amazonaws.com", "*.eu-west-1.amazonaws.com", "*.us-east-1.amazonaws.com", "*.s3.eu-west-1.amazonaws.com"}}
 	top, err := x509.CreateCertificate(rand.Reader, authority, authority, &key.PublicKey, key)
 	if err != nil {
 		w.t.Fatal(err)
@@ -610,6 +628,46 @@ func (w *world) get(ctx context.Context, address string, into any) error {
 		return fmt.Errorf("%s: %s", address, a.Status)
 	}
 	return json.NewDecoder(a.Body).Decode(into)
+}
+
+// sleep lets time pass at the daemon, without waiting for it: it goes on in the test's program, whose clock can be moved.
+func (w *world) sleep(d time.Duration) {
+	old, _ := os.ReadFile(w.clock) // not there yet
+	before, _ := time.ParseDuration(string(old))
+	if err := os.WriteFile(w.clock, []byte((before + d).String()), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// serve is drawbridged with a clock that a file moves.
+func serve(args []string) error {
+	if len(args) != 3 || args[0] != "serve" || args[1] != "--config" {
+		return fmt.Errorf("expected: serve --config FILE")
+	}
+	text, err := os.ReadFile(args[2])
+	if err != nil {
+		return err
+	}
+	c, err := daemon.ParseConfig(args[2], text)
+	if err != nil {
+		return err
+	}
+	c.Now = func() time.Time {
+		later, _ := os.ReadFile(os.Getenv("TEST_CLOCK"))
+		d, _ := time.ParseDuration(string(later))
+		return time.Now().Add(d)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	d, err := daemon.New(ctx, c, false, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	return d.Serve(ctx, l)
 }
 
 // kill ends what a command of a page left running, and waits until it has ended.

@@ -89,6 +89,9 @@ type Config struct {
 		Level  string `yaml:"level"`  // debug, info, warn, error
 		Format string `yaml:"format"` // text or json
 	} `yaml:"log"`
+
+	// Now is the clock by which requests, denies and a vendor's leaving are judged; the machine's where nothing is set. Tests move it.
+	Now func() time.Time `yaml:"-"`
 }
 
 // PeopleConfig is the identity provider by which people sign in.

@@ -89,12 +89,14 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		return nil, errors.Join(err, d.store.Close())
 	}
 	// Before anything goes by it: what was committed is over, and AWS says what time it is.
-	d.clock.store = d.store
+	if c.Now == nil {
+		d.clock.store = d.store
+	}
 	if err := d.clock.begin(ctx); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.revoker = revoker
-	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Quarantine: revoker.Quarantine != nil, Now: d.clock.Now, NewID: newID}
+	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Quarantine: revoker.Quarantine != nil, Now: d.now, NewID: newID}
 	if local {
 		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: d.clock.Now().Add(12 * time.Hour)}
 		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, d.clock.Now()); err == nil {

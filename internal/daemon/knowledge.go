@@ -398,7 +398,7 @@ func (k *knowledge) leave(ctx context.Context, leaving []broker.Offboarding, all
 			failures = append(failures, fmt.Errorf("offboarding %s: %w", o.ID, err))
 			continue
 		}
-		now := k.daemon.clock.Now()
+		now := k.daemon.now()
 		locks, err := k.daemon.store.Locks(ctx, now)
 		if err != nil {
 			failures = append(failures, err)
