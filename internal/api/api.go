@@ -50,6 +50,8 @@ type Server struct {
 	// Services is nil where the broker gives out no keys.
 	Services *Services
 	Now      func() time.Time
+	// Demanded is told what became of each demand for credentials.
+	Demanded func(error)
 	// Failed is told what went wrong inside.
 	Failed func(operation string, err error)
 }
@@ -170,6 +172,12 @@ func moment(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+func (s *Server) demanded(err error) {
+	if s.Demanded != nil {
+		s.Demanded(err)
+	}
 }
 
 func show(g *broker.Grant) wire.Request {
@@ -388,6 +396,7 @@ func (s *Server) requests(api huma.API) {
 		}
 		d.Context = c.known
 		got, err := s.Broker.Issue(ctx, in.ID, c.caller.Subject, d)
+		s.demanded(err)
 		if err != nil {
 			return nil, s.fault("issue-credentials", err)
 		}
@@ -412,6 +421,7 @@ func (s *Server) requests(api huma.API) {
 				return nil, err
 			}
 			got, g, err := s.Broker.Access(ctx, c.caller.Subject, ask, d, broker.Facts{Context: c.known})
+			s.demanded(err)
 			var pending *broker.Pending
 			if errors.As(err, &pending) && g != nil {
 				return &accessOutput{"no-store", http.StatusAccepted, wire.Accessed{Request: show(g)}}, nil

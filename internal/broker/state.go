@@ -97,6 +97,9 @@ var triggerNames = [...]string{"refused", "needs people", "approved by the entry
 
 func (t Trigger) String() string { return triggerNames[t] }
 
+// Open are the states that are not over.
+var Open = []State{Awaiting, Approved, Active, Suspended, Revoking, Stuck}
+
 // Transition is one line of the table.
 type Transition struct {
 	From State

@@ -375,7 +375,11 @@ func TestRefusesToSign(t *testing.T) {
 			if k.published0() != before || k.sizes() != signed {
 				t.Errorf("published: %s, signed: %s", k.published0(), k.sizes())
 			}
-			d := &Daemon{rules: &rules{registry: &registry.Registry{}}, store: k.store, keeper: k.keeper, config: &k.config, clock: newClock(slog.New(slog.DiscardHandler)), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+			seen, err := newObserver(t.Context(), &k.config, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &Daemon{observer: seen, rules: &rules{registry: &registry.Registry{}}, store: k.store, keeper: k.keeper, config: &k.config, clock: newClock(slog.New(slog.DiscardHandler)), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 			h := d.handler(nil, false)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))

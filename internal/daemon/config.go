@@ -85,6 +85,11 @@ type Config struct {
 		PerSecond float64 `yaml:"perSecond"`
 		Burst     int     `yaml:"burst"`
 	} `yaml:"limits"`
+	// Traces are where steps of calls are sent to, by OTLP over HTTP.
+	Traces struct {
+		Endpoint string  `yaml:"endpoint"` // such as http://127.0.0.1:4318/v1/traces
+		Share    float64 `yaml:"share"`    // of the calls that are traced; all where nothing is said
+	} `yaml:"traces"`
 	Log struct {
 		Level  string `yaml:"level"`  // debug, info, warn, error
 		Format string `yaml:"format"` // text or json
@@ -333,6 +338,15 @@ func (c *Config) check() error {
 	}
 	if c.Limits.PerSecond < 0 || c.Limits.Burst < 0 {
 		bad("limits: expected numbers above zero")
+	}
+	if t := c.Traces; t.Endpoint != "" || t.Share != 0 {
+		u, err := url.Parse(t.Endpoint)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			bad("traces: endpoint: expected the address of a collector, found %q", t.Endpoint)
+		}
+		if t.Share < 0 || t.Share > 1 {
+			bad("traces: share: expected a number from 0 to 1, found %v", t.Share)
+		}
 	}
 	if c.Log.Format != "" && c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format: expected text or json, found %q", c.Log.Format)

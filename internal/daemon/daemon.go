@@ -36,18 +36,18 @@ type Daemon struct {
 	// Token lets the one who started a local setup in; "" in every other.
 	Token string
 
-	config  *Config
-	log     *slog.Logger
-	store   *sqlstore.Store
-	broker  *broker.Broker
-	revoker *awssts.Revoker
-	clock   *clock
-	sweeps  prometheus.Counter
-	limits  limits
-	rules   *rules
-	seals   seals
-	started time.Time
-	keeper  *keeper // of checkpoints; nil where none are signed
+	config   *Config
+	log      *slog.Logger
+	store    *sqlstore.Store
+	broker   *broker.Broker
+	revoker  *awssts.Revoker
+	clock    *clock
+	observer *observer
+	limits   limits
+	rules    *rules
+	seals    seals
+	started  time.Time
+	keeper   *keeper // of checkpoints; nil where none are signed
 
 	knowledge knowledge
 }
@@ -65,6 +65,9 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	d.clock = newClock(log)
 	d.limits.perSecond, d.limits.burst = c.Limits.PerSecond, c.Limits.Burst
 	var err error
+	if d.observer, err = newObserver(ctx, c, log); err != nil {
+		return nil, err
+	}
 	if d.store, err = sqlstore.Open(ctx, c.Store.Reveal()); err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.revoker = revoker
-	d.broker = &broker.Broker{Store: d.store, Rules: d.rules, Issuer: issuer, Revoker: revoker, Quarantine: revoker.Quarantine != nil, Now: d.now, NewID: newID}
+	d.broker = &broker.Broker{Store: observedStore{d.store, d.observer}, Rules: d.rules, Revoker: observedRevoker{revoker, d.observer}, Quarantine: revoker.Quarantine != nil, Now: d.now, NewID: newID}
 	if local {
 		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: d.clock.Now().Add(12 * time.Hour)}
 		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, d.clock.Now()); err == nil {
@@ -109,7 +112,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.keeper, err = newKeeper(ctx, c, d.store, log); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	d.broker.Issuer = guarded{issuer, d.keeper.trouble, d.clock.Trouble}
+	d.broker.Issuer = guarded{observedIssuer{issuer, d.observer}, d.keeper.trouble, d.clock.Trouble}
 	d.Handler = d.handler(own, local)
 	return d, nil
 }
@@ -181,17 +184,21 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 		Broker: d.broker, Store: d.store, Tokens: d.store, Now: d.clock.Now, Failed: failed,
 		Identify: func(r *http.Request) (broker.Caller, error) {
 			if r.Header.Get("Authorization") == "" {
-				return prover.certificate(r)
+				c, err := prover.certificate(r)
+				caller(r.Context(), &c.Subject)
+				return c, err
 			}
 			c, err := api.Bearer(r, d.whose)
 			if err == nil {
 				d.limits.proved(r)
+				caller(r.Context(), &c.Subject)
 			}
 			return c, err
 		},
 		Prove: prover.token, ProveTLS: prover.certificate,
-		Known:  func(r *http.Request, _ *broker.Caller) *cond.Context { return d.known(r.RemoteAddr) },
-		Person: d.person, PersonLife: d.personLife(), Registry: d.registry(local), Facts: d.facts(), Services: d.services(local),
+		Demanded: d.observer.demanded,
+		Known:    func(r *http.Request, _ *broker.Caller) *cond.Context { return d.known(r.RemoteAddr) },
+		Person:   d.person, PersonLife: d.personLife(), Registry: d.registry(local), Facts: d.facts(), Services: d.services(local),
 	}
 	if len(d.config.AWS.Accounts) > 0 {
 		server.ProveAWS, server.Audience = d.proveAWS(), d.config.URL
@@ -201,9 +208,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 		face.Link = func(request string) string { return d.config.URL + "/requests/" + request }
 	}
 	metrics := prometheus.NewRegistry()
-	d.sweeps = prometheus.NewCounter(prometheus.CounterOpts{Name: "drawbridge_sweeps_total", Help: "How often the time's work was looked for."})
-	calls := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_calls_total", Help: "Calls by face and status."}, []string{"face", "status"})
-	metrics.MustRegister(d.sweeps, calls)
+	d.observer.register(metrics)
 	d.keeper.register(metrics)
 	d.clock.register(metrics)
 
@@ -238,7 +243,7 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 		if !d.limits.allow(r) {
 			// Not 429 nor a throttling error: clients would try again, and again.
 			http.Error(w, "too many calls; wait before you make more", http.StatusForbidden)
-			calls.WithLabelValues(faceOf(r), "403").Inc()
+			d.observer.calls.WithLabelValues(faceOf(r), "403").Inc()
 			return
 		}
 		// What a face does not say otherwise: nothing is kept, and nothing is taken for something else.
@@ -247,20 +252,8 @@ func (d *Daemon) handler(own *oidc.Own, local bool) http.Handler {
 		if secure {
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		mux.ServeHTTP(rec, r)
-		calls.WithLabelValues(faceOf(r), fmt.Sprint(rec.status)).Inc()
+		d.observer.serve(mux, w, r)
 	})
-}
-
-func faceOf(r *http.Request) string {
-	switch {
-	case strings.HasPrefix(r.URL.Path, "/v1/"):
-		return "api"
-	case r.URL.Path == "/":
-		return "sts"
-	}
-	return "other"
 }
 
 type recorder struct {
@@ -318,7 +311,10 @@ func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) 
 		slices.Sort(names)
 		return broker.Credentials{}, nil, &broker.Refusal{Why: "several registered trusts lead there for this caller (" + strings.Join(names, ", ") + "): file a request for one of them"}
 	}
-	return k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: k.d.known(q.Source)})
+	caller(ctx, &s)
+	c, g, err := k.d.broker.Access(ctx, s, ask, broker.Demand{Life: q.Life, Lower: q.Life == 0, Idempotency: ""}, broker.Facts{Context: k.d.known(q.Source)})
+	k.d.observer.demanded(err)
+	return c, g, err
 }
 
 // Serve answers on a listener until the context ends, and then finishes what was begun.
@@ -355,7 +351,9 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 		err = nil
 	}
 	d.keeper.last()
-	return errors.Join(err, d.store.Close())
+	sent, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, d.observer.close(sent), d.store.Close())
 }
 
 // sweepEvery is how often the time's work is looked for: a grant ends, and an effect is tried, at most this late.
@@ -366,6 +364,8 @@ func (d *Daemon) sweep(ctx context.Context) {
 	defer ticker.Stop()
 	forget := time.NewTicker(10 * time.Minute)
 	defer forget.Stop()
+	count := time.NewTicker(15 * time.Second)
+	defer count.Stop()
 	recheck := time.NewTicker(time.Minute)
 	defer recheck.Stop()
 	for {
@@ -376,12 +376,16 @@ func (d *Daemon) sweep(ctx context.Context) {
 			if err := d.store.Forget(ctx, d.clock.Now()); err != nil && ctx.Err() == nil {
 				d.log.Error("forgetting what is of no use any more", "error", err)
 			}
+		case <-count.C:
+			if err := d.count(ctx); err != nil && ctx.Err() == nil {
+				d.log.Error("counting what is not over", "error", err)
+			}
 		case <-recheck.C:
 			if _, err := d.broker.Recheck(ctx); err != nil && ctx.Err() == nil {
 				d.log.Error("holding what is in force against the registry", "error", err)
 			}
 		case <-ticker.C:
-			d.sweeps.Inc()
+			d.observer.sweeps.Inc()
 			if _, err := d.broker.Sweep(ctx, 1000); err != nil && ctx.Err() == nil {
 				d.log.Error("the time's work", "error", err)
 			}

@@ -281,6 +281,42 @@ func (t *tx) log(at time.Time, actor, about string, e audit.Event) error {
 	return nil
 }
 
+// Count counts the requests that are not over, by state, and says since when the oldest waits for people; zero where none does.
+func (s *Store) Count(ctx context.Context) (counted map[broker.State]int64, oldest time.Time, err error) {
+	query, args := `SELECT state, count(*), min(filed) FROM grants WHERE state IN (`, []any{}
+	for i, state := range broker.Open {
+		if i > 0 {
+			query += ", "
+		}
+		args = append(args, state.String())
+		query += fmt.Sprint("$", len(args))
+	}
+	rows, err := s.reads.QueryContext(ctx, query+`) GROUP BY state`, args...)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("counting requests: %w", err)
+	}
+	defer rows.Close()
+	counted = make(map[broker.State]int64)
+	for rows.Next() {
+		var name string
+		var n, first int64
+		if err := rows.Scan(&name, &n, &first); err != nil {
+			return nil, time.Time{}, fmt.Errorf("counting requests: %w", err)
+		}
+		state, err := broker.StateOf(name)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if counted[state] = n; state == broker.Awaiting {
+			oldest = time.UnixMicro(first).UTC()
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, time.Time{}, fmt.Errorf("counting requests: %w", err)
+	}
+	return counted, oldest, nil
+}
+
 // Latest is the latest time that was committed; zero where nothing was.
 func (s *Store) Latest(ctx context.Context) (time.Time, error) {
 	var latest int64
