@@ -97,7 +97,7 @@ var (
 	// date is one of this century's twenties and thirties: 2012-10-17 is a language.
 	date = regexp.MustCompile(`\b20[23]\d-\d\d-\d\d`)
 	// varying is what differs from run to run: ids of requests, locks and AWS, digests, moments, and how long something took. Only ids are looked for in later commands.
-	varying = regexp.MustCompile(`\b([0-9a-f]{8}\+[0-9A-Za-z+/=]{40,}|r-[0-9a-z]{20,}(?:-[0-9a-z]+)?|l-[0-9a-z]{20,}|[0-9a-f]{64}|[0-9a-f]{24}|(?:ASIA|AROA)[0-9A-Z]{16,17}|(?:challenge|state)=[0-9A-Za-z_-]+|port=\d+|20[23]\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC|\+00:00)?)?|\d\d:\d\d(?::\d\d)?(?: UTC)?|\d+m\d+s)`)
+	varying = regexp.MustCompile(`\b([0-9a-f]{8}\+[0-9A-Za-z+/=]{40,}|r-[0-9a-z]{20,}(?:-[0-9a-z]+)?|l-[0-9a-z]{20,}|[0-9a-f]{64}|[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:ASIA|AROA)[0-9A-Z]{16,17}|(?:challenge|state)=[0-9A-Za-z_-]+|port=\d+|20[23]\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC|\+00:00)?)?|\d\d:\d\d(?::\d\d)?(?: UTC)?|\d+m\d+s)`)
 )
 
 // alike says whether a line of the page is what was printed but for what varies, and takes what the ids of the page are in this run.
@@ -160,8 +160,12 @@ func (w *walkthrough) run(page string) string {
 		if w.world != nil && len(info) == 2 && strings.HasPrefix(info[0], "```") && info[0] != "```console" {
 			var text strings.Builder
 			for ; i < len(lines) && strings.TrimSpace(lines[i]) != "```"; i++ {
-				out.WriteString(lines[i])
 				text.WriteString(lines[i])
+			}
+			if anew() {
+				out.WriteString(strings.ReplaceAll(w.actual(text.String()), w.world.port, "8443"))
+			} else {
+				out.WriteString(text.String())
 			}
 			name := filepath.Join(w.dir, filepath.FromSlash(info[1]))
 			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(w.actual(text.String())), 0o644)); err != nil {

@@ -37,6 +37,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
@@ -52,6 +53,7 @@ import (
 //
 //   - broker.example is the daemon that the page starts,
 //   - token.actions.githubusercontent.com signs what jobs are, and gives a job its tokens,
+//   - oidc.eks.eu-west-1.amazonaws.com is the issuer of a cluster,
 //   - idp.example signs people in, as whoever the page says acts,
 //   - *.amazonaws.com is moto, behind something that does what moto leaves out: a web identity token is verified by its issuer's published keys and held against the provider and the trust of the role; what the session may then is decided by its
 //     policies and those of the role, with the project's engine; and CloudTrail files of it are written to AWSLogs.
@@ -88,9 +90,13 @@ type persona struct {
 	email  string // who signs in
 	groups []string
 	env    []string
+	token  bool // a file with a token of the cluster's service account, as its platform renews it
 }
 
-const github = "https://token.actions.githubusercontent.com"
+const (
+	github  = "https://token.actions.githubusercontent.com"
+	cluster = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+)
 
 // personas act in the walkthroughs. An access key AKIAACCT with twelve digits is one of that account; who has it may do anything there.
 var personas = map[string]persona{
@@ -101,6 +107,8 @@ var personas = map[string]persona{
 	"job":        {env: []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + github + "/request?job=deploy", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x", "GITHUB_REPOSITORY=acme/web", "GITHUB_RUN_ID=1", "GITHUB_JOB=deploy"}},
 	"dana":       {email: "dana@example.com", groups: []string{"data-owners"}},
 	"metrigraph": {},
+	"pipeline":   {token: true},
+	"analytics":  {env: []string{"AWS_ACCESS_KEY_ID=AKIAACCT333333333333", "AWS_SECRET_ACCESS_KEY=x"}},
 	"production": {env: []string{"AWS_ACCESS_KEY_ID=AKIAACCT222222222222", "AWS_SECRET_ACCESS_KEY=x"}},
 }
 
@@ -178,6 +186,9 @@ func newWorld(t *testing.T, dir string, moved bool) *world {
 		switch host, _, _ := strings.Cut(r.Host, ":"); {
 		case "https://"+host == github:
 			w.github(rw, r)
+		case strings.HasPrefix(cluster, "https://"+host+"/"):
+			rw.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(rw).Encode(w.keys)
 		case host == "idp.example":
 			idp.ServeHTTP(rw, r)
 		case strings.HasSuffix(host, ".amazonaws.com"):
@@ -271,7 +282,7 @@ func (w *world) certify() tls.Certificate {
 	}
 	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of the walkthrough"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "broker.example"}, NotBefore: authority.NotBefore, NotAfter: authority.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"broker.example", "idp.example", strings.TrimPrefix(github, "https://"), "*.amazonaws.com", "*.eu-west-1.amazonaws.com", "*.us-east-1.amazonaws.com", "*.s3.eu-west-1.amazonaws.com"}}
+		DNSNames: []string{"broker.example", "idp.example", strings.TrimPrefix(github, "https://"), "*.amazonaws.com", "*.eu-west-1.amazonaws.com", "*.us-east-1.amazonaws.com", "oidc.eks.eu-west-1.amazonaws.com", "*.s3.eu-west-1.amazonaws.com"}}
 	top, err := x509.CreateCertificate(rand.Reader, authority, authority, &key.PublicKey, key)
 	if err != nil {
 		w.t.Fatal(err)
@@ -336,7 +347,28 @@ func (w *world) env(who string) []string {
 func (w *world) act(who string) {
 	if p := personas[who]; p.email != "" {
 		w.idp.Be(p.email, p.groups...)
+	} else if p.token {
+		token := w.sign(map[string]any{"iss": cluster, "aud": []string{"https://broker.example"}, "sub": "system:serviceaccount:etl:orders",
+			"kubernetes.io": map[string]any{"namespace": "etl", "serviceaccount": map[string]any{"name": "orders", "uid": "0d2b7e0a-51c4-4f0e-9a55-6f2f3f9c1b77"}}}, time.Hour)
+		if err := os.WriteFile(filepath.Join(w.dir, "token"), []byte(token+"\n"), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
 	}
+}
+
+// sign makes a token of an issuer of the world.
+func (w *world) sign(claims map[string]any, life time.Duration) string {
+	w.mu.Lock()
+	w.jobs++
+	claims["jti"] = fmt.Sprint("token-", w.jobs)
+	w.mu.Unlock()
+	now := time.Now()
+	claims["iat"], claims["nbf"], claims["exp"] = now.Unix(), now.Unix(), now.Add(life).Unix()
+	token, err := jwt.Signed(w.signer).Claims(claims).Serialize()
+	if err != nil {
+		w.t.Error(err)
+	}
+	return token
 }
 
 // github is GitHub Actions: its keys, and a token for a job, for the audience that is asked for.
@@ -346,16 +378,8 @@ func (w *world) github(rw http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(rw).Encode(w.keys)
 		return
 	}
-	w.mu.Lock()
-	w.jobs++
-	id := w.jobs
-	w.mu.Unlock()
-	now := time.Now()
-	token, err := jwt.Signed(w.signer).Claims(map[string]any{"iss": github, "aud": r.URL.Query().Get("audience"), "sub": "repo:acme/web:environment:production", "repository": "acme/web", "repository_id": "4711", "repository_owner_id": "99", "environment": "production",
-		"ref": "refs/heads/main", "actor": "olga", "jti": fmt.Sprint("job-", id), "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()}).Serialize()
-	if err != nil {
-		w.t.Error(err)
-	}
+	token := w.sign(map[string]any{"iss": github, "aud": r.URL.Query().Get("audience"), "sub": "repo:acme/web:environment:production", "repository": "acme/web", "repository_id": "4711", "repository_owner_id": "99", "environment": "production",
+		"ref": "refs/heads/main", "actor": "olga"}, 5*time.Minute)
 	_ = json.NewEncoder(rw).Encode(map[string]string{"value": token})
 }
 
@@ -423,10 +447,9 @@ func refuse(rw http.ResponseWriter, service, why string) {
 	fmt.Fprintf(rw, form, why)
 }
 
-// decide says why a session may not do what it asks, "" where it may, by the policies of its role in moto and its own, and writes it into the trail.
+// decide says why a session may not do what it asks, "" where it may, by the policies of its role in moto and its own and those of KMS keys, and writes it into the trail. S3 uses the key of an object for the caller, as AWS does.
 func (w *world) decide(r *http.Request, s *session, service string, body []byte) string {
 	action, event, resource, at := "", "", "", &cond.Context{}
-	in := w.iam(s.account)
 	switch service {
 	case "s3":
 		bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -458,19 +481,52 @@ func (w *world) decide(r *http.Request, s *session, service string, body []byte)
 		form, _ := url.ParseQuery(string(body))
 		event = form.Get("Action")
 		action = "iam:" + event
-		if role, err := in.GetRole(r.Context(), &iam.GetRoleInput{RoleName: aws.String(form.Get("RoleName"))}); err == nil {
+		if role, err := w.iam(s.account).GetRole(r.Context(), &iam.GetRoleInput{RoleName: aws.String(form.Get("RoleName"))}); err == nil {
 			resource = aws.ToString(role.Role.Arn)
 		}
 	}
+	if why := w.judge(r.Context(), s, service, action, event, resource, at); why != "" || service != "s3" || event == "ListObjects" {
+		return why
+	}
+	key, use := r.Header.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"), "GenerateDataKey"
+	if r.Method != http.MethodPut {
+		use = "Decrypt"
+		q, err := http.NewRequestWithContext(r.Context(), http.MethodHead, "https://"+r.Host+r.URL.Path, nil)
+		if err != nil {
+			w.t.Error(err)
+			return err.Error()
+		}
+		q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAACCT"+s.account+"/20260101/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=x")
+		a, err := w.client.Do(q)
+		if err != nil {
+			w.t.Error(err)
+			return err.Error()
+		}
+		a.Body.Close()
+		key = a.Header.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id")
+	}
+	if key == "" {
+		return ""
+	}
+	via := &cond.Context{}
+	via.Set("kms:ViaService", "s3.eu-west-1.amazonaws.com")
+	via.Set("kms:EncryptionContext:aws:s3:arn", resource)
+	return w.judge(r.Context(), s, "kms", "kms:"+use, use, key, via)
+}
+
+func (w *world) judge(ctx context.Context, s *session, service, action, event, resource string, at *cond.Context) string {
 	why := ""
-	if verdict, err := w.allowed(r.Context(), in, s, action, resource, at); err != nil {
+	if verdict, err := w.allowed(ctx, s, action, resource, at); err != nil {
 		w.t.Errorf("%s by %s: %v", action, s.role, err)
 		why = err.Error()
 	} else if verdict.Verdict != eval.Allow {
 		why = fmt.Sprintf("User: arn:aws:sts::%s:assumed-role/%s/%s is not authorized to perform: %s on resource: %q", s.account, s.role[strings.LastIndexByte(s.role, '/')+1:], s.name, action, resource)
-		if verdict.Explicit {
+		switch {
+		case verdict.Explicit && service == "kms":
+			why += " with an explicit deny in a resource-based policy"
+		case verdict.Explicit:
 			why += " with an explicit deny in an identity-based policy"
-		} else if s.policy != "" {
+		case s.policy != "":
 			why += " because no session policy allows the " + action + " action"
 		}
 	}
@@ -482,7 +538,8 @@ func (w *world) iam(account string) *iam.Client {
 	return iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: aws.String("https://iam.amazonaws.com"), HTTPClient: w.client, Credentials: credentials.NewStaticCredentialsProvider("AKIAACCT"+account, "x", "")})
 }
 
-func (w *world) allowed(ctx context.Context, in *iam.Client, s *session, action, resource string, at *cond.Context) (d eval.Decision, err error) {
+func (w *world) allowed(ctx context.Context, s *session, action, resource string, at *cond.Context) (d eval.Decision, err error) {
+	in := w.iam(s.account)
 	name := aws.String(s.role[strings.LastIndexByte(s.role, '/')+1:])
 	list, err := in.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: name})
 	if err != nil {
@@ -509,6 +566,14 @@ func (w *world) allowed(ctx context.Context, in *iam.Client, s *session, action,
 	}
 	if s.policy != "" {
 		p.Session = &eval.Set{Policies: []*policy.Policy{compile(s.policy)}}
+	}
+	if strings.HasPrefix(action, "kms:") {
+		keys := kms.New(kms.Options{Region: "eu-west-1", BaseEndpoint: aws.String("https://kms.eu-west-1.amazonaws.com"), HTTPClient: w.client, Credentials: credentials.NewStaticCredentialsProvider("AKIAACCT"+s.account, "x", "")})
+		got, err := keys.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: aws.String(resource), PolicyName: aws.String("default")})
+		if err != nil {
+			return d, err
+		}
+		p.Resource = &eval.Set{Policies: []*policy.Policy{compile(aws.ToString(got.Policy))}}
 	}
 	caller, callerErr := eval.NewCaller("arn:aws:sts::" + s.account + ":assumed-role/" + aws.ToString(name) + "/" + s.name)
 	asked, actionErr := eval.ActionOf(action)
