@@ -153,7 +153,7 @@ func (s *Server) fault(operation string, err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, broker.ErrPush):
 		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, broker.ErrPolicyTooLarge), errors.Is(err, broker.ErrService):
+	case errors.Is(err, broker.ErrPolicyTooLarge), errors.Is(err, broker.ErrService), errors.Is(err, broker.ErrExternalID):
 		return huma.Error422UnprocessableEntity(err.Error())
 	case errors.Is(err, broker.ErrClock):
 		s.failed(operation, err)

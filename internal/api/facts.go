@@ -23,6 +23,8 @@ type Facts struct {
 	// Drill rehearses taking back at an entry's target, and Drills are the last ones, of every entry that the broker lets cross.
 	Drill  func(ctx context.Context, entry, by string) (*wire.Drill, error)
 	Drills func(ctx context.Context) ([]wire.Drill, error)
+	// ExternalID shows what the broker says to an entry's role, or takes a step of changing it: rotate or promote.
+	ExternalID func(ctx context.Context, entry, action, by string) (*wire.ExternalID, error)
 	// Leave begins the offboarding of a vendor; broker.ErrNotFound where the registry has none of that name.
 	Leave func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error)
 }
@@ -150,6 +152,32 @@ func (s *Server) facts(api huma.API) {
 			return nil, s.fault("list-drills", err)
 		}
 		return &drillsOutput{wire.Drills{Drills: list}}, nil
+	})
+
+	type externalIDOutput struct {
+		CacheControl string `header:"Cache-Control"`
+		Body         wire.ExternalID
+	}
+	external := func(ctx context.Context, operation, entry, action string) (*externalIDOutput, error) {
+		c, err := may(ctx, operation, broker.ApplyRegistry)
+		if err != nil {
+			return nil, err
+		}
+		x, err := s.Facts.ExternalID(ctx, entry, action, c.caller.Subject.ID)
+		if err != nil {
+			return nil, s.fault(operation, err)
+		}
+		return &externalIDOutput{"no-store", *x}, nil
+	}
+	huma.Register(api, huma.Operation{OperationID: "get-external-id", Method: http.MethodGet, Path: "/v1/entries/{entry}/external-id", Summary: "What the broker says to an entry's role that it takes by AssumeRole"}, func(ctx context.Context, in *targetInput) (*externalIDOutput, error) {
+		return external(ctx, "get-external-id", in.Entry, "")
+	})
+	type changeExternalIDInput struct {
+		Entry string `path:"entry" minLength:"1" maxLength:"200"`
+		Body  wire.ChangeExternalID
+	}
+	huma.Register(api, huma.Operation{OperationID: "change-external-id", Method: http.MethodPost, Path: "/v1/entries/{entry}/external-id", Summary: "Take a step of changing an ExternalId", Description: "Rotate makes the next one, which the trust has to take beside the current one; promote sends it from then on."}, func(ctx context.Context, in *changeExternalIDInput) (*externalIDOutput, error) {
+		return external(ctx, "change-external-id", in.Entry, in.Body.Action)
 	})
 
 	type offboardInput struct{ Body wire.Offboard }

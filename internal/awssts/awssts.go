@@ -44,6 +44,8 @@ type Issuer struct {
 	Token func(broker.Order) (string, error)
 	// Way is how a role is reached.
 	Way func(role string) Way
+	// ExternalID is what is said to a role that is taken by AssumeRole, for an entry of a vendor.
+	ExternalID func(ctx context.Context, vendor, role string) (string, error)
 }
 
 // Issue spends the permit. AWS is asked once: a client that tries again by itself might make two sessions of one permit, and a caller that wants another try asks again.
@@ -71,10 +73,11 @@ func (i *Issuer) Issue(ctx context.Context, p *broker.Permit) (broker.Credential
 			packed = out.PackedPolicySize //lint:ignore SA1019 what answers without the newer figure has this one
 		}
 	} else {
-		in := &sts.AssumeRoleInput{RoleArn: &o.Role, RoleSessionName: &o.Name, SourceIdentity: &o.SourceIdentity, Policy: &o.Policy, DurationSeconds: life}
-		if o.ExternalID != "" {
-			in.ExternalId = &o.ExternalID
+		external, err := i.ExternalID(ctx, o.Vendor, o.Role)
+		if err != nil {
+			return broker.Credentials{}, fmt.Errorf("%w: %w", broker.ErrNotIssued, err)
 		}
+		in := &sts.AssumeRoleInput{RoleArn: &o.Role, RoleSessionName: &o.Name, SourceIdentity: &o.SourceIdentity, ExternalId: &external, Policy: &o.Policy, DurationSeconds: life}
 		for _, name := range slices.Sorted(maps.Keys(o.Tags)) {
 			value := o.Tags[name]
 			in.Tags = append(in.Tags, ststypes.Tag{Key: aws.String(name), Value: aws.String(value)})
@@ -117,8 +120,8 @@ func outcome(err error) error {
 
 // Revoker implements broker.Revoker: by an SCP where a quarantine is asked for, else by inline policies on the target role that deny everything to a source identity. Each has its own name, so that none takes another's place or keeps another from being removed.
 type Revoker struct {
-	// IAM is a client with the rights of the revoker's role in an account: to put, read and delete the broker's own policies, and nothing else.
-	IAM func(ctx context.Context, partition, account string) (*iam.Client, error)
+	// IAM is a client with the rights of the revoker's role in a target role's account: to put, read and delete the broker's own policies, and nothing else.
+	IAM func(ctx context.Context, target arn.ARN) (*iam.Client, error)
 	// Quarantine is nil where the organisation has none.
 	Quarantine *Quarantine
 	Now        func() time.Time
@@ -217,7 +220,7 @@ func (r *Revoker) client(ctx context.Context, e *broker.Effect) (*iam.Client, st
 	if err != nil {
 		return nil, "", fmt.Errorf("effect %s: %w", e.ID, err)
 	}
-	client, err := r.IAM(ctx, role.Partition, role.Account)
+	client, err := r.IAM(ctx, role)
 	if err != nil {
 		return nil, "", fmt.Errorf("effect %s: %w", e.ID, err)
 	}

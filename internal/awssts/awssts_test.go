@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/registry"
@@ -99,6 +100,12 @@ func (f *fakeAWS) issuer(way Way) *Issuer {
 			return "token-of-" + o.SourceIdentity + "-" + o.Tags["team"], nil
 		},
 		Way: func(string) Way { return way },
+		ExternalID: func(_ context.Context, vendor, role string) (string, error) {
+			if role == "" {
+				return "", errors.New("none")
+			}
+			return "external-" + vendor, nil
+		},
 	}
 }
 
@@ -120,8 +127,8 @@ func permit(t *testing.T) *broker.Permit {
 
 func TestIssue(t *testing.T) {
 	for way, want := range map[Way]map[string]string{
-		Federated: {"Action": "AssumeRoleWithWebIdentity", "WebIdentityToken": "token-of-r-1.1-web", "SourceIdentity": ""},
-		Assumed:   {"Action": "AssumeRole", "WebIdentityToken": "", "SourceIdentity": "r-1.1", "Tags.member.1.Key": "drawbridge:entry", "Tags.member.1.Value": "ci", "Tags.member.2.Key": "team", "Tags.member.2.Value": "web"},
+		Federated: {"Action": "AssumeRoleWithWebIdentity", "WebIdentityToken": "token-of-r-1.1-web", "SourceIdentity": "", "ExternalId": ""},
+		Assumed:   {"Action": "AssumeRole", "WebIdentityToken": "", "SourceIdentity": "r-1.1", "ExternalId": "external-", "Tags.member.1.Key": "drawbridge:entry", "Tags.member.1.Value": "ci", "Tags.member.2.Key": "team", "Tags.member.2.Value": "web"},
 	} {
 		f := newAWS(t)
 		p := permit(t)
@@ -169,7 +176,14 @@ func TestOutcomes(t *testing.T) {
 	if _, err := f.issuer(Assumed).Issue(t.Context(), permit(t)); err == nil || errors.Is(err, broker.ErrNotIssued) || strings.Contains(err.Error(), "http") {
 		t.Errorf("no answer: %v", err)
 	}
-	i := f.issuer(Federated)
+	i := f.issuer(Assumed)
+	i.ExternalID = func(context.Context, string, string) (string, error) {
+		return "", errors.New("the store does not answer")
+	}
+	if _, err := i.Issue(t.Context(), permit(t)); !errors.Is(err, broker.ErrNotIssued) {
+		t.Errorf("no ExternalId: %v", err)
+	}
+	i = f.issuer(Federated)
 	i.Token = func(broker.Order) (string, error) { return "", errors.New("no key") }
 	if _, err := i.Issue(t.Context(), permit(t)); !errors.Is(err, broker.ErrNotIssued) {
 		t.Errorf("no token: %v", err)
@@ -178,9 +192,9 @@ func TestOutcomes(t *testing.T) {
 
 func TestRevoke(t *testing.T) {
 	f := newAWS(t)
-	r := &Revoker{Now: func() time.Time { return noon }, IAM: func(_ context.Context, _, account string) (*iam.Client, error) {
-		if account != "222222222222" {
-			t.Errorf("account %s", account)
+	r := &Revoker{Now: func() time.Time { return noon }, IAM: func(_ context.Context, target arn.ARN) (*iam.Client, error) {
+		if target.Account != "222222222222" {
+			t.Errorf("account %s", target.Account)
 		}
 		return iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &f.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", ""), RetryMaxAttempts: 1}), nil
 	}}

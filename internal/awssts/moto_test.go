@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/mototest"
 )
@@ -50,7 +51,7 @@ func TestMotoTakeBack(t *testing.T) {
 	policy, err := o.CreatePolicy(ctx, &organizations.CreatePolicyInput{Name: aws.String("drawbridge-quarantine"), Type: orgtypes.PolicyTypeServiceControlPolicy, Description: aws.String("x"), Content: aws.String(QuarantinePolicy(nil))})
 	must(err)
 
-	r := &Revoker{Now: time.Now, IAM: func(context.Context, string, string) (*iam.Client, error) { return roles, nil },
+	r := &Revoker{Now: time.Now, IAM: func(context.Context, arn.ARN) (*iam.Client, error) { return roles, nil },
 		Quarantine: &Quarantine{Policy: *policy.Policy.PolicySummary.Id, Client: o, Now: time.Now, Alone: func(ctx context.Context, do func(context.Context) error) error { return do(ctx) }}}
 	e := isolate("r-1.1", id)
 	if _, err := r.Carry(ctx, e); err == nil || !strings.Contains(err.Error(), "not attached") {

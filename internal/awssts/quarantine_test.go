@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/broker"
 )
 
@@ -195,7 +196,7 @@ func TestDrill(t *testing.T) {
 				f.ServeHTTP(w, r)
 			}
 		}))
-		r := &Revoker{Now: func() time.Time { return noon }, IAM: func(context.Context, string, string) (*iam.Client, error) {
+		r := &Revoker{Now: func() time.Time { return noon }, IAM: func(context.Context, arn.ARN) (*iam.Client, error) {
 			return iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &front.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", ""), RetryMaxAttempts: 1}), nil
 		}}
 		found := r.Drill(t.Context(), role, "r-7")
@@ -220,7 +221,7 @@ func TestDrill(t *testing.T) {
 	f.attached = nil
 	r := f.revoker()
 	aws := newAWS(t)
-	r.IAM = func(context.Context, string, string) (*iam.Client, error) {
+	r.IAM = func(context.Context, arn.ARN) (*iam.Client, error) {
 		return iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &aws.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", ""), RetryMaxAttempts: 1}), nil
 	}
 	if found := r.Drill(t.Context(), role, "r-7"); !strings.Contains(strings.Join(found, "; "), "a quarantine would not work: the policy p-quarantine1 is not attached") {

@@ -73,15 +73,15 @@ func (s *Session) live(now time.Time) bool {
 
 // Permit is the right to ask AWS once. Only Issue makes one, and only from a grant in force; an issuer takes one, so that a session without approval does not compile. It is spent by taking it.
 type Permit struct {
-	session  Session
-	entry    string
-	role     string
-	source   string
-	external string
-	policy   string
-	life     time.Duration
-	tags     map[string]string
-	spent    bool
+	session Session
+	entry   string
+	role    string
+	source  string
+	vendor  string
+	policy  string
+	life    time.Duration
+	tags    map[string]string
+	spent   bool
 }
 
 // Order is what an issuer asks AWS for.
@@ -91,7 +91,7 @@ type Order struct {
 	Role           string
 	Name           string // of the role session
 	SourceIdentity string // the grant's id and generation (10)
-	ExternalID     string
+	Vendor         string // the entry's; "" for none
 	Policy         string // the session policy's text
 	Life           time.Duration
 	Tags           map[string]string // session tags: the entry's, and EntryTag
@@ -106,7 +106,7 @@ func (p *Permit) Take() (Order, error) {
 		return Order{}, fmt.Errorf("%w: the permit is spent", ErrNotInForce)
 	}
 	p.spent = true
-	return Order{Session: p.session.ID, Entry: p.entry, Role: p.role, Name: p.session.Name, SourceIdentity: p.source, ExternalID: p.external, Policy: p.policy, Life: p.life, Tags: maps.Clone(p.tags)}, nil
+	return Order{Session: p.session.ID, Entry: p.entry, Role: p.role, Name: p.session.Name, SourceIdentity: p.source, Vendor: p.vendor, Policy: p.policy, Life: p.life, Tags: maps.Clone(p.tags)}, nil
 }
 
 // Demand is what a caller wants of a session.
@@ -196,7 +196,7 @@ func Issue(g *Grant, by *Subject, d Demand, locks []Lock, now time.Time) (Answer
 	c.log(by.ID, SessionIntended{Session: s})
 	tags := map[string]string{EntryTag: n.Ask.Entry}
 	maps.Copy(tags, n.Terms.Tags)
-	c.Permit = &Permit{tags: tags, session: s, entry: n.Ask.Entry, role: n.Ask.Target, source: n.source(n.Generation), external: n.Terms.ExternalID, policy: policy, life: life}
+	c.Permit = &Permit{tags: tags, session: s, entry: n.Ask.Entry, role: n.Ask.Target, source: n.source(n.Generation), vendor: n.Terms.Vendor, policy: policy, life: life}
 	return Answer{Change: c}, nil
 }
 

@@ -37,9 +37,7 @@ type Terms struct {
 	Approvers []string      `json:"approvers,omitempty"`
 	Within    time.Duration `json:"within"` // how long it may wait for them
 	Sessions  int           `json:"sessions"`
-	// Boundary is the permissions boundary that the target is to have.
-	ExternalID string `json:"externalId,omitempty"`
-	Vendor     string `json:"vendor,omitempty"`
+	Vendor    string        `json:"vendor,omitempty"`
 }
 
 // Refusal is why a request is not answered by terms. Why is for the caller: it names nothing that the caller did not name (52). Detail is for the log.

@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/setup"
 )
 
@@ -18,7 +21,7 @@ func newSetup(e *Env) *cobra.Command {
 		Use:   "setup",
 		Short: "Prepare an account so that a broker lets an entry cross into it, and check it",
 	}
-	c.AddCommand(newSetupTarget(e), newSetupQuarantine(e), newSetupCheck(e))
+	c.AddCommand(newSetupTarget(e), newSetupExternalID(e), newSetupQuarantine(e), newSetupCheck(e))
 	return c
 }
 
@@ -26,15 +29,23 @@ func newSetup(e *Env) *cobra.Command {
 type setupFlags struct {
 	registry         []string
 	issuer, audience string
+	// Where the role is taken by AssumeRole.
+	way, brokerRole      string
+	external, externalRe []string
 }
 
 func (f *setupFlags) register(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.registry, "registry", nil, "the registry, a file or folder `PATH`; may be given several times")
 	c.Flags().StringVar(&f.issuer, "issuer", "", "the broker's `ADDRESS`, which is its issuer; default: DRAWBRIDGE_URL")
 	c.Flags().StringVar(&f.audience, "audience", "sts.amazonaws.com", "the `AUDIENCE` of the broker's tokens, issuer.audience of its configuration")
+	c.Flags().StringVar(&f.way, "way", "federate", "how the role is taken: federate, by the broker's tokens, or assume, by its own role and an ExternalId")
+	c.Flags().StringVar(&f.brokerRole, "broker-role", "", "with --way assume: the `ARN` of the broker's own role; default: the broker is asked")
+	c.Flags().StringArrayVar(&f.external, "external-id", nil, "with --way assume: what the broker says to the role, a `VALUE`; default: the broker is asked")
+	c.Flags().StringArrayVar(&f.externalRe, "revoker-external-id", nil, "with --way assume: what the broker says to its revoker there, a `VALUE`; default: the broker is asked")
+	completeWords(c, "way", []string{"federate", "assume"})
 }
 
-func (f *setupFlags) target(e *Env, name string) (*setup.Target, error) {
+func (f *setupFlags) target(ctx context.Context, e *Env, name string) (*setup.Target, error) {
 	if len(f.registry) == 0 {
 		return nil, usagef("--registry is missing: where the entry %s stands", name)
 	}
@@ -49,7 +60,30 @@ func (f *setupFlags) target(e *Env, name string) (*setup.Target, error) {
 	if entry == nil {
 		return nil, fmt.Errorf("the registry has no entry %q", name)
 	}
-	t, err := setup.New(entry, f.issuer, f.audience)
+	var t *setup.Target
+	switch f.way {
+	case "federate":
+		t, err = setup.New(entry, f.issuer, f.audience)
+	case "assume":
+		by := setup.Assume{Role: f.brokerRole, ExternalIDs: f.external, RevokerIDs: f.externalRe}
+		if by.Role == "" || len(by.ExternalIDs) == 0 || len(by.RevokerIDs) == 0 {
+			b, err := new(brokerFlags).client(e)
+			if err != nil {
+				return nil, fmt.Errorf("--broker-role, --external-id and --revoker-external-id are not all given, and the broker cannot be asked: %w", err)
+			}
+			x, err := b.ExternalID(ctx, name)
+			if err != nil {
+				return nil, e.refused(err)
+			}
+			by = setup.Assume{Role: cmp.Or(by.Role, x.BrokerRole), ExternalIDs: []string{x.Current}, RevokerIDs: x.Revoker}
+			if x.Next != "" {
+				by.ExternalIDs = append(by.ExternalIDs, x.Next)
+			}
+		}
+		t, err = setup.NewAssumed(entry, by)
+	default:
+		return nil, usagef("--way %q is not known: use federate or assume", f.way)
+	}
 	if errors.Is(err, setup.ErrTarget) {
 		return nil, usageError{err}
 	}
@@ -67,8 +101,8 @@ the broker takes access back. There is no standing key: the broker exchanges tok
 		Example: `  drawbridge setup target ci-deploy --registry registry/ --issuer https://broker.example > ci-deploy.tf
   drawbridge setup target ci-deploy --registry registry/ --issuer https://broker.example --form cli | sh`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			t, err := f.target(e, args[0])
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := f.target(c.Context(), e, args[0])
 			if err != nil {
 				return err
 			}
@@ -93,6 +127,54 @@ the broker takes access back. There is no standing key: the broker exchanges tok
 	c.Flags().StringVar(&form, "form", "terraform", "terraform, cloudformation or cli")
 	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
 	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})
+	return c
+}
+
+// newSetupExternalID shows and changes what the broker says to a role.
+func newSetupExternalID(e *Env) *cobra.Command {
+	var broker brokerFlags
+	var rotate, promote bool
+	c := &cobra.Command{
+		Use:   "external-id ENTRY",
+		Short: "What the broker says to an entry's role that it takes by AssumeRole, and changing it",
+		Long: `Shows the ExternalId that the broker says to an entry's role: it makes one for each vendor and role, and no other has it. To change it takes two steps, so that nothing stops in between: --rotate makes the next one, 'drawbridge setup target --way assume' prints a
+trust that takes both, and when the account has it, --promote sends the new one, and the trust is printed again.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			b, err := broker.client(e)
+			if err != nil {
+				return err
+			}
+			var x *wire.ExternalID
+			switch {
+			case rotate:
+				x, err = b.ChangeExternalID(c.Context(), args[0], "rotate")
+			case promote:
+				x, err = b.ChangeExternalID(c.Context(), args[0], "promote")
+			default:
+				x, err = b.ExternalID(c.Context(), args[0])
+			}
+			if err != nil {
+				return e.refused(err)
+			}
+			var w textWriter
+			w.line("%s  %s", x.Entry, x.Role)
+			if x.Vendor != "" {
+				w.line("  vendor   %s", plain(x.Vendor))
+			}
+			w.line("  current  %s, since %s", x.Current, x.Made.UTC().Format(minute))
+			if x.Next != "" {
+				w.line("  next     %s", x.Next)
+			}
+			w.line("  revoker  %s", strings.Join(x.Revoker, ", "))
+			_, err = io.WriteString(e.Stdout, w.String())
+			return written(err)
+		},
+	}
+	c.Flags().BoolVar(&rotate, "rotate", false, "make the next one")
+	c.Flags().BoolVar(&promote, "promote", false, "send the next one from now on")
+	c.MarkFlagsMutuallyExclusive("rotate", "promote")
+	broker.register(c)
 	return c
 }
 
@@ -165,7 +247,7 @@ Without PATH a broker is asked, which has the newest snapshot that was pushed to
 			if err != nil {
 				return err
 			}
-			t, err := f.target(e, args[0])
+			t, err := f.target(c.Context(), e, args[0])
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,5 +88,70 @@ func TestScheduledStart(t *testing.T) {
 	}
 	if out, _ := c.run(c.person, 0, "sessions", id); !strings.Contains(out, "active") {
 		t.Errorf("in its time: %s", out)
+	}
+}
+
+// TestExternalIDAtBroker: a role that is taken by AssumeRole is told an ExternalId of its own, which the printed trust demands, and which is changed in two steps without a stop.
+func TestExternalIDAtBroker(t *testing.T) {
+	c := startCrossing(t, func(c *daemon.Config) {
+		c.AWS.Assume.Role, c.AWS.Assume.Targets = "arn:aws:iam::111111111111:role/DrawbridgeBroker", []string{"arn:aws:iam::222222222222:role/deploy"}
+	})
+	registry := filepath.Join(t.TempDir(), "registry.yaml")
+	if err := os.WriteFile(registry, []byte("apiVersion: drawbridge/v1\nkind: Trust\nmetadata: {name: ci-deploy, owner: ann@example.com}\nspec:\n  purpose: deploy\n  from: {principals: [\"arn:aws:iam::111111111111:role/ci\"]}\n  to: {role: arn:aws:iam::222222222222:role/deploy}\n  allow: {actions: [s3:PutObject], resources: [\"*\"]}\n  expires: 2099-01-01\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	show := func(flags ...string) (current, next string) {
+		t.Helper()
+		out, _ := c.run(c.person, 0, append([]string{"setup", "external-id", "ci-deploy"}, flags...)...)
+		for line := range strings.Lines(out) {
+			f := strings.Fields(line)
+			if len(f) > 1 && f[0] == "current" {
+				current = strings.TrimSuffix(f[1], ",")
+			} else if len(f) > 1 && f[0] == "next" {
+				next = f[1]
+			}
+		}
+		return current, next
+	}
+	told := func() string {
+		t.Helper()
+		out, _ := c.run(c.workload, 4, "request", "ci-deploy", "--reason", "release 7")
+		id, _, _ := strings.Cut(out, " ")
+		c.run(c.person, 0, "approve", id, "--yes")
+		c.run(c.workload, 0, "creds", "ci-deploy")
+		asked := slices.DeleteFunc(c.d.Asked(), func(form string) bool { return !strings.Contains(form, "SourceIdentity="+id) })
+		c.run(c.person, 0, "revoke", id, "--reason", "done")
+		if len(asked) != 1 {
+			t.Fatalf("AWS was asked %v for %s", c.d.Asked(), id)
+		}
+		form, err := url.ParseQuery(asked[0])
+		if err != nil || form.Get("Action") != "AssumeRole" || form.Get("DurationSeconds") != "3600" {
+			t.Errorf("AWS was asked %v, error %v", form, err)
+		}
+		return form.Get("ExternalId")
+	}
+	first := told()
+	if current, next := show(); current != first || next != "" || len(first) < 30 {
+		t.Errorf("AWS was told %q, shown are %q and %q", first, current, next)
+	}
+	if _, text := c.run(c.workload, 1, "setup", "external-id", "ci-deploy"); !strings.Contains(text, "registry") {
+		t.Errorf("a workload sees it: %s", text)
+	}
+	if _, text := c.run(c.person, 1, "setup", "external-id", "ci-deploy", "--promote"); !strings.Contains(text, "not being changed") {
+		t.Errorf("promoted what is not there: %s", text)
+	}
+	current, next := show("--rotate")
+	if current != first || next == "" || next == first || told() != first {
+		t.Errorf("while it is changed: %q, %q", current, next)
+	}
+	out, _ := c.run(c.person, 0, "setup", "target", "ci-deploy", "--registry", registry, "--way", "assume", "--form", "cli")
+	if !strings.Contains(out, first) || !strings.Contains(out, next) || !strings.Contains(out, "role/DrawbridgeBroker") || strings.Contains(out, "oidc") {
+		t.Errorf("printed: %s", out)
+	}
+	if current, _ := show("--promote"); current != next || told() != next {
+		t.Errorf("after it was changed: %q", current)
+	}
+	if out, _ = c.run(c.person, 0, "setup", "target", "ci-deploy", "--registry", registry, "--way", "assume"); strings.Contains(out, first) || !strings.Contains(out, next) {
+		t.Errorf("printed again: %s", out)
 	}
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -38,8 +39,15 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, *awssts
 		return nil, nil, fmt.Errorf("where STS is in %s: %w", cfg.Region, err)
 	}
 	d.clock.witness = dateOf(place.URI.String())
-	issuer := &awssts.Issuer{STS: client, Way: func(string) awssts.Way {
-		if own != nil {
+	external := func(ctx context.Context, vendor, role string) (string, error) {
+		x, err := d.store.ExternalID(ctx, vendor, role, newExternalID(), d.clock.Now())
+		if err != nil {
+			return "", err
+		}
+		return x.Current, nil
+	}
+	issuer := &awssts.Issuer{STS: client, ExternalID: external, Way: func(role string) awssts.Way {
+		if d.rules.federates(role) {
 			return awssts.Federated
 		}
 		return awssts.Assumed
@@ -47,21 +55,28 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, *awssts
 		return own.Token(oidc.Claim{Subject: o.Entry, SourceIdentity: o.SourceIdentity, Tags: o.Tags})
 	}}
 	// as is how the broker becomes one of its own roles.
-	as := func(role, subject string) aws.CredentialsProvider {
+	as := func(ctx context.Context, role, subject string, federated bool) (aws.CredentialsProvider, error) {
 		name := strings.ReplaceAll(subject, ":", "-")
-		if own != nil {
-			return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, role, ownToken{own, subject}, func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = name }))
+		if federated {
+			return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, role, ownToken{own, subject}, func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = name })), nil
 		}
-		return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = name }))
+		id, err := external(ctx, "", role)
+		if err != nil {
+			return nil, err
+		}
+		return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName, o.ExternalID = name, &id })), nil
 	}
-	revoker := &awssts.Revoker{Now: d.clock.Now, IAM: func(_ context.Context, partition, account string) (*iam.Client, error) {
+	revoker := &awssts.Revoker{Now: d.clock.Now, IAM: func(ctx context.Context, target arn.ARN) (*iam.Client, error) {
 		in := cfg.Copy()
-		in.Credentials = as("arn:"+partition+":iam::"+account+":role/"+setup.RevokerRole, setup.RevokerSubject)
-		return iam.NewFromConfig(in), nil
+		var err error
+		in.Credentials, err = as(ctx, setup.Revoker(target), setup.RevokerSubject, d.rules.federates(target.String()))
+		return iam.NewFromConfig(in), err
 	}}
 	if q := d.config.Quarantine; q.Policy != "" {
 		in := cfg.Copy()
-		in.Credentials = as(q.Role, setup.QuarantineSubject)
+		if in.Credentials, err = as(ctx, q.Role, setup.QuarantineSubject, own != nil); err != nil {
+			return nil, nil, err
+		}
 		in.Region = homeRegion(q.Role)
 		revoker.Quarantine = &awssts.Quarantine{Policy: q.Policy, Client: organizations.NewFromConfig(in), Now: d.clock.Now, Alone: func(ctx context.Context, do func(context.Context) error) error {
 			return d.store.Alone(ctx, "quarantine "+q.Policy, do)
@@ -69,6 +84,9 @@ func (d *Daemon) aws(ctx context.Context, own *oidc.Own) (broker.Issuer, *awssts
 	}
 	return issuer, revoker, nil
 }
+
+// newExternalID is a value that nobody guesses: 130 bits. STS takes letters, digits and some signs, at most 1,224 (API reference of STS, AssumeRole).
+func newExternalID() string { return "drawbridge-" + rand.Text() }
 
 // homeRegion is where a partition's AWS Organizations answers.
 func homeRegion(arn string) string {

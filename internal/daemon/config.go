@@ -45,6 +45,11 @@ type Config struct {
 	// AWS says whose AWS identities are taken: those of these accounts, none where none is named.
 	AWS struct {
 		Accounts []string `yaml:"accounts"`
+		// Assume is how roles are taken by AssumeRole: those of Targets, and all where the broker is no issuer.
+		Assume struct {
+			Role    string   `yaml:"role"`    // the broker's own, whose credentials it has
+			Targets []string `yaml:"targets"` // ARNs
+		} `yaml:"assume"`
 	} `yaml:"aws"`
 	// Quarantine is the organisation's policy that cuts sessions which the role's own policies cannot; none where it is not given.
 	Quarantine struct {
@@ -302,6 +307,14 @@ func (c *Config) check() error {
 		if !arn.IsAccountID(a) {
 			bad("aws.accounts: %q is no account: expected twelve digits, in quotes", a)
 		}
+	}
+	for i, role := range append([]string{c.AWS.Assume.Role}, c.AWS.Assume.Targets...) {
+		if a, err := arn.Parse(role); role != "" && (err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/")) || role == "" && i > 0 {
+			bad("aws: assume: expected the ARN of a role, found %q", role)
+		}
+	}
+	if len(c.AWS.Assume.Targets) > 0 && c.AWS.Assume.Role == "" {
+		bad("aws: assume: role is missing: as whom the broker takes these")
 	}
 	if len(c.AWS.Accounts) > 0 && c.URL == "" {
 		bad("aws: identities sign for url, which is missing")

@@ -81,7 +81,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
-	d.rules.federated = own != nil
+	d.rules.issues, d.rules.assumed = own != nil, c.AWS.Assume.Targets
 	d.knowledge.daemon = d
 	d.rules.longest = func(role string) time.Duration {
 		known, _, _ := d.knowledge.role(role, d.clock.Now())

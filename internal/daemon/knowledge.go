@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"drawbridge/iam/arn"
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
 	"drawbridge/internal/api"
@@ -118,7 +119,9 @@ func (k *knowledge) round(ctx context.Context) error {
 		}
 		graph = access.Build(org.Build(s), access.Options{Now: newest.Collected, Engine: ref.Engine()})
 		if stale {
-			k.learn(newest, version, all, graph)
+			if err := k.learn(ctx, newest, version, all, graph); err != nil {
+				return err
+			}
 		}
 	}
 	return k.leave(ctx, leaving, all, newest, graph)
@@ -268,7 +271,7 @@ func write(root *os.Root, name string, from io.Reader) (err error) {
 }
 
 // learn takes what a snapshot says of every role, and checks the targets of the registry.
-func (k *knowledge) learn(p *broker.Pushed, version string, all *registry.Registry, g *access.Graph) {
+func (k *knowledge) learn(ctx context.Context, p *broker.Pushed, version string, all *registry.Registry, g *access.Graph) error {
 	targets := make(map[string]knownRole)
 	problems := make(map[string][]setup.Problem)
 	for i := range g.Org.Snapshot.Roles {
@@ -281,15 +284,73 @@ func (k *knowledge) learn(p *broker.Pushed, version string, all *registry.Regist
 	}
 	for i := range all.Entries {
 		e := &all.Entries[i]
-		t, err := setup.New(e, k.daemon.config.URL, k.daemon.config.audience())
-		if err != nil || !k.daemon.rules.federated {
-			continue // the broker does not lead there
+		t, err := k.daemon.setupOf(ctx, e)
+		switch {
+		case errors.Is(err, setup.ErrTarget):
+			continue // the broker does not lead there, or it is not said as whom
+		case err != nil:
+			return err
 		}
 		problems[e.Name] = t.Check(g)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pushed, k.version, k.targets, k.problems = *p, version, targets, problems
+	return nil
+}
+
+// setupOf is what an entry's account must have.
+func (d *Daemon) setupOf(ctx context.Context, e *registry.Entry) (*setup.Target, error) {
+	if d.rules.federates(e.To.Role) {
+		return setup.New(e, d.config.URL, d.config.audience())
+	}
+	target, err := arn.Parse(e.To.Role)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", setup.ErrTarget, err)
+	}
+	x, revoker, err := d.externalIDs(ctx, e, target)
+	if err != nil {
+		return nil, err
+	}
+	return setup.NewAssumed(e, setup.Assume{Role: d.config.AWS.Assume.Role, ExternalIDs: x.Values(), RevokerIDs: revoker.Values()})
+}
+
+// externalIDs are what the broker says to an entry's role, and to the revoker beside it.
+func (d *Daemon) externalIDs(ctx context.Context, e *registry.Entry, target arn.ARN) (role, revoker *broker.ExternalID, err error) {
+	if role, err = d.store.ExternalID(ctx, e.Vendor, e.To.Role, newExternalID(), d.clock.Now()); err == nil {
+		revoker, err = d.store.ExternalID(ctx, "", setup.Revoker(target), newExternalID(), d.clock.Now())
+	}
+	return role, revoker, err
+}
+
+// externalID shows what the broker says to an entry's role, and changes it where action says how.
+func (d *Daemon) externalID(ctx context.Context, name, action, by string) (*wire.ExternalID, error) {
+	e, _, _, err := d.rules.Entry(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if e == nil {
+		return nil, broker.ErrNotFound
+	}
+	target, err := arn.Parse(e.To.Role)
+	if err != nil || d.rules.federates(e.To.Role) {
+		return nil, fmt.Errorf("%w: the role of %s is not taken by AssumeRole (aws.assume of the broker's configuration)", broker.ErrExternalID, name)
+	}
+	x, revoker, err := d.externalIDs(ctx, e, target)
+	if err != nil {
+		return nil, err
+	}
+	now := d.clock.Now()
+	switch action {
+	case "rotate":
+		x, err = d.store.ChangeExternalID(ctx, e.Vendor, e.To.Role, by, now, func(x *broker.ExternalID) error { return x.Rotate(newExternalID(), now) })
+	case "promote":
+		x, err = d.store.ChangeExternalID(ctx, e.Vendor, e.To.Role, by, now, func(x *broker.ExternalID) error { return x.Promote(now) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ExternalID{Entry: e.Name, Vendor: x.Vendor, Role: x.Role, BrokerRole: d.config.AWS.Assume.Role, Current: x.Current, Next: x.Next, Made: x.Made, Revoker: revoker.Values()}, nil
 }
 
 // role is what is known of a role now; why says why nothing is.
@@ -346,7 +407,7 @@ func (d *Daemon) target(ctx context.Context, name string) (*wire.Target, error) 
 
 // facts is what the API needs of AWS as it is.
 func (d *Daemon) facts() *api.Facts {
-	return &api.Facts{Snapshots: d.store, Offboardings: d.store, NewID: newID, Target: d.target, Drill: d.drill, Drills: d.drills, Leave: func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error) {
+	return &api.Facts{Snapshots: d.store, Offboardings: d.store, NewID: newID, Target: d.target, Drill: d.drill, Drills: d.drills, ExternalID: d.externalID, Leave: func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error) {
 		all, _, err := d.rules.current(ctx)
 		if err != nil {
 			return nil, err

@@ -20,8 +20,9 @@ import (
 
 // rules are the registry as it is in force: a folder of files, as they were when the daemon started, or the editions in the store.
 type rules struct {
-	editions  broker.Editions // nil for files
-	federated bool            // sessions come from the broker's own issuer
+	editions broker.Editions // nil for files
+	issues   bool            // the broker is an issuer, by whose tokens roles are taken
+	assumed  []string        // roles that are taken by AssumeRole all the same
 	// longest is a role's longest session, 0 where it is not known.
 	longest func(role string) time.Duration
 
@@ -109,9 +110,12 @@ func (r *rules) Entry(ctx context.Context, name string) (*registry.Entry, *regis
 	return e, all.Vendor(e.Vendor), version, nil
 }
 
+// federates reports whether a role is taken by a token of the broker's own issuer.
+func (r *rules) federates(role string) bool { return r.issues && !slices.Contains(r.assumed, role) }
+
 // Target implements broker.Rules.
 func (r *rules) Target(_ context.Context, role string) (time.Duration, bool, error) {
-	return r.longest(role), r.federated, nil
+	return r.longest(role), r.federates(role), nil
 }
 
 // registry is what the API needs of the registry; nil where it is a folder of files.

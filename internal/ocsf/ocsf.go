@@ -482,6 +482,16 @@ func (m *Mapper) fill(e *event, r *audit.Record) error {
 		if b.Agree {
 			e.Message = "A second person agreed to a change of the registry"
 		}
+	case broker.ExternalIDChanged{}.Kind():
+		b, err := body[broker.ExternalIDChanged](r)
+		if err != nil {
+			return err
+		}
+		e.managed(update, "External ID", b.Role, b.Vendor)
+		e.Message = "The ExternalId for " + b.Role + " was " + b.What
+		if b.What == "begun" {
+			e.Message = "The ExternalId for " + b.Role + " is being changed"
+		}
 	case broker.ClockSetBack{}.Kind():
 		b, err := body[broker.ClockSetBack](r)
 		if err != nil {

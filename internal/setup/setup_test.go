@@ -38,6 +38,12 @@ func target(t *testing.T, e *registry.Entry) *Target {
 // graph is the account as a template makes it, with a change of the template's text.
 func graph(t *testing.T, template string, change_ ...string) *access.Graph {
 	t.Helper()
+	return graphOf(t, template, "", change_...)
+}
+
+// graphOf is one with an account of the broker, 111111111111, as another template makes it.
+func graphOf(t *testing.T, template, broker string, change_ ...string) *access.Graph {
+	t.Helper()
 	changed := strings.NewReplacer(change_...).Replace(template)
 	if len(change_) > 0 && changed == template {
 		t.Fatalf("the template has no %q", change_[0])
@@ -52,9 +58,16 @@ func graph(t *testing.T, template string, change_ ...string) *access.Graph {
 	}
 	_, after := change.Apply(&snapshot.Snapshot{Version: snapshot.Version,
 		Organization: &snapshot.Organization{ID: "o-abcdefghij", ManagementAccount: "333333333333", Units: []snapshot.Unit{{Path: "r-root", Name: "Root"}},
-			SCPs: []snapshot.ControlPolicy{{Name: "FullAWSAccess", ARN: "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess", Targets: []string{"r-root", "222222222222"}, Document: full}}},
-		Accounts:  []snapshot.Account{{ID: "222222222222", Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}},
+			SCPs: []snapshot.ControlPolicy{{Name: "FullAWSAccess", ARN: "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess", Targets: []string{"r-root", "222222222222", "111111111111"}, Document: full}}},
+		Accounts:  []snapshot.Account{{ID: "111111111111", Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}, {ID: "222222222222", Kind: snapshot.Member, Partition: "aws", UnitPath: "r-root", Inventoried: true}},
 		Providers: []snapshot.Provider{}}, p)
+	if broker != "" {
+		p, err := cloudformation.Read("broker.json", []byte(broker), cloudformation.Options{Account: "111111111111", Region: "eu-west-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after = change.Apply(after, p)
+	}
 	return access.Build(org.Build(after), access.Options{Now: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), Engine: ref.Engine()})
 }
 
@@ -105,6 +118,52 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+const brokerRole = "arn:aws:iam::111111111111:role/DrawbridgeBroker"
+
+func assumed(t *testing.T, e *registry.Entry) *Target {
+	t.Helper()
+	out, err := NewAssumed(e, Assume{Role: brokerRole, ExternalIDs: []string{"drawbridge-ONE", "drawbridge-TWO"}, RevokerIDs: []string{"drawbridge-REVOKER"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestCheckAssumed: an account that is set up for AssumeRole is found good, and one that takes the broker without its ExternalId, with another one, or takes somebody else, is not.
+func TestCheckAssumed(t *testing.T) {
+	s := assumed(t, entry())
+	broker := `{"Resources": {"Broker": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "DrawbridgeBroker", "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]},
+		"Policies": [{"PolicyName": "cross", "PolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"], "Resource": "*"}]}}]}}}}`
+	for name, tt := range map[string]struct {
+		change []string
+		want   string
+	}{
+		"as it is printed":      {nil, ""},
+		"without an ExternalId": {[]string{`"sts:ExternalId"`, `"aws:PrincipalOrgID"`, `"drawbridge-ONE",`, `"o-abcdefghij",`}, "without an ExternalId"},
+		"any ExternalId":        {[]string{`"drawbridge-ONE",`, `"drawbridge-another",`}, "with any ExternalId"},
+		"an old ExternalId":     {[]string{`"drawbridge-ONE",`, `"drawbridge-OLD",`}, "does not let " + brokerRole + " sts:AssumeRole"},
+		"another role":          {[]string{`"AWS": "` + brokerRole + `"`, `"AWS": "arn:aws:iam::111111111111:role/other"`}, "beside the broker"},
+		"no source identity":    {[]string{`"sts:SetSourceIdentity"`, `"sts:GetCallerIdentity"`}, "sts:SetSourceIdentity"},
+	} {
+		g := graphOf(t, s.CloudFormation(), broker, tt.change...)
+		var found []string
+		for _, p := range s.Check(g) {
+			found = append(found, p.What)
+		}
+		if text := strings.Join(found, "; "); (tt.want == "") != (text == "") || !strings.Contains(text, tt.want) {
+			t.Errorf("%s: found %q, want %q", name, text, tt.want)
+		}
+	}
+	for name, by := range map[string]Assume{
+		"no role": {Role: "x", ExternalIDs: []string{"ab"}, RevokerIDs: []string{"ab"}}, "no ExternalId": {Role: brokerRole, RevokerIDs: []string{"ab"}}, "a bad one": {Role: brokerRole, ExternalIDs: []string{"a b"}, RevokerIDs: []string{"ab"}},
+		"none for the revoker": {Role: brokerRole, ExternalIDs: []string{"ab"}},
+	} {
+		if _, err := NewAssumed(entry(), by); !errors.Is(err, ErrTarget) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestForms holds what is printed to its golden files.
 func TestForms(t *testing.T) {
 	e := entry()
@@ -114,7 +173,8 @@ func TestForms(t *testing.T) {
 	if err := q.Check(); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"setup.tf": s.Terraform(), "setup.json": s.CloudFormation(), "setup.sh": s.Commands(), "quarantine.tf": q.Terraform(), "quarantine.json": q.CloudFormation(), "quarantine.sh": q.Commands()} {
+	by := assumed(t, e)
+	for name, text := range map[string]string{"assumed.tf": by.Terraform(), "assumed.json": by.CloudFormation(), "assumed.sh": by.Commands(), "setup.tf": s.Terraform(), "setup.json": s.CloudFormation(), "setup.sh": s.Commands(), "quarantine.tf": q.Terraform(), "quarantine.json": q.CloudFormation(), "quarantine.sh": q.Commands()} {
 		file := filepath.Join("testdata", name)
 		if *update {
 			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -130,7 +190,7 @@ func TestForms(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.CloudFormation()), &any); err != nil {
 		t.Error(err)
 	}
-	for _, script := range []string{"setup.sh", "quarantine.sh"} {
+	for _, script := range []string{"setup.sh", "assumed.sh", "quarantine.sh"} {
 		if out, err := exec.Command("sh", "-n", filepath.Join("testdata", script)).CombinedOutput(); err != nil {
 			t.Errorf("%s: %s", script, out)
 		}

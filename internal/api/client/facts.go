@@ -67,6 +67,16 @@ func (c *Client) Drills(ctx context.Context) ([]wire.Drill, error) {
 	return out.Drills, nil
 }
 
+// ExternalID is what the broker says to an entry's role that it takes by AssumeRole.
+func (c *Client) ExternalID(ctx context.Context, entry string) (*wire.ExternalID, error) {
+	return ask[wire.ExternalID](ctx, c, http.MethodGet, "/v1/entries/"+url.PathEscape(entry)+"/external-id", nil, nil)
+}
+
+// ChangeExternalID takes a step of changing it: rotate or promote.
+func (c *Client) ChangeExternalID(ctx context.Context, entry, action string) (*wire.ExternalID, error) {
+	return ask[wire.ExternalID](ctx, c, http.MethodPost, "/v1/entries/"+url.PathEscape(entry)+"/external-id", nil, wire.ChangeExternalID{Action: action})
+}
+
 // Offboard begins the offboarding of a vendor.
 func (c *Client) Offboard(ctx context.Context, vendor, reason string) (*wire.Offboarding, error) {
 	return ask[wire.Offboarding](ctx, c, http.MethodPost, "/v1/offboardings", nil, wire.Offboard{Vendor: vendor, Reason: reason})

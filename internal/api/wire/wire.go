@@ -92,6 +92,23 @@ type Drill struct {
 	Found []string   `json:"found" doc:"What is wrong; nothing where all is well"`
 }
 
+// ExternalID is what the broker says to an entry's role that it takes by AssumeRole.
+type ExternalID struct {
+	Entry      string    `json:"entry"`
+	Vendor     string    `json:"vendor,omitempty"`
+	Role       string    `json:"role"`
+	BrokerRole string    `json:"brokerRole,omitempty" doc:"As whom the broker takes it"`
+	Current    string    `json:"current"`
+	Next       string    `json:"next,omitempty" doc:"Takes its place when it is promoted; until then the trust has to take both"`
+	Made       time.Time `json:"made"`
+	Revoker    []string  `json:"revoker" doc:"What it says to the role by which it takes back in that account"`
+}
+
+// ChangeExternalID is one step of a change.
+type ChangeExternalID struct {
+	Action string `json:"action" enum:"rotate,promote"`
+}
+
 // Drills are the last drill of each entry that the broker lets cross.
 type Drills struct {
 	Drills []Drill `json:"drills"`
