@@ -157,7 +157,7 @@ func (f *askFlags) ask(entry string) (wire.Ask, error) {
 
 // poll waits between two questions: soon at first, seldom later.
 func poll(ctx context.Context, n int) error {
-	wait := min(time.Duration(n+1)*2*time.Second, 15*time.Second)
+	wait := min(250*time.Millisecond<<min(n, 6), 15*time.Second)
 	select {
 	case <-time.After(wait):
 		return nil

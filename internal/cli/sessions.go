@@ -148,9 +148,9 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 				return e.refused(err)
 			}
 			// Whoever takes back wants to see that the deny stands, which takes a second or two.
-			for n := 0; n < 5 && r.State == "revoking" && unwritten(r); n++ {
+			for n := 0; n < 10 && r.State == "revoking" && unwritten(r); n++ {
 				select {
-				case <-time.After(time.Second):
+				case <-time.After(500 * time.Millisecond):
 				case <-c.Context().Done():
 					return Stopped(c.Context().Err())
 				}
@@ -185,7 +185,7 @@ To stop everything of a subject, role, account, vendor or issuer: 'drawbridge lo
 
 // unwritten says whether a deny does not stand yet.
 func unwritten(r *wire.Request) bool {
-	return slices.ContainsFunc(r.Effects, func(x wire.Effect) bool { return x.Written == nil && !x.Stuck })
+	return slices.ContainsFunc(r.Effects, func(x wire.Effect) bool { return x.Written == nil && x.Attempts == 0 })
 }
 
 // newLock stops everything that matches.

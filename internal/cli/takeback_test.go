@@ -71,7 +71,7 @@ func TestTakeBackAtBroker(t *testing.T) {
 // TestScheduledStart: what is asked for a later time is approved now, gives nothing before its time, and is in force by itself when it comes; who waits is answered then.
 func TestScheduledStart(t *testing.T) {
 	c := startCrossing(t)
-	start := time.Now().Add(8 * time.Second).UTC().Truncate(time.Second)
+	start := time.Now().Add(5 * time.Second).UTC().Truncate(time.Second)
 	if _, text := c.run(c.workload, 2, "request", "ci-deploy", "--reason", "release 7", "--start", "soon"); !strings.Contains(text, "--start") {
 		t.Errorf("no time: %s", text)
 	}

@@ -55,7 +55,7 @@ const (
 	maxFiles     = 1 << 20
 	// DefaultFresh is how old a snapshot may be for what it says to count.
 	DefaultFresh = 7 * 24 * time.Hour
-	knowEvery    = 2 * time.Second
+	knowEvery    = time.Second
 )
 
 func (d *Daemon) fresh() time.Duration {
