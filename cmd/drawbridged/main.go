@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +90,26 @@ func configuration(file string) (c *daemon.Config, local bool, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, false, err
 	}
-	return daemon.Local(folder), true, nil
+	c = daemon.Local(folder)
+	if err := seal(c.Keys.Seal[0]); err != nil {
+		return nil, false, err
+	}
+	return c, true, nil
+}
+
+// seal makes the key under which the secrets of a local setup's keys are kept, where there is none.
+func seal(name string) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key[:]) + "\n")
+	return errors.Join(err, f.Close())
 }
 
 func logger(c *daemon.Config, out io.Writer) *slog.Logger {

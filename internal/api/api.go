@@ -17,7 +17,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"drawbridge/iam/arn"
 	"drawbridge/iam/cond"
 	"drawbridge/internal/api/wire"
 	"drawbridge/internal/audit"
@@ -491,22 +490,11 @@ func (s *Server) locks(api huma.API) {
 		if err := c.caller.Need(broker.SetLocks); err != nil {
 			return nil, s.fault("set-lock", err)
 		}
-		if in.Body.Kind != string(broker.LockAll) && in.Body.Value == "" {
-			return nil, huma.Error422UnprocessableEntity("value: say what is to be locked")
-		}
 		if err := cmp.Or(legible("value", in.Body.Value), legible("reason", in.Body.Reason)); err != nil {
 			return nil, err
 		}
-		// A lock that can match nothing would look like one that holds.
-		switch broker.LockKind(in.Body.Kind) {
-		case broker.LockAccount:
-			if !arn.IsAccountID(in.Body.Value) {
-				return nil, huma.Error422UnprocessableEntity("value: expected the 12 digits of an account")
-			}
-		case broker.LockRole:
-			if a, err := arn.Parse(in.Body.Value); err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/") || strings.ContainsAny(a.Resource, "*?") {
-				return nil, huma.Error422UnprocessableEntity("value: expected the ARN of one role")
-			}
+		if text := (&broker.Lock{Kind: broker.LockKind(in.Body.Kind), Value: in.Body.Value}).Mistake(); text != "" {
+			return nil, huma.Error422UnprocessableEntity(text)
 		}
 		if e := in.Body.Expires; !e.IsZero() && (!e.After(s.Now()) || e.Sub(s.Now()) > farthest) {
 			return nil, huma.Error422UnprocessableEntity("expires: expected a time to come, not too far ahead")

@@ -3,8 +3,11 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
+	"drawbridge/iam/arn"
 	"drawbridge/internal/audit"
 )
 
@@ -87,6 +90,23 @@ const (
 
 // LockKinds are all of them.
 var LockKinds = []LockKind{LockSubject, LockRole, LockAccount, LockVendor, LockIssuer, LockKey, LockAll}
+
+// Mistake says why a lock cannot match anything that its kind is about, "" where it can: one that matches nothing would look like one that holds.
+func (l *Lock) Mistake() string {
+	switch {
+	case !slices.Contains(LockKinds, l.Kind):
+		return "kind: expected subject, role, account, vendor, issuer, key or all"
+	case l.Kind != LockAll && l.Value == "":
+		return "value: say what is to be locked"
+	case l.Kind == LockAccount && !arn.IsAccountID(l.Value):
+		return "value: expected the 12 digits of an account"
+	case l.Kind == LockRole:
+		if a, err := arn.Parse(l.Value); err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/") || strings.ContainsAny(a.Resource, "*?") {
+			return "value: expected the ARN of one role"
+		}
+	}
+	return ""
+}
 
 // Locked: a lock was set.
 type Locked struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,35 +41,69 @@ func TestWalkthroughs(t *testing.T) {
 	for _, page := range pages {
 		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			var world *world
-			if strings.Contains(read(t, page), "```console ") {
-				world = newWorld(t, dir, strings.Contains(read(t, page), "\n$ sleep 5m\n"))
-			}
-			if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
-				t.Fatal(err)
-			}
-			data := read(t, page)
-			w := walkthrough{t: t, bash: bash, dir: dir, world: world, exports: make(map[string]string), same: make(map[string]string)}
-			fresh := w.run(data)
-			if w.commands == 0 {
-				t.Errorf("%s shows no command", page)
-			}
-			if fresh == data {
-				return
-			}
-			if os.Getenv("UPDATE_SCRIPTS") == "" {
-				shown, printed := strings.Split(data, "\n"), strings.Split(fresh, "\n")
-				i := 0
-				for i < len(shown) && i < len(printed) && shown[i] == printed[i] {
-					i++
-				}
-				t.Errorf("%s shows what is not printed: UPDATE_SCRIPTS=1 go test ./internal/cli -run TestWalkthroughs\nfirst, in line %d, for\n%s\nthis is printed\n%s", page, i+1, strings.Join(shown[i:min(i+1, len(shown))], ""), strings.Join(printed[i:min(i+6, len(printed))], "\n"))
-			} else if err := os.WriteFile(page, []byte(fresh), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			runPage(t, bash, examples, page, func(text string) (before, run, after string) { return "", text, "" })
 		})
 	}
+}
+
+// runPage runs the part of a page that is to be run, and holds it to what it shows.
+func runPage(t *testing.T, bash, examples, page string, cut func(text string) (before, run, after string)) {
+	t.Helper()
+	dir := t.TempDir()
+	before, data, after := cut(read(t, page))
+	var world *world
+	if strings.Contains(data, "```console ") {
+		world = newWorld(t, dir, strings.Contains(data, "\n$ sleep 5m\n"))
+	}
+	if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
+		t.Fatal(err)
+	}
+	w := walkthrough{t: t, bash: bash, dir: dir, world: world, exports: make(map[string]string), same: make(map[string]string)}
+	fresh := w.run(data)
+	if w.commands == 0 {
+		t.Errorf("%s shows no command", page)
+	}
+	if fresh == data {
+		return
+	}
+	if os.Getenv("UPDATE_SCRIPTS") == "" {
+		shown, printed := strings.Split(data, "\n"), strings.Split(fresh, "\n")
+		i := 0
+		for i < len(shown) && i < len(printed) && shown[i] == printed[i] {
+			i++
+		}
+		t.Errorf("%s shows what is not printed: UPDATE_SCRIPTS=1 go test ./internal/cli -run TestWalkthroughs\nfirst, %d lines down, for\n%s\nthis is printed\n%s", page, i+1, strings.Join(shown[i:min(i+1, len(shown))], ""), strings.Join(printed[i:min(i+6, len(printed))], "\n"))
+	} else if err := os.WriteFile(page, []byte(before+fresh+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWalkthroughsBegin runs the quick start of the broker in the README.
+func TestWalkthroughsBegin(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	if l, err := net.Listen("tcp", "127.0.0.1:8181"); err != nil {
+		if os.Getenv("DRAWBRIDGE_CLIENTS") == "required" {
+			t.Fatalf("a local setup cannot listen: %v", err)
+		}
+		t.Skip("something else listens where a local setup does")
+	} else {
+		l.Close()
+	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runPage(t, bash, examples, "../../README.md", func(text string) (before, run, after string) {
+		begin := strings.Index(text, "## Crossing\n")
+		if begin < 0 {
+			t.Fatal("the README has no quick start")
+		}
+		end := begin + strings.Index(text[begin+1:], "\n## ") + 1
+		return text[:begin], text[begin:end], text[end:]
+	})
 }
 
 type walkthrough struct {
@@ -150,7 +185,7 @@ func (w *walkthrough) run(page string) string {
 		}
 		w.moved = int(time.Since(at).Hours() / 24)
 	} else if w.world != nil {
-		w.t.Fatal("the page does not say when it was written")
+		w.t.Fatal("the page does not say when it was written: 'Written on DATE'")
 	}
 	lines := strings.SplitAfter(page, "\n")
 	for i := 0; i < len(lines); {

@@ -56,6 +56,7 @@ type Daemon struct {
 func Local(folder string) *Config {
 	c := &Config{Listen: "127.0.0.1:8181", URL: "http://127.0.0.1:8181"}
 	c.Store = SecretOf("sqlite:" + filepath.Join(folder, "drawbridge.db"))
+	c.Keys.Seal = []string{filepath.Join(folder, "seal.key")}
 	return c
 }
 

@@ -83,7 +83,7 @@ func (d *Daemon) roles(groups []string) []broker.Role {
 // pages are the pages for people.
 func (d *Daemon) pages(failed func(string, error)) *web.Server {
 	s := &web.Server{
-		Broker: d.broker, Store: d.store, Person: d.person, Know: d.store.KnowPerson, Life: d.personLife(), Now: d.clock.Now, Failed: failed,
+		Broker: d.broker, Store: d.store, Person: d.person, Know: d.store.KnowPerson, Target: d.target, Life: d.personLife(), Now: d.clock.Now, Failed: failed,
 		Secure: strings.HasPrefix(d.config.URL, "https://"),
 		Begin: func(ctx context.Context, c broker.Caller, until time.Time) (string, error) {
 			return api.NewToken(ctx, d.store, c, until)

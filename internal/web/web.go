@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"drawbridge/internal/api/wire"
 	"drawbridge/internal/broker"
 )
 
@@ -38,6 +39,8 @@ type Server struct {
 	// Know remembers a person with their groups, Person gives them again.
 	Know   func(ctx context.Context, r broker.Reviewer, at time.Time) error
 	Person func(ctx context.Context, id string) (broker.Reviewer, error)
+	// Target is what is known of an entry's target role; nil where nothing can be.
+	Target func(ctx context.Context, entry string) (*wire.Target, error)
 	// Life is how long a session lasts.
 	Life time.Duration
 	// Secure: the pages are reached by https.
@@ -112,6 +115,9 @@ func (s *Server) Register(mux *http.ServeMux) {
 	handle("POST /requests/{id}/decision", s.signedIn(s.decide))
 	handle("POST /requests/{id}/revocation", s.signedIn(s.revoke))
 	handle("POST /requests/{id}/effects", s.signedIn(s.press))
+	handle("GET /locks", s.signedIn(s.locks))
+	handle("POST /locks", s.signedIn(s.lock))
+	handle("POST /locks/{id}/lifting", s.signedIn(s.lift))
 	handle("GET /sign-in", s.signIn)
 	handle("POST /sign-in", s.signInLocally)
 	handle("GET /sign-in/callback", s.callback)
@@ -151,10 +157,13 @@ type page struct {
 	Body    any
 }
 
+// SeesLocks says whether the person may see what is locked.
+func (p *page) SeesLocks() bool { return p.Caller != nil && p.Caller.May(broker.ViewAll) }
+
 func (s *Server) show(w http.ResponseWriter, status int, name string, p page) {
 	p.Now = s.Now()
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, p); err != nil {
+	if err := pages.ExecuteTemplate(&b, name, &p); err != nil {
 		s.Failed("page "+name, err)
 		http.Error(w, "something went wrong inside; the broker's log says what", http.StatusInternalServerError)
 		return
@@ -174,7 +183,7 @@ func (s *Server) fault(v *visit, what string, err error) {
 	status, text := http.StatusInternalServerError, "Something went wrong inside; the broker's log says what."
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
-		status, text = http.StatusNotFound, "There is no such request, or you may not see it."
+		status, text = http.StatusNotFound, "There is no such thing, or you may not see it."
 	case errors.Is(err, broker.ErrStale):
 		status, text = http.StatusConflict, "The request has changed since you saw it. Nothing was decided: look again."
 	case errors.Is(err, broker.ErrNotYours):
@@ -194,8 +203,19 @@ func sentence(err error) string {
 
 // list is what waits and what is in force.
 func (s *Server) list(v *visit) {
-	type body struct{ Waiting, InForce, Ending []broker.Grant }
+	type body struct {
+		Waiting, InForce, Ending []broker.Grant
+		Locks                    int
+	}
 	var b body
+	if v.caller.May(broker.ViewAll) {
+		locks, err := s.Store.Locks(v.r.Context(), s.Now())
+		if err != nil {
+			s.fault(v, "list", err)
+			return
+		}
+		b.Locks = len(locks)
+	}
 	for _, part := range []struct {
 		states []broker.State
 		into   *[]broker.Grant
@@ -243,8 +263,30 @@ func (s *Server) showRequest(v *visit, status int, g *broker.Grant, message stri
 		// CanPress: something of it does not succeed, and this person can do something about it.
 		CanPress, CanQuarantine bool
 		WhyNot                  string // why this person does not decide
+		Target                  *wire.Target
+		Locks                   []broker.Lock // that stop it
 	}
 	b := body{Grant: g}
+	if s.Target != nil && v.caller.May(broker.ViewAll) && !g.State.Terminal() {
+		t, err := s.Target(v.r.Context(), g.Ask.Entry)
+		if err != nil && !errors.Is(err, broker.ErrNotFound) {
+			s.Failed("target", err)
+			t = &wire.Target{Why: "it cannot be read now"}
+		}
+		b.Target = t
+	}
+	if v.caller.May(broker.ViewAll) && !g.State.Terminal() {
+		all, err := s.Store.Locks(v.r.Context(), s.Now())
+		if err != nil {
+			s.fault(v, "locks", err)
+			return
+		}
+		for _, l := range all {
+			if l.Stops(&g.Subject, g.Ask.Target, g.Vendor) {
+				b.Locks = append(b.Locks, l)
+			}
+		}
+	}
 	if g.State == broker.Awaiting || g.State == broker.Suspended {
 		r := v.caller.Reviewer()
 		switch err := v.caller.Need(broker.DecideAny); {
@@ -334,6 +376,80 @@ func (s *Server) press(v *visit) {
 		return
 	}
 	http.Redirect(v.w, v.r, "/requests/"+url.PathEscape(g.ID), http.StatusSeeOther)
+}
+
+// locks shows what is stopped, to those who see everything.
+func (s *Server) locks(v *visit) { s.showLocks(v, http.StatusOK, broker.Lock{}, "") }
+
+func (s *Server) showLocks(v *visit, status int, asked broker.Lock, message string) {
+	type body struct {
+		Locks  []broker.Lock
+		Kinds  []broker.LockKind
+		Asked  broker.Lock // what a form said that was not taken
+		CanSet bool
+	}
+	err := v.caller.Need(broker.ViewAll)
+	var list []broker.Lock
+	if err == nil {
+		list, err = s.Store.Locks(v.r.Context(), s.Now())
+	}
+	if err != nil {
+		s.fault(v, "locks", err)
+		return
+	}
+	s.show(v.w, status, "locks.html", page{Title: "Locks", Caller: &v.caller, Message: message, Bad: status >= 400, Body: body{list, broker.LockKinds, asked, v.caller.May(broker.SetLocks)}})
+}
+
+// longestLock is how long a lock of a page lasts at most that ends by itself: ten years of hours.
+const longestLock = 10 * 366 * 24
+
+func (s *Server) lock(v *visit) {
+	if err := v.caller.Need(broker.SetLocks); err != nil {
+		s.fault(v, "lock", err)
+		return
+	}
+	field := func(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
+	l := broker.Lock{Kind: broker.LockKind(field("kind")), Value: field("value"), Reason: field("reason"), By: v.caller.Subject.ID}
+	if l.Kind == broker.LockAll {
+		l.Value = ""
+	}
+	text := l.Mistake()
+	if hours := field("hours"); text == "" && hours != "" {
+		n, err := strconv.Atoi(hours)
+		if err != nil || n < 1 || n > longestLock {
+			text = "for how long: expected hours, or nothing"
+		}
+		l.Expires = s.Now().Add(time.Duration(n) * time.Hour).UTC().Truncate(time.Second)
+	}
+	if text == "" && l.Reason == "" {
+		text = "say why: the record needs it"
+	}
+	if text != "" {
+		s.showLocks(v, http.StatusUnprocessableEntity, l, "Nothing was locked: "+text+".")
+		return
+	}
+	if _, _, err := s.Broker.Lock(v.r.Context(), l); err != nil {
+		s.fault(v, "lock", err)
+		return
+	}
+	http.Redirect(v.w, v.r, "/locks", http.StatusSeeOther)
+}
+
+func (s *Server) lift(v *visit) {
+	err := v.caller.Need(broker.SetLocks)
+	reason := strings.TrimSpace(v.r.PostFormValue("reason"))
+	if err == nil && reason == "" {
+		s.showLocks(v, http.StatusUnprocessableEntity, broker.Lock{}, "Nothing was lifted: say why, the record needs it.")
+		return
+	}
+	if err == nil {
+		err = s.Store.Unlock(v.r.Context(), v.r.PathValue("id"), v.caller.Subject.ID, reason, s.Now())
+	}
+	if err != nil {
+		s.fault(v, "lift", err)
+		return
+	}
+	http.Redirect(v.w, v.r, "/locks", http.StatusSeeOther)
 }
 
 // cookie is the name of the session's cookie; a browser takes the prefix as a promise that nobody but this host set it, over https.
