@@ -22,8 +22,8 @@ import (
 
 func main() {
 	root := &cobra.Command{Use: "drawbridged", Short: "The broker of cross-account access", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(serve())
-	if err := root.Execute(); err != nil {
+	root.AddCommand(serve(), check(), backup())
+	if err := root.ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "drawbridged:", err)
 		if errors.Is(err, daemon.ErrConfig) {
 			os.Exit(2)
@@ -67,6 +67,50 @@ It stops on an interrupt, and finishes what was begun before it does.`,
 			}
 			log.Info("answering", "listen", l.Addr().String(), "url", cfg.URL)
 			return d.Serve(ctx, l)
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the configuration `FILE`; without one a local setup")
+	return c
+}
+
+func check() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Check a configuration, and say what would run",
+		Long:  `Reads the configuration, its registry, keys and certificate, and says what would run. The store is not opened, nobody is asked anything, and no secret is printed. The exit status is 2 where the configuration is wrong.`,
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, local, err := configuration(file)
+			if err != nil {
+				return err
+			}
+			lines, err := cfg.Describe(local)
+			for _, line := range lines {
+				fmt.Println(line)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the configuration `FILE`; without one a local setup")
+	return c
+}
+
+func backup() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "backup FILE --config FILE",
+		Short: "Copy the store into a file, while the daemon goes on",
+		Long: `Copies the store, as it is at one moment, into a file that is not there yet. The daemon may go on meanwhile. Only SQLite is copied: of PostgreSQL use its own means.
+
+To restore it, stop the daemon and put the file where the store was. A daemon whose log does not extend the checkpoints that were published refuses to issue: what was taken back since the copy was made is not known to it.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, _, err := configuration(file)
+			if err != nil {
+				return err
+			}
+			return daemon.Backup(c.Context(), cfg, args[0])
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "the configuration `FILE`; without one a local setup")

@@ -320,7 +320,15 @@ func (k *desk) Assume(ctx context.Context, s broker.Subject, q stsapi.Question) 
 
 // Serve answers on a listener until the context ends, and then finishes what was begun.
 func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: d.Handler, TLSConfig: d.config.listening(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
+	listening := d.config.listening()
+	if d.config.TLS.Certificate != "" {
+		own := &certificate{file: d.config.TLS.Certificate, key: d.config.TLS.Key, log: d.log, now: time.Now}
+		if err := own.load(); err != nil {
+			return errors.Join(err, d.store.Close())
+		}
+		listening.GetCertificate = own.get
+	}
+	server := &http.Server{Handler: d.Handler, TLSConfig: listening, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)}
 	var background sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -332,7 +340,7 @@ func (d *Daemon) Serve(ctx context.Context, l net.Listener) error {
 	ended := make(chan error, 1)
 	go func() {
 		if d.config.TLS.Certificate != "" {
-			ended <- server.ServeTLS(l, d.config.TLS.Certificate, d.config.TLS.Key)
+			ended <- server.ServeTLS(l, "", "")
 			return
 		}
 		ended <- server.Serve(l)
