@@ -19,6 +19,8 @@ type Broker struct {
 	Rules   Rules
 	Issuer  Issuer
 	Revoker Revoker
+	// SubjectMax is how long sessions of a subject may be, by what proves it; 0, or where it is nil: as long as everything else lets it.
+	SubjectMax func(*Subject) time.Duration
 	// Quarantine says that the revoker can quarantine.
 	Quarantine bool
 	Now        func() time.Time
@@ -95,6 +97,9 @@ func (b *Broker) file(ctx context.Context, id string, s Subject, ask Ask, known 
 	}
 	if known.TargetMax, known.Federated, err = b.Rules.Target(ctx, ask.Target); err != nil {
 		return nil, fmt.Errorf("reading what is known of the target: %w", err)
+	}
+	if b.SubjectMax != nil {
+		known.SubjectMax = b.SubjectMax(&s)
 	}
 	terms, refusal := Judge(e, &r, &known, now)
 	if refusal == nil {

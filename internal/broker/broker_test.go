@@ -177,6 +177,12 @@ func TestSessionCaps(t *testing.T) {
 		{"an unknown role", func(e *registry.Entry, r *Request, f *Facts) { f.TargetMax = 0 }, time.Hour, "the target role"},
 		{"a chain from the broker's own role", func(e *registry.Entry, r *Request, f *Facts) { f.Federated, f.TargetMax = false, 12*time.Hour }, time.Hour, "AWS, for chains of roles"},
 		{"a session that federates", func(e *registry.Entry, r *Request, f *Facts) { r.Subject.Session = true }, 90 * time.Minute, "the entry"},
+		{"the caller's kind", func(e *registry.Entry, r *Request, f *Facts) { f.SubjectMax = 20 * time.Minute }, 20 * time.Minute, "the caller's kind"},
+		{"the caller's kind has more", func(e *registry.Entry, r *Request, f *Facts) { f.SubjectMax = 3 * time.Hour }, 90 * time.Minute, "the entry"},
+		{"the contract", func(e *registry.Entry, r *Request, f *Facts) {
+			e.Vendor, f.Vendor = "w", &registry.Vendor{Name: "w", Until: registry.Day{Time: noon.Truncate(24 * time.Hour)}}
+			r.Ask.Start = noon.Add(11*time.Hour + 30*time.Minute)
+		}, 30 * time.Minute, "the grant's own life"},
 		{"the proof", func(e *registry.Entry, r *Request, f *Facts) { r.Subject.Ends = noon.Add(20 * time.Minute) }, 20 * time.Minute, "the grant's own life"},
 		{"asked for less", func(e *registry.Entry, r *Request, f *Facts) { r.Ask.Life = 30 * time.Minute }, 30 * time.Minute, "the grant's own life"},
 		{"twelve hours", func(e *registry.Entry, r *Request, f *Facts) { e.Session.Max = 20 * time.Hour }, 12 * time.Hour, "AWS"},

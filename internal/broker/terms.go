@@ -63,6 +63,8 @@ type Facts struct {
 	Context *cond.Context
 	// TargetMax is the target role's longest session, 0 where it is not known; then AWS's default of one hour counts.
 	TargetMax time.Duration
+	// SubjectMax is how long sessions of such a subject may be; 0: as long as the others let it.
+	SubjectMax time.Duration
 	// Federated: the session comes from AssumeRoleWithWebIdentity, which is no chain.
 	Federated bool
 }
@@ -273,6 +275,9 @@ func (t *Terms) time(e *registry.Entry, r *Request, f *Facts, now time.Time) *Re
 	}
 	limit(cmp.Or(e.Session.Max, DefaultSession), "the entry")
 	limit(cmp.Or(f.TargetMax, time.Hour), "the target role")
+	if f.SubjectMax > 0 {
+		limit(f.SubjectMax, "the caller's kind")
+	}
 	if t.Chained {
 		limit(ChainedSession, "AWS, for chains of roles")
 	}

@@ -61,6 +61,8 @@ type Config struct {
 		From  []string      `yaml:"from"` // subjects, as entries name them
 		Fresh time.Duration `yaml:"fresh"`
 	} `yaml:"snapshots"`
+	// Sessions are how long sessions may be, by what proves the caller: the address of an issuer, a trust domain as spiffe://NAME, aws, people or broker (keys of its own).
+	Sessions map[string]time.Duration `yaml:"sessions"`
 	// Keys are those that services sign with, which have no identity of their own.
 	Keys struct {
 		Seal []string `yaml:"seal"` // files with the keys under which their secrets lie in the store; the first seals
@@ -122,6 +124,8 @@ type NotifyConfig struct {
 	URL    string   `yaml:"url"`
 	Secret Secret   `yaml:"secret"` // what it checks our signature with
 	On     []string `yaml:"on"`     // kinds of records; none: those that people want to know of
+	// Subjects are whose requests it is told of; none: all. A machine that waits is called back by an address of its own.
+	Subjects []string `yaml:"subjects"`
 }
 
 // IssuerConfig is a registered issuer of tokens.
@@ -328,6 +332,16 @@ func (c *Config) check() error {
 			bad("quarantine: role: expected the ARN of a role, found %q", q.Role)
 		}
 	}
+	for who, most := range c.Sessions {
+		known := slices.Contains([]string{"aws", "people", "broker"}, who) || slices.ContainsFunc(c.Issuers, func(k IssuerConfig) bool { return k.URL == who }) ||
+			slices.ContainsFunc(c.SPIFFE, func(k SPIFFEConfig) bool { return "spiffe://"+k.TrustDomain == who })
+		switch {
+		case !known:
+			bad("sessions: %q is none of the issuers, nor aws, people or broker", who)
+		case most < broker.MinSession || most > broker.MaxSession:
+			bad("sessions: %s: expected a time from %v to %v, found %v", who, broker.MinSession, broker.MaxSession, most)
+		}
+	}
 	if c.Snapshots.Fresh < 0 {
 		bad("snapshots: fresh: expected a time above zero, found %v", c.Snapshots.Fresh)
 	}
@@ -381,6 +395,14 @@ func (c *Config) check() error {
 
 // quarantinePolicy is the form of a policy's id (API reference of AWS Organizations, DescribePolicy).
 var quarantinePolicy = regexp.MustCompile(`^p-[0-9a-zA-Z_]{8,128}$`)
+
+// longest is how long sessions of a subject may be, 0 where nothing is said.
+func (c *Config) longest(s *broker.Subject) time.Duration {
+	if s.Person {
+		return c.Sessions["people"]
+	}
+	return c.Sessions[s.Issuer]
+}
 
 func kmsARN(s string) bool {
 	a, err := arn.Parse(s)

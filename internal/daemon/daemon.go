@@ -100,7 +100,7 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 		return nil, errors.Join(err, d.store.Close())
 	}
 	d.revoker = revoker
-	d.broker = &broker.Broker{Store: observedStore{d.store, d.observer}, Rules: d.rules, Revoker: observedRevoker{revoker, d.observer}, Quarantine: revoker.Quarantine != nil, Now: d.now, NewID: newID}
+	d.broker = &broker.Broker{SubjectMax: c.longest, Store: observedStore{d.store, d.observer}, Rules: d.rules, Revoker: observedRevoker{revoker, d.observer}, Quarantine: revoker.Quarantine != nil, Now: d.now, NewID: newID}
 	if local {
 		caller := broker.Caller{Subject: broker.Subject{ID: "local", Name: "local", Issuer: "local", Person: true}, Roles: broker.Roles, Until: d.clock.Now().Add(12 * time.Hour)}
 		if err = d.store.KnowPerson(ctx, broker.Reviewer{ID: caller.Subject.ID}, d.clock.Now()); err == nil {

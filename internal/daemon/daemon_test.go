@@ -74,6 +74,8 @@ log: {level: info, format: json}
 		"a log's key of no KMS": {"audit: {name: x, kms: y}", "ARN of a key"},
 		"half a quarantine":     {"quarantine: {policy: p-12345678}", "ARN of a role"},
 		"a policy of no SCP":    {"quarantine: {policy: x, role: 'arn:aws:iam::111111111111:role/x'}", "service control policy"},
+		"sessions of nobody":    {"sessions: {nobody: 1h}", "none of the issuers"},
+		"sessions too short":    {"sessions: {people: 1m}", "15m0s to 12h"},
 		"an old snapshot":       {"snapshots: {fresh: -1h}", "above zero"},
 		"another format":        {"log: {format: xml}", "xml"},
 	} {

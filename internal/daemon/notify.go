@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"drawbridge/internal/audit"
+	"drawbridge/internal/broker"
 	"drawbridge/internal/notify"
 )
 
@@ -30,7 +33,11 @@ func (d *Daemon) tell(ctx context.Context) {
 			d.log.Error("an address was not told what happened; it is tried again", "name", hook, "error", err)
 		}}
 	for _, n := range d.config.Notify {
-		s.Hooks = append(s.Hooks, notify.Hook{Name: n.Name, URL: n.URL, Secret: audit.Secret(n.Secret.Reveal()), Kinds: n.On})
+		h := notify.Hook{Name: n.Name, URL: n.URL, Secret: audit.Secret(n.Secret.Reveal()), Kinds: n.On}
+		if len(n.Subjects) > 0 {
+			h.Concerns = d.about(n.Subjects)
+		}
+		s.Hooks = append(s.Hooks, h)
 	}
 	ticker := time.NewTicker(notifyEvery)
 	defer ticker.Stop()
@@ -41,5 +48,19 @@ func (d *Daemon) tell(ctx context.Context) {
 		case <-ticker.C:
 			s.Step(ctx)
 		}
+	}
+}
+
+// about says of a record whether it is about a request of one of these subjects. One that is about something else is about nobody.
+func (d *Daemon) about(subjects []string) func(context.Context, *audit.Record) (bool, error) {
+	return func(ctx context.Context, r *audit.Record) (bool, error) {
+		g, err := d.store.Grant(ctx, r.About)
+		switch {
+		case errors.Is(err, broker.ErrNotFound):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+		return slices.Contains(subjects, g.Subject.ID) || slices.Contains(subjects, g.Subject.Name), nil
 	}
 }

@@ -32,6 +32,8 @@ type Hook struct {
 	Secret audit.Secret
 	// Kinds are the kinds of records that it is told; none: Default.
 	Kinds []string
+	// Concerns says whether a record is for this hook; nil: all of its kinds are.
+	Concerns func(ctx context.Context, r *audit.Record) (bool, error)
 }
 
 // Default are the kinds that people want to know of without asking: what waits for them, what was decided, what was taken back, and what does not succeed.
@@ -165,7 +167,14 @@ func (s *Sender) tell(ctx context.Context, h Hook) error {
 		}
 		for i := range list {
 			if r := &list[i]; slices.Contains(kinds, r.Kind) {
-				if err = s.post(ctx, h, r); err != nil {
+				concerned := true
+				if h.Concerns != nil {
+					concerned, err = h.Concerns(ctx, r)
+				}
+				if err == nil && concerned {
+					err = s.post(ctx, h, r)
+				}
+				if err != nil {
 					break
 				}
 			}
