@@ -536,15 +536,6 @@ func (s *Server) locks(api huma.API) {
 	})
 }
 
-// AuditRead: somebody read the log (46).
-type AuditRead struct {
-	From int64 `json:"from"`
-	Most int   `json:"most"`
-}
-
-// Kind names the event.
-func (AuditRead) Kind() string { return "audit.read" }
-
 func (s *Server) log(api huma.API) {
 	type readInput struct {
 		From int64 `query:"from" minimum:"0" doc:"The first record"`
@@ -561,7 +552,7 @@ func (s *Server) log(api huma.API) {
 		if err := c.caller.Need(broker.ReadAudit); err != nil {
 			return nil, s.fault("read-audit", err)
 		}
-		if err := s.Store.Record(ctx, s.Now(), c.caller.Subject.ID, "audit", AuditRead{in.From, in.Most}); err != nil {
+		if err := s.Store.Record(ctx, s.Now(), c.caller.Subject.ID, "audit", broker.AuditRead{From: in.From, Most: in.Most}); err != nil {
 			return nil, s.fault("read-audit", err)
 		}
 		list, err := s.Store.Records(ctx, in.From, in.Most)

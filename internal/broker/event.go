@@ -164,3 +164,11 @@ func (DenyRemoved) Kind() string         { return "deny.removed" }
 func (DenyStays) Kind() string           { return "deny.stays" }
 
 func (SessionsOvertaken) Kind() string { return "session.overtaken" }
+
+// AuditRead: somebody read the log (46).
+type AuditRead struct {
+	From int64 `json:"from"`
+	Most int   `json:"most"`
+}
+
+func (AuditRead) Kind() string { return "audit.read" }

@@ -18,7 +18,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/mod/sumdb/note"
 
-	"drawbridge/internal/api"
 	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/daemon"
@@ -135,7 +134,7 @@ func brokerRecords(approver string) ([]audit.Record, error) {
 		{40*time.Minute + 3*time.Second, broker.Clock, request.ID, broker.EffectDone{Effect: "r-7k2m9-0", Written: at.Add(40*time.Minute + 3*time.Second), EffectiveBy: at.Add(45*time.Minute + 3*time.Second)}},
 		{50 * time.Minute, "user:bob", "l-1", broker.Locked{Lock: broker.Lock{ID: "l-1", Kind: broker.LockSubject, Value: "oidc:agent", Reason: "asks for what it has no business with", By: "user:bob", At: at.Add(50 * time.Minute)}}},
 		{74 * time.Minute, broker.Clock, request.ID, broker.GrantMoved{Why: "every session is shown to be cut or over", State: "revoked"}},
-		{80 * time.Minute, "user:auditor", "audit", api.AuditRead{From: 0, Most: 100}},
+		{80 * time.Minute, "user:auditor", "audit", broker.AuditRead{From: 0, Most: 100}},
 	}
 	var head audit.Head
 	var list []audit.Record
@@ -157,7 +156,7 @@ func TestServedLog(t *testing.T) {
 	}
 	var head = audit.Head{Size: int64(len(list)), Hash: list[len(list)-1].Hash}
 	for range 1500 { // more than a page
-		r, next, err := audit.Append(head, list[0].Time, "user:ann", "audit", api.AuditRead{Most: 1})
+		r, next, err := audit.Append(head, list[0].Time, "user:ann", "audit", broker.AuditRead{Most: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +174,7 @@ func TestServedLog(t *testing.T) {
 		}
 		asked++
 		// Reading is recorded.
-		next, after, err := audit.Append(head, list[0].Time, "user:auditor", "audit", api.AuditRead{Most: 1000})
+		next, after, err := audit.Append(head, list[0].Time, "user:auditor", "audit", broker.AuditRead{Most: 1000})
 		if err != nil {
 			t.Error(err)
 		}

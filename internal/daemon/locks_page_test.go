@@ -74,4 +74,23 @@ func TestLocksPage(t *testing.T) {
 	if status, _, _ := bob.post(lifting[1], url.Values{"reason": {"again"}}); status != 404 {
 		t.Errorf("lifted twice: %d", status)
 	}
+
+	// The log has all of that, for those who may read it.
+	if status, _, _ := ann.get("/log"); status != 403 {
+		t.Errorf("ann reads the log: %d", status)
+	}
+	if status, text, _ := bob.get("/log"); status != 200 || !strings.Contains(text, "lock.set") || !strings.Contains(text, `href="/requests/`+id+`">`) || strings.Contains(text, "<found>") {
+		t.Errorf("bob's log: %d %s", status, text)
+	}
+	if _, text, _ := bob.get("/log"); !strings.Contains(text, "<summary>audit.read</summary>") {
+		t.Errorf("that he read is not there: %s", text)
+	}
+	for _, before := range []string{"0", "-1", "x", "99999999"} {
+		if status, _, _ := bob.get("/log?before=" + before); status != 404 {
+			t.Errorf("before %s: %d", before, status)
+		}
+	}
+	if status, text, _ := bob.get("/log?before=3"); status != 200 || !strings.Contains(text, ">Newer</a>") || strings.Contains(text, ">Older</a>") || strings.Count(text, "<summary>") != 3 {
+		t.Errorf("the first three: %d %s", status, text)
+	}
 }

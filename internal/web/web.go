@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"drawbridge/internal/api/wire"
+	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
 )
 
@@ -115,6 +116,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	handle("POST /requests/{id}/decision", s.signedIn(s.decide))
 	handle("POST /requests/{id}/revocation", s.signedIn(s.revoke))
 	handle("POST /requests/{id}/effects", s.signedIn(s.press))
+	handle("GET /log", s.signedIn(s.log))
 	handle("GET /locks", s.signedIn(s.locks))
 	handle("POST /locks", s.signedIn(s.lock))
 	handle("POST /locks/{id}/lifting", s.signedIn(s.lift))
@@ -159,6 +161,9 @@ type page struct {
 
 // SeesLocks says whether the person may see what is locked.
 func (p *page) SeesLocks() bool { return p.Caller != nil && p.Caller.May(broker.ViewAll) }
+
+// SeesLog says whether the person may read the log.
+func (p *page) SeesLog() bool { return p.Caller != nil && p.Caller.May(broker.ReadAudit) }
 
 func (s *Server) show(w http.ResponseWriter, status int, name string, p page) {
 	p.Now = s.Now()
@@ -450,6 +455,70 @@ func (s *Server) lift(v *visit) {
 		return
 	}
 	http.Redirect(v.w, v.r, "/locks", http.StatusSeeOther)
+}
+
+// logPage is how many records a page of the log has.
+const logPage = 50
+
+// log shows the audit log, the newest record first, to those who may read it. Reading is recorded, as it is by the API.
+func (s *Server) log(v *visit) {
+	type row struct {
+		audit.Record
+		Link   string // the page of the request that it is about
+		Detail string
+	}
+	type body struct {
+		Rows         []row
+		Size         int64
+		Older, Newer string // the record before which the page begins; "" where there is none
+	}
+	ctx := v.r.Context()
+	err := v.caller.Need(broker.ReadAudit)
+	var head audit.Head
+	if err == nil {
+		head, err = s.Store.Head(ctx)
+	}
+	if err != nil {
+		s.fault(v, "log", err)
+		return
+	}
+	before := head.Size
+	if text := v.r.URL.Query().Get("before"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 || n > head.Size {
+			s.message(v.w, &v.caller, http.StatusNotFound, "Not done", "The log has no such record.")
+			return
+		}
+		before = n
+	}
+	from := max(0, before-logPage)
+	most := int(before - from)
+	b := body{Size: head.Size}
+	if most > 0 {
+		err = s.Store.Record(ctx, s.Now(), v.caller.Subject.ID, "audit", broker.AuditRead{From: from, Most: most})
+		var list []audit.Record
+		if err == nil {
+			list, err = s.Store.Records(ctx, from, most)
+		}
+		if err != nil {
+			s.fault(v, "log", err)
+			return
+		}
+		for _, r := range slices.Backward(list) {
+			w := row{Record: r, Detail: string(r.Body)}
+			if of, _, _ := strings.Cut(r.Kind, "."); slices.Contains([]string{"request", "grant", "session", "effect", "deny"}, of) {
+				w.Link = "/requests/" + url.PathEscape(r.About)
+			}
+			b.Rows = append(b.Rows, w)
+		}
+	}
+	if from > 0 {
+		b.Older = strconv.FormatInt(from, 10)
+	}
+	if before < head.Size {
+		b.Newer = strconv.FormatInt(min(head.Size, before+logPage), 10)
+	}
+	s.show(v.w, http.StatusOK, "log.html", page{Title: "Log", Caller: &v.caller, Body: b})
 }
 
 // cookie is the name of the session's cookie; a browser takes the prefix as a promise that nobody but this host set it, over https.
