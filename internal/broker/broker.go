@@ -114,7 +114,9 @@ func (b *Broker) file(ctx context.Context, id string, s Subject, ask Ask, known 
 		}
 	}
 	c := File(r, terms, refusal, now)
-	if err := b.Store.File(ctx, c, now); err != nil {
+	if err := b.Store.File(ctx, c, now); errors.Is(err, ErrExists) && refusal != nil {
+		return &c.Grant, refusal // asked again within the minute: refused again, and recorded already
+	} else if err != nil {
 		return nil, err
 	}
 	if refusal != nil {
@@ -162,6 +164,16 @@ func (b *Broker) Access(ctx context.Context, s Subject, ask Ask, d Demand, known
 	}
 	switch g.State {
 	case Awaiting, Suspended:
+		// Nobody can approve what is locked, and nobody need wait for it.
+		locks, err := b.Store.Locks(ctx, now)
+		if err != nil {
+			return Credentials{}, nil, err
+		}
+		for i := range locks {
+			if locks[i].Stops(&s, g.Ask.Target, g.Vendor) {
+				return Credentials{}, g, refuse("this is locked: "+locks[i].Reason, "lock %s", locks[i].ID)
+			}
+		}
 		return Credentials{}, g, &Pending{Request: g.ID, State: g.State}
 	case Approved:
 		return Credentials{}, g, &Pending{Request: g.ID, State: g.State, Start: g.NotBefore}

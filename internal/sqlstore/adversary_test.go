@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -170,6 +171,38 @@ func TestAccessFinds(t *testing.T) {
 	now = now.Add(2 * time.Minute)
 	if g, err := access(broker.Ask{}); !errors.As(err, &pending) || g.ID != part.ID {
 		t.Errorf("what cannot be approved any more is waited for: %+v, error %v", g, err)
+	}
+}
+
+// TestRefusedAlike: who is refused is told the same when they ask again at once; who waits for people is told of a lock that came meanwhile, and not to wait.
+func TestRefusedAlike(t *testing.T) {
+	now := noon
+	b := newBroker(sqlite(t), newCloud(), &now)
+	e := entry()
+	e.Approval = registry.Approval{Required: 1, Approvers: []string{"ann"}}
+	b.Rules = registryOf{e}
+	access := func(s broker.Subject, ask broker.Ask) error {
+		t.Helper()
+		ask.Reason = "release"
+		_, _, err := b.Access(t.Context(), s, ask, broker.Demand{}, broker.Facts{Context: &cond.Context{}})
+		return err
+	}
+	stranger := ci()
+	stranger.ID, stranger.Name, stranger.UniqueID = "aws:AROAOTHER", "arn:aws:iam::111111111111:role/other", "AROAOTHER"
+	var first, again *broker.Refusal
+	if !errors.As(access(stranger, broker.Ask{Entry: "ci", Target: role}), &first) || !errors.As(access(stranger, broker.Ask{Entry: "ci", Target: role}), &again) || first.Why != again.Why {
+		t.Errorf("first %v, then %v", first, again)
+	}
+	var pending *broker.Pending
+	if err := access(ci(), broker.Ask{Entry: "ci", Target: role}); !errors.As(err, &pending) {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Lock(t.Context(), broker.Lock{Kind: broker.LockRole, Value: role, Reason: "incident 31", By: "ops"}); err != nil {
+		t.Fatal(err)
+	}
+	var refused *broker.Refusal
+	if err := access(ci(), broker.Ask{Entry: "ci", Target: role}); !errors.As(err, &refused) || !strings.Contains(refused.Why, "incident 31") {
+		t.Errorf("while it is locked: %v", err)
 	}
 }
 
