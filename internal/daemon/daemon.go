@@ -72,6 +72,10 @@ func New(ctx context.Context, c *Config, local bool, log *slog.Logger) (*Daemon,
 	if d.store, err = sqlstore.Open(ctx, c.Store.Reveal()); err != nil {
 		return nil, err
 	}
+	d.store.OnCommit(func(changes int, took time.Duration) {
+		d.observer.fold.Observe(float64(changes))
+		d.observer.commits.Observe(took.Seconds())
+	})
 	if d.rules, err = openRules(d.store, c.Registry); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
@@ -377,6 +381,9 @@ func (d *Daemon) sweep(ctx context.Context) {
 	defer count.Stop()
 	recheck := time.NewTicker(time.Minute)
 	defer recheck.Stop()
+	if err := errors.Join(d.count(ctx), d.survey(ctx)); err != nil && ctx.Err() == nil {
+		d.log.Error("counting what is there", "error", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -390,6 +397,9 @@ func (d *Daemon) sweep(ctx context.Context) {
 				d.log.Error("counting what is not over", "error", err)
 			}
 		case <-recheck.C:
+			if err := d.survey(ctx); err != nil && ctx.Err() == nil {
+				d.log.Error("counting what is in force", "error", err)
+			}
 			if _, err := d.broker.Recheck(ctx); err != nil && ctx.Err() == nil {
 				d.log.Error("holding what is in force against the registry", "error", err)
 			}

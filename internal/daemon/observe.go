@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
 )
 
@@ -40,6 +42,15 @@ type observer struct {
 	requests *prometheus.GaugeVec
 	waits    prometheus.Gauge
 	info     *prometheus.GaugeVec
+	commits  prometheus.Histogram
+	fold     prometheus.Histogram
+	events   *prometheus.CounterVec
+	takeBack *prometheus.HistogramVec
+	sessions prometheus.Gauge
+	effects  *prometheus.GaugeVec
+	records  prometheus.Gauge
+	behind   *prometheus.GaugeVec
+	edition  prometheus.Gauge
 }
 
 // newObserver builds one. Traces go by OTLP over HTTP to the address of the configuration; without one there are none.
@@ -59,35 +70,56 @@ func newObserver(ctx context.Context, c *Config, log *slog.Logger) (*observer, e
 		issues:   count("drawbridge_credentials_total", "Demands for credentials, by what became of them: issued, or why not.", "outcome"),
 		sweeps:   prometheus.NewCounter(prometheus.CounterOpts{Name: "drawbridge_sweeps_total", Help: "How often the time's work was looked for."}),
 		requests: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_requests", Help: "Requests that are not over, by state."}, []string{"state"}),
+		commits:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "drawbridge_store_commit_seconds", Help: "How long transactions of the store's writer took.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}}),
+		fold:     prometheus.NewHistogram(prometheus.HistogramOpts{Name: "drawbridge_store_commit_changes", Help: "How many changes were committed together.", Buckets: prometheus.ExponentialBuckets(1, 2, 9)}),
+		events:   count("drawbridge_events_total", "What happened to requests, sessions and effects, by the kind of its record.", "kind"),
+		takeBack: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "drawbridge_take_back_seconds", Help: "How long after the fence a deny was written and read back, and after which AWS surely acts by it.", Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 310, 330, 360, 420, 600, 1800, 3600}}, []string{"step"}),
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "drawbridge_sessions", Help: "Sessions that somebody may hold credentials of."}),
+		effects:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_effects", Help: "Denies that are not written yet, by state."}, []string{"state"}),
+		records:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "drawbridge_audit_records", Help: "Records of the audit log."}),
+		behind:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_notify_behind_records", Help: "Records that an address of the configuration was not told yet."}, []string{"name"}),
+		edition:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "drawbridge_registry_timestamp_seconds", Help: "When the registry in force was proposed; 0 where the store has none."}),
 		waits:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "drawbridge_oldest_waiting_seconds", Help: "How long the oldest request waits for people."}),
 		info:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_build_info", Help: "1, with the version of the program."}, []string{"version", "go"}),
+	}
+	for _, step := range []string{"written", "effective"} {
+		o.takeBack.WithLabelValues(step)
+	}
+	for _, state := range []string{"pending", "stuck"} {
+		o.effects.WithLabelValues(state)
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		o.info.WithLabelValues(build.Main.Version, build.GoVersion).Set(1)
 	}
-	if c.Traces.Endpoint == "" {
+	var to []otlptracehttp.Option
+	switch {
+	case os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none":
+		return o, nil
+	case c.Traces.Endpoint != "":
+		to = append(to, otlptracehttp.WithEndpointURL(c.Traces.Endpoint))
+	case os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "":
 		return o, nil
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.Traces.Endpoint))
+	exporter, err := otlptracehttp.New(ctx, to...)
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
-	}
-	share := c.Traces.Share
-	if share == 0 {
-		share = 1
 	}
 	about, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "drawbridged")), resource.WithFromEnv(), resource.WithTelemetrySDK())
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
 	// A caller's own decision to sample counts for nothing: whoever can call could fill the collector.
-	o.provider = sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about), sdktrace.WithSampler(sdktrace.TraceIDRatioBased(share)))
+	options := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)}
+	if share := c.Traces.Share; share != 0 {
+		options = append(options, sdktrace.WithSampler(sdktrace.TraceIDRatioBased(share))) // else all, or what OTEL_TRACES_SAMPLER says
+	}
+	o.provider = sdktrace.NewTracerProvider(options...)
 	o.tracer = o.provider.Tracer("drawbridge")
 	return o, nil
 }
 
 func (o *observer) register(r *prometheus.Registry) {
-	r.MustRegister(o.calls, o.callTime, o.awsCalls, o.awsTime, o.store, o.issues, o.sweeps, o.requests, o.waits, o.info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(o.calls, o.callTime, o.awsCalls, o.awsTime, o.store, o.issues, o.sweeps, o.requests, o.waits, o.info, o.commits, o.fold, o.events, o.takeBack, o.sessions, o.effects, o.records, o.behind, o.edition, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 // close sends what was not sent yet.
@@ -285,14 +317,45 @@ func (s observedStore) File(ctx context.Context, c *broker.Change, at time.Time)
 	ctx, end := s.see(ctx, "file", c.Grant.ID)
 	err := s.Store.File(ctx, c, at)
 	end(err)
+	if err == nil {
+		s.o.happened(c)
+	}
+	return err
+}
+
+// happened counts what a change that was committed says.
+func (o *observer) happened(c *broker.Change) {
+	for _, l := range c.Events {
+		o.events.WithLabelValues(l.Event.Kind()).Inc()
+		if e, ok := l.Event.(broker.EffectDone); ok && !c.Grant.FencedAt.IsZero() {
+			o.takeBack.WithLabelValues("written").Observe(e.Written.Sub(c.Grant.FencedAt).Seconds())
+			o.takeBack.WithLabelValues("effective").Observe(e.EffectiveBy.Sub(c.Grant.FencedAt).Seconds())
+		}
+	}
+}
+
+// Record implements broker.Store.
+func (s observedStore) Record(ctx context.Context, at time.Time, actor, about string, e audit.Event) error {
+	err := s.Store.Record(ctx, at, actor, about, e)
+	if err == nil {
+		s.o.events.WithLabelValues(e.Kind()).Inc()
+	}
 	return err
 }
 
 // Update implements broker.Store.
 func (s observedStore) Update(ctx context.Context, id string, at time.Time, do func(*broker.Grant, []broker.Lock) (*broker.Change, error)) (*broker.Grant, error) {
 	ctx, end := s.see(ctx, "update", id)
-	g, err := s.Store.Update(ctx, id, at, do)
+	var last *broker.Change // do may be called again: the last one was committed
+	g, err := s.Store.Update(ctx, id, at, func(g *broker.Grant, locks []broker.Lock) (c *broker.Change, err error) {
+		c, err = do(g, locks)
+		last = c
+		return c, err
+	})
 	end(err)
+	if err == nil && last != nil {
+		s.o.happened(last)
+	}
 	return g, err
 }
 
@@ -310,6 +373,79 @@ func (d *Daemon) count(ctx context.Context) error {
 		age = max(d.clock.Now().Sub(oldest).Seconds(), 0)
 	}
 	d.observer.waits.Set(age)
+	head, err := d.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	d.observer.records.Set(float64(head.Size))
+	if len(d.config.Notify) == 0 {
+		return nil
+	}
+	told, err := d.store.Told(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range d.config.Notify {
+		behind := int64(0)
+		if next, ok := told[n.Name]; ok {
+			behind = max(head.Size-next, 0)
+		}
+		d.observer.behind.WithLabelValues(n.Name).Set(float64(behind))
+	}
+	return nil
+}
+
+// each looks at all requests of some states.
+func (d *Daemon) each(ctx context.Context, look func(*broker.Grant), states ...broker.State) error {
+	for after := ""; ; {
+		list, next, err := d.store.Grants(ctx, broker.Filter{States: states, After: after, Most: 500})
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			look(&list[i])
+		}
+		if after = next; next == "" {
+			return nil
+		}
+	}
+}
+
+// survey counts what takes reading all that is in force: seldom.
+func (d *Daemon) survey(ctx context.Context) error {
+	now, live, pending, stuck := d.clock.Now(), 0, 0, 0
+	if err := d.each(ctx, func(g *broker.Grant) {
+		for i := range g.Sessions {
+			if s := &g.Sessions[i]; s.State != broker.Failed && s.State != broker.Cut && now.Before(s.NotAfter) {
+				live++
+			}
+		}
+		for i := range g.Effects {
+			switch e := &g.Effects[i]; {
+			case !e.Written.IsZero() || !e.Removed.IsZero():
+			case e.Stuck:
+				stuck++
+			default:
+				pending++
+			}
+		}
+	}, broker.Approved, broker.Active, broker.Suspended, broker.Revoking, broker.Stuck); err != nil {
+		return err
+	}
+	d.observer.effects.WithLabelValues("pending").Set(float64(pending))
+	d.observer.effects.WithLabelValues("stuck").Set(float64(stuck))
+	d.observer.sessions.Set(float64(live))
+	if d.rules.editions == nil {
+		return nil
+	}
+	e, err := d.rules.editions.Edition(ctx, "")
+	switch {
+	case errors.Is(err, broker.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	d.observer.edition.Set(float64(e.At.Unix()))
 	return nil
 }
 

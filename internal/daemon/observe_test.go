@@ -28,6 +28,15 @@ import (
 
 // TestTraces follows a crossing through a real collector: each call is a trace of its own with its steps, a caller's trace is linked to and not continued, the log has the id of the trace, and no secret is in any of it.
 func TestTraces(t *testing.T) {
+	t.Run("by the configuration", func(t *testing.T) {
+		traces(t, func(c *daemon.Config, address string) { c.Traces.Endpoint = address + "/v1/traces" })
+	})
+	t.Run("by the standard variable", func(t *testing.T) {
+		traces(t, func(_ *daemon.Config, address string) { t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address) })
+	})
+}
+
+func traces(t *testing.T, to func(c *daemon.Config, address string)) {
 	var mu sync.Mutex
 	var spans []*tracepb.Span
 	var raw strings.Builder
@@ -58,7 +67,7 @@ func TestTraces(t *testing.T) {
 	defer sink.Close()
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100") // milliseconds
 	d := daemontest.Start(t, strings.NewReplacer("EXPIRES", time.Now().AddDate(1, 0, 0).Format(time.DateOnly), `{required: 2, approvers: ["group:release"]}`, "{automatic: true}").Replace(twoApprovers), func(c *daemon.Config) {
-		c.Traces.Endpoint = sink.URL + "/v1/traces"
+		to(c, sink.URL)
 	})
 	token := d.APIToken(t, "4711")
 	c := &client.Client{URL: d.URL, Token: client.Static(token)}
@@ -150,6 +159,24 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("there is no %s in\n%s", want, text)
 		}
 	}
+	person := &client.Client{URL: d.URL, Token: client.Static(d.Token)}
+	if _, err := person.Revoke(t.Context(), r.ID, "an incident"); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if a, err = http.Get(d.URL + "/metrics"); err != nil {
+			t.Fatal(err)
+		}
+		if _, text, _ = read(t, a); strings.Contains(text, `drawbridge_events_total{kind="effect.failed"}`) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, want := range []string{`drawbridge_events_total{kind="effect.failed"}`, `drawbridge_events_total{kind="grant.revoked"} 1`, `drawbridge_events_total{kind="session.issued"} 1`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %s in\n%s", want, text)
+		}
+	}
 	page, err := os.ReadFile("../../docs/operate.md")
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +192,7 @@ func TestMetrics(t *testing.T) {
 	}
 	// Those of the log are there where it is signed; those with labels when there was something.
 	for name := range documented {
-		if !there[name] && !slices.Contains([]string{"drawbridge_requests", "drawbridge_audit_published_records", "drawbridge_audit_publish_failures_total"}, name) {
+		if !there[name] && !slices.Contains([]string{"drawbridge_requests", "drawbridge_audit_published_records", "drawbridge_audit_publish_failures_total", "drawbridge_notify_behind_records"}, name) {
 			t.Errorf("docs/operate.md speaks of %s, which is not there", name)
 		}
 	}
@@ -177,7 +204,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range regexp.MustCompile(`drawbridge_[a-z_]+`).FindAllString(string(alerts), -1) {
-		if !documented[name] {
+		if !documented[strings.TrimSuffix(name, "_bucket")] {
 			t.Errorf("examples/alerts.yaml asks for %s, which there is not", name)
 		}
 	}

@@ -41,3 +41,25 @@ func (s *Store) Advance(ctx context.Context, hook, holder string, next int64) er
 		return nil
 	})
 }
+
+// Told is for each hook that was told anything how far: the sequence number of the next record.
+func (s *Store) Told(ctx context.Context) (map[string]int64, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT name, next FROM hooks`)
+	if err != nil {
+		return nil, fmt.Errorf("looking how far others were told: %w", err)
+	}
+	defer rows.Close()
+	told := make(map[string]int64)
+	for rows.Next() {
+		var name string
+		var next int64
+		if err := rows.Scan(&name, &next); err != nil {
+			return nil, fmt.Errorf("looking how far others were told: %w", err)
+		}
+		told[name] = next
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("looking how far others were told: %w", err)
+	}
+	return told, nil
+}

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
@@ -40,7 +41,11 @@ type Store struct {
 	closed chan struct{} // Close was called
 	ended  chan struct{} // the writer does no more
 	once   sync.Once
+	seen   atomic.Pointer[func(changes int, took time.Duration)]
 }
+
+// OnCommit is told of each transaction of the writer: how many changes were folded into it, and how long it took until they were on disk, or refused.
+func (s *Store) OnCommit(f func(changes int, took time.Duration)) { s.seen.Store(&f) }
 
 // op is one change that waits for the writer.
 type op struct {
@@ -190,7 +195,12 @@ func (s *Store) write() {
 				break more
 			}
 		}
-		for i, err := range s.commit(batch) {
+		began := time.Now()
+		results := s.commit(batch)
+		if f := s.seen.Load(); f != nil {
+			(*f)(len(batch), time.Since(began))
+		}
+		for i, err := range results {
 			batch[i].result <- err
 		}
 	}
