@@ -368,7 +368,7 @@ func (c *Config) check() error {
 	}
 	if t := c.Traces; t.Endpoint != "" || t.Share != 0 {
 		u, err := url.Parse(t.Endpoint)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		if t.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 			bad("traces: endpoint: expected the address of a collector, found %q", t.Endpoint)
 		}
 		if t.Share < 0 || t.Share > 1 {
