@@ -25,6 +25,31 @@ func newSetup(e *Env) *cobra.Command {
 	return c
 }
 
+// setupForm says in which form what must be there is printed.
+type setupForm struct{ name, file string }
+
+func (f *setupForm) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.name, "form", "terraform", "terraform, cloudformation or cli")
+	c.Flags().StringVarP(&f.file, "output", "o", "", "write to this `FILE` instead of standard output")
+	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})
+}
+
+func (f *setupForm) print(e *Env, of interface {
+	Terraform() string
+	CloudFormation() string
+	Commands() string
+}) error {
+	forms := map[string]func() string{"terraform": of.Terraform, "cloudformation": of.CloudFormation, "cli": of.Commands}
+	text := forms[f.name]
+	if text == nil {
+		return usagef("--form %q is not known: use terraform, cloudformation or cli", f.name)
+	}
+	return output(e, f.file, func(w io.Writer) error {
+		_, err := io.WriteString(w, text())
+		return err
+	})
+}
+
 // setupFlags say which entry, and of which broker.
 type setupFlags struct {
 	registry         []string
@@ -92,7 +117,7 @@ func (f *setupFlags) target(ctx context.Context, e *Env, name string) (*setup.Ta
 
 func newSetupTarget(e *Env) *cobra.Command {
 	var f setupFlags
-	var form, file string
+	var form setupForm
 	c := &cobra.Command{
 		Use:   "target ENTRY --registry PATH --issuer ADDRESS",
 		Short: "Print what the account of an entry's role must have",
@@ -106,27 +131,11 @@ the broker takes access back. There is no standing key: the broker exchanges tok
 			if err != nil {
 				return err
 			}
-			var text string
-			switch form {
-			case "terraform":
-				text = t.Terraform()
-			case "cloudformation":
-				text = t.CloudFormation()
-			case "cli":
-				text = t.Commands()
-			default:
-				return usagef("--form %q is not known: use terraform, cloudformation or cli", form)
-			}
-			return output(e, file, func(w io.Writer) error {
-				_, err := io.WriteString(w, text)
-				return err
-			})
+			return form.print(e, t)
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&form, "form", "terraform", "terraform, cloudformation or cli")
-	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
-	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})
+	form.register(c)
 	return c
 }
 
@@ -180,7 +189,7 @@ trust that takes both, and when the account has it, --promote sends the new one,
 
 func newSetupQuarantine(e *Env) *cobra.Command {
 	q := setup.Quarantine{Partition: "aws"}
-	var form, file string
+	var form setupForm
 	c := &cobra.Command{
 		Use:   "quarantine --account ACCOUNT --target ROOT|UNIT|ACCOUNT --issuer ADDRESS",
 		Short: "Print what the organisation must have so that a broker can quarantine sessions",
@@ -197,21 +206,7 @@ ACCOUNT is the management account, or one to which AWS Organizations is delegate
 			if err := q.Check(); err != nil {
 				return usageError{err}
 			}
-			var text string
-			switch form {
-			case "terraform":
-				text = q.Terraform()
-			case "cloudformation":
-				text = q.CloudFormation()
-			case "cli":
-				text = q.Commands()
-			default:
-				return usagef("--form %q is not known: use terraform, cloudformation or cli", form)
-			}
-			return output(e, file, func(w io.Writer) error {
-				_, err := io.WriteString(w, text)
-				return err
-			})
+			return form.print(e, &q)
 		},
 	}
 	c.Flags().StringVar(&q.Account, "account", "", "the management `ACCOUNT`, or one to which AWS Organizations is delegated")
@@ -219,9 +214,7 @@ ACCOUNT is the management account, or one to which AWS Organizations is delegate
 	c.Flags().StringVar(&q.Partition, "partition", "aws", "the partition: aws, aws-us-gov or aws-cn")
 	c.Flags().StringVar(&q.Issuer, "issuer", "", "the broker's `ADDRESS`, which is its issuer; default: DRAWBRIDGE_URL")
 	c.Flags().StringVar(&q.Audience, "audience", "sts.amazonaws.com", "the `AUDIENCE` of the broker's tokens, issuer.audience of its configuration")
-	c.Flags().StringVar(&form, "form", "terraform", "terraform, cloudformation or cli")
-	c.Flags().StringVarP(&file, "output", "o", "", "write to this `FILE` instead of standard output")
-	completeWords(c, "form", []string{"terraform", "cloudformation", "cli"})
+	form.register(c)
 	return c
 }
 

@@ -74,25 +74,5 @@ func (s *Store) KeepDrill(ctx context.Context, d broker.Drill) error {
 
 // Drills implements broker.Drills.
 func (s *Store) Drills(ctx context.Context) ([]broker.Drill, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT body FROM drills ORDER BY entry`)
-	if err != nil {
-		return nil, fmt.Errorf("listing the drills: %w", err)
-	}
-	defer rows.Close()
-	var out []broker.Drill
-	for rows.Next() {
-		var body string
-		var d broker.Drill
-		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("listing the drills: %w", err)
-		}
-		if err := json.Unmarshal([]byte(body), &d); err != nil {
-			return nil, fmt.Errorf("listing the drills: %w", err)
-		}
-		out = append(out, d)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing the drills: %w", err)
-	}
-	return out, nil
+	return bodies[broker.Drill](ctx, s.reads, "listing the drills", `SELECT body FROM drills ORDER BY entry`)
 }

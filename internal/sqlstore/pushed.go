@@ -156,27 +156,7 @@ func (s *Store) Pushes(ctx context.Context, most int) ([]broker.Pushed, error) {
 }
 
 func readPushes(ctx context.Context, q querier, most int) ([]broker.Pushed, error) {
-	rows, err := q.QueryContext(ctx, `SELECT body FROM pushes ORDER BY begun DESC, id LIMIT $1`, most)
-	if err != nil {
-		return nil, fmt.Errorf("listing the snapshots: %w", err)
-	}
-	defer rows.Close()
-	var out []broker.Pushed
-	for rows.Next() {
-		var body string
-		var p broker.Pushed
-		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("listing the snapshots: %w", err)
-		}
-		if err := json.Unmarshal([]byte(body), &p); err != nil {
-			return nil, fmt.Errorf("listing the snapshots: %w", err)
-		}
-		out = append(out, p)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing the snapshots: %w", err)
-	}
-	return out, nil
+	return bodies[broker.Pushed](ctx, q, "listing the snapshots", `SELECT body FROM pushes ORDER BY begun DESC, id LIMIT $1`, most)
 }
 
 // Part implements broker.Snapshots.

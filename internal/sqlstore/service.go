@@ -95,25 +95,9 @@ func readUse(ctx context.Context, q querier, s *broker.Service) error {
 
 // ListServices implements broker.Services.
 func (s *Store) ListServices(ctx context.Context) ([]broker.Service, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT body FROM services`)
+	out, err := bodies[broker.Service](ctx, s.reads, "listing the services", `SELECT body FROM services`)
 	if err != nil {
-		return nil, fmt.Errorf("listing the services: %w", err)
-	}
-	defer rows.Close()
-	var out []broker.Service
-	for rows.Next() {
-		var body string
-		var one broker.Service
-		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("listing the services: %w", err)
-		}
-		if err := json.Unmarshal([]byte(body), &one); err != nil {
-			return nil, fmt.Errorf("listing the services: %w", err)
-		}
-		out = append(out, one)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing the services: %w", err)
+		return nil, err
 	}
 	for i := range out {
 		if err := readUse(ctx, s.reads, &out[i]); err != nil {
