@@ -152,6 +152,51 @@ func TestNothingByHalves(t *testing.T) {
 	})
 }
 
+// TestHalfWasSent: of a change of which one part went to the store at once, and another waits to be sent, nothing is left when it fails (41, 44). Each change comes after one that has failed, in one batch.
+func TestHalfWasSent(t *testing.T) {
+	stores(t, func(t *testing.T, open func() *Store) {
+		ctx, s := t.Context(), open()
+		if err := s.File(ctx, change("req-1", waiting(), noon), noon); err != nil {
+			t.Fatal(err)
+		}
+		before, err := s.Head(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		withdraw := func(t *tx) error {
+			g, err := t.grant("req-1")
+			if err != nil {
+				return err
+			}
+			c, err := broker.Withdraw(g, g.Subject.ID, noon)
+			if err != nil {
+				return err
+			}
+			c.Events = append(c.Events, broker.Logged{Actor: "x", Event: leak{"hunter2"}})
+			return t.keep(c, noon.Add(time.Hour), false)
+		}
+		good := func(t *tx) error { return t.keep(change("req-2", waiting(), noon), noon, true) }
+		batch := []*op{{do: withdraw, grant: "req-1"}, {do: withdraw, grant: "req-1"}, {do: good, grant: "req-2"}, {do: withdraw, grant: "req-1"}}
+		for i, err := range s.commit(batch) {
+			if (err == nil) != (i == 2) {
+				t.Errorf("change %d: %v", i, err)
+			}
+		}
+		g, err := open().Grant(ctx, "req-1")
+		if err != nil || g.Version != 1 || g.State != broker.Awaiting {
+			t.Errorf("half of a change was made: %s, version %d, error %v", g.State, g.Version, err)
+		}
+		after, err := s.Head(ctx)
+		if err != nil || after.Size != before.Size+1 {
+			t.Errorf("the log has %d records more, error %v", after.Size-before.Size, err)
+		}
+		if latest, err := s.Latest(ctx); err != nil || !latest.Equal(noon) {
+			t.Errorf("the latest time is %v, error %v: that of a change that was not made", latest, err)
+		}
+		verify(t, s)
+	})
+}
+
 type leak struct{ Key audit.Secret }
 
 func (leak) Kind() string { return "leak" }

@@ -277,7 +277,7 @@ func (t *tx) savepoint(do func(*tx) error) error {
 	if err := t.later(nil, `SAVEPOINT change`); err != nil {
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
-	head := t.head
+	head, latest, direct := t.head, t.latest, t.direct
 	err := safely(t, do)
 	if err == nil && t.failed == nil {
 		if err = t.later(nil, `RELEASE SAVEPOINT change`); err == nil {
@@ -289,13 +289,16 @@ func (t *tx) savepoint(do func(*tx) error) error {
 	if t.failed != nil { // it says more than what came of it
 		err, t.failed = t.failed, nil
 	}
-	t.head = head
-	if t.queue != nil && t.queue.Len() > 0 { // nothing of it was sent
-		if t.queue.Len() > 1 {
-			t.grants, t.lock = nil, nil
-		}
+	t.head, t.latest = head, latest
+	if t.queue != nil && t.queue.Len() > 0 {
+		waited := t.queue.Len()
 		t.queue = new(pgx.Batch)
-		return err
+		if t.direct == direct { // nothing of it was sent, nor was the savepoint
+			if waited > 1 {
+				t.grants, t.lock = nil, nil
+			}
+			return err
+		}
 	}
 	t.grants, t.lock = nil, nil
 	if errors.Is(err, errUnexpected) {
