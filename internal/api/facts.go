@@ -25,6 +25,8 @@ type Facts struct {
 	Drills func(ctx context.Context) ([]wire.Drill, error)
 	// ExternalID shows what the broker says to an entry's role, or takes a step of changing it: rotate or promote.
 	ExternalID func(ctx context.Context, entry, action, by string) (*wire.ExternalID, error)
+	// Reconciliation is the registry held against what exists; broker.ErrNotFound where nothing is known of that.
+	Reconciliation func(ctx context.Context) (*wire.Reconciliation, error)
 	// Leave begins the offboarding of a vendor; broker.ErrNotFound where the registry has none of that name.
 	Leave func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error)
 }
@@ -127,6 +129,21 @@ func (s *Server) facts(api huma.API) {
 			return nil, s.fault("get-target", err)
 		}
 		return &targetOutput{*t}, nil
+	})
+
+	type reconciliationOutput struct{ Body wire.Reconciliation }
+	huma.Register(api, huma.Operation{OperationID: "get-reconciliation", Method: http.MethodGet, Path: "/v1/reconciliation", Summary: "The registry held against what exists in AWS, as the newest snapshot shows it"}, func(ctx context.Context, _ *struct{}) (*reconciliationOutput, error) {
+		if _, err := may(ctx, "get-reconciliation", broker.ViewAll); err != nil {
+			return nil, err
+		}
+		r, err := s.Facts.Reconciliation(ctx)
+		switch {
+		case errors.Is(err, broker.ErrNotFound):
+			return nil, huma.Error404NotFound("nothing is known of AWS: no snapshot was pushed that counts still")
+		case err != nil:
+			return nil, s.fault("get-reconciliation", err)
+		}
+		return &reconciliationOutput{*r}, nil
 	})
 
 	type drillOutput struct{ Body wire.Drill }

@@ -22,17 +22,19 @@ import (
 func newPush(e *Env) *cobra.Command {
 	var broker brokerFlags
 	var wait time.Duration
+	var used string
 	c := &cobra.Command{
 		Use:   "push SNAPSHOT",
 		Short: "Give a broker a snapshot of AWS",
 		Long: `Gives a broker a snapshot as 'drawbridge collect' writes one. The broker cannot collect by itself: what can issue credentials must not be able to read the whole organisation.
 
-It knows by it how long sessions of a target role may be, whether targets are set up and whether somebody can cross beside it ('drawbridge setup check ENTRY'), and whether what a vendor had is gone ('drawbridge offboard begin'). What it shows is of the time at which it
+It knows by it how long sessions of a target role may be, whether targets are set up and whether somebody can cross beside it ('drawbridge setup check ENTRY'), how the registry stands to what exists and is used ('drawbridge reconcile'), and whether what a vendor had is gone ('drawbridge offboard begin'). What it shows is of the time at which it
 was collected; after a week it counts no more.
 
 Administrators may push, and machines that the broker's configuration names.`,
 		Example: `  drawbridge push snapshot
   drawbridge push store/latest --token-file token
+  drawbridge push snapshot --usage recorded-use.json
   drawbridge push list`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -48,7 +50,7 @@ Administrators may push, and machines that the broker's configuration names.`,
 				return err
 			}
 			r, w := io.Pipe()
-			go func() { w.CloseWithError(pack(w, name)) }()
+			go func() { w.CloseWithError(pack(w, name, used)) }()
 			p, err := b.Push(c.Context(), r)
 			_ = r.Close()
 			if err != nil {
@@ -81,6 +83,7 @@ Administrators may push, and machines that the broker's configuration names.`,
 		},
 	}
 	broker.register(c)
+	c.Flags().StringVar(&used, "usage", "", "with a record of use that 'drawbridge usage import' wrote (`FILE`)")
 	c.Flags().DurationVar(&wait, "wait", 5*time.Minute, "how long to wait until it has been read")
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
@@ -119,7 +122,7 @@ Administrators may push, and machines that the broker's configuration names.`,
 }
 
 // pack writes the files of a snapshot as a compressed archive. Links are followed by nobody: a snapshot has none.
-func pack(w io.Writer, name string) error {
+func pack(w io.Writer, name, used string) error {
 	z := gzip.NewWriter(w)
 	t := tar.NewWriter(z)
 	err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
@@ -129,12 +132,19 @@ func pack(w io.Writer, name string) error {
 		if !d.Type().IsRegular() {
 			return fmt.Errorf("%s is no file", path)
 		}
-		return add(t, name, path)
+		as, err := filepath.Rel(name, path)
+		if err != nil || as == "." {
+			as = filepath.Base(path)
+		}
+		return add(t, as, path)
 	})
+	if err == nil && used != "" {
+		err = add(t, "recorded-use.json", used)
+	}
 	return errors.Join(err, t.Close(), z.Close())
 }
 
-func add(t *tar.Writer, root, path string) error {
+func add(t *tar.Writer, name, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -143,10 +153,6 @@ func add(t *tar.Writer, root, path string) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
-	}
-	name, err := filepath.Rel(root, path)
-	if err != nil || name == "." {
-		name = filepath.Base(path)
 	}
 	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(name), Size: info.Size(), Mode: 0o600, ModTime: info.ModTime()}); err != nil {
 		return err

@@ -104,6 +104,16 @@ spec: {accounts: ["999999999999"], status: ` + status + `, contract: {from: 2025
 	if !strings.Contains(out, "at most 1h (by the target role)") {
 		t.Errorf("the role's longest session counts as an hour as long as it is not known: %s", out)
 	}
+	if _, text := c.run(c.person, 1, "reconcile"); !strings.Contains(text, "no snapshot was pushed") {
+		t.Errorf("before any was pushed: %s", text)
+	}
+	spoiled := filepath.Join(dir, "use.json")
+	if err := os.WriteFile(spoiled, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := c.run(c.person, 2, "push", organization(t, time.Now(), toVendor), "--usage", spoiled); !strings.Contains(text, "recorded-use.json") {
+		t.Errorf("a record of use that is none: %s", text)
+	}
 	first := time.Now().Add(-time.Minute)
 	if out, _ := c.run(c.person, 0, "push", organization(t, first, toVendor)); !strings.Contains(out, "accepted: 1 accounts, 1 roles") {
 		t.Errorf("pushed: %s", out)
@@ -123,6 +133,14 @@ spec: {accounts: ["999999999999"], status: ` + status + `, contract: {from: 2025
 		t.Errorf("the role has sessions of two hours: %s", out)
 	}
 
+	// The registry against what exists: the vendor's own trust is declared by nobody.
+	out, _ = c.run(c.person, 1, "reconcile")
+	if !strings.Contains(out, "1 unregistered") || !strings.Contains(out, "UNREGISTERED") || !strings.Contains(out, "arn:aws:iam::222222222222:role/backup") {
+		t.Errorf("reconciled: %s", out)
+	}
+	if _, text := c.run(c.workload, 1, "reconcile"); !strings.Contains(text, "view everything") {
+		t.Errorf("a workload reconciles: %s", text)
+	}
 	if _, text := c.run(c.person, 1, "offboard", "begin", "Acme", "--reason", "x"); !strings.Contains(text, "no vendor of that name") {
 		t.Errorf("another vendor: %s", text)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,8 +23,9 @@ func newReconcile(e *Env) *cobra.Command {
 	var paths []string
 	var used string
 	var all bool
+	var broker brokerFlags
 	c := &cobra.Command{
-		Use:   "reconcile PATH --registry PATH",
+		Use:   "reconcile [PATH --registry PATH]",
 		Short: "Hold the trusts that exist against those that were declared",
 		Long: `Reconcile compares every trust that crosses accounts or comes from outside with the entries of the registry. A trust is
 registered, unregistered, wider or narrower than its entries, or left over from an entry that has expired; an entry of which
@@ -31,13 +33,18 @@ nothing is there is gone. Whether a trust is wider is decided by comparing polic
 and no entry declares. With a record of use, what is as declared and was not used within its rhythm is unused; break-glass
 and disaster recovery are never called so.
 
+Without PATH a broker is asked, which holds its own registry against the newest snapshot that was pushed to it ('drawbridge push').
+
 The exit status is 1 if anything is not as declared: unregistered, wider, expired, unused, or not decided.`,
 		Example: `  drawbridge reconcile snapshot --registry registry/
   drawbridge reconcile snapshot --registry registry/ --usage recorded-use.json --format json`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := format.check(); err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				return reconcileAtBroker(c.Context(), e, &broker, format)
 			}
 			if len(paths) == 0 {
 				return usagef("--registry is missing: where are the entries?")
@@ -77,7 +84,46 @@ The exit status is 1 if anything is not as declared: unregistered, wider, expire
 	format.register(c)
 	now.register(c)
 	identityFlag(c, e)
+	broker.register(c)
 	return c
+}
+
+// reconcileAtBroker asks a broker how its registry stands to what exists.
+func reconcileAtBroker(ctx context.Context, e *Env, f *brokerFlags, format answerFormat) error {
+	b, err := f.client(e)
+	if err != nil {
+		return err
+	}
+	r, err := b.Reconciliation(ctx)
+	if err != nil {
+		return e.refused(err)
+	}
+	answer := reconcileAnswer{Counts: map[registry.State]int{}}
+	bad := 0
+	for name, n := range r.Counts {
+		answer.Counts[registry.State(name)] = n
+		if unwanted(registry.State(name)) {
+			bad += n
+		}
+	}
+	for _, state := range stateOrder {
+		for _, item := range r.Items {
+			if item.State == string(state) {
+				answer.Items = append(answer.Items, reconcileItem{State: state, Target: plain(item.Target), Source: plain(item.Source), Entry: plain(item.Entry), Declared: "in the registry", Reason: plain(item.Reason)})
+			}
+		}
+	}
+	if err := format.print(e, r, func(w *textWriter) {
+		w.reconciled(&answer)
+		w.line("")
+		w.line("Snapshot %s, collected %s", r.Snapshot, r.Collected.UTC().Format(minute))
+	}); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return errUnwanted
+	}
+	return nil
 }
 
 // registryFlag is the flag that names the files of the registry.

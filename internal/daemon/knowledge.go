@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +32,7 @@ import (
 	"drawbridge/internal/registry"
 	"drawbridge/internal/setup"
 	"drawbridge/internal/snapshot"
+	"drawbridge/internal/usage"
 )
 
 // knowledge is what is known of AWS from the newest snapshot that was pushed. It is worked out beside the way of issues, which only look things up, and again when another snapshot or another registry is there.
@@ -41,6 +44,7 @@ type knowledge struct {
 	version  string        // of the registry that problems are of
 	targets  map[string]knownRole
 	problems map[string][]setup.Problem // by entry
+	held     *wire.Reconciliation       // the registry against what exists and is used
 }
 
 // knownRole is what is known of a role.
@@ -113,13 +117,13 @@ func (k *knowledge) round(ctx context.Context) error {
 	k.mu.Unlock()
 	var graph *access.Graph
 	if newest != nil && (stale || wants(leaving, newest)) {
-		s, err := k.open(ctx, newest)
+		s, used, err := k.open(ctx, newest)
 		if err != nil {
 			return err
 		}
 		graph = access.Build(org.Build(s), access.Options{Now: newest.Collected, Engine: ref.Engine()})
 		if stale {
-			if err := k.learn(ctx, newest, version, all, graph); err != nil {
+			if err := k.learn(ctx, newest, version, all, graph, used); err != nil {
 				return err
 			}
 		}
@@ -129,7 +133,7 @@ func (k *knowledge) round(ctx context.Context) error {
 
 // check reads a snapshot that has arrived whole, and says whether it counts.
 func (k *knowledge) check(ctx context.Context, p *broker.Pushed) error {
-	s, err := k.open(ctx, p)
+	s, _, err := k.open(ctx, p)
 	var unusable *unusableError
 	switch {
 	case errors.As(err, &unusable):
@@ -157,31 +161,50 @@ type unusableError struct{ why error }
 func (u *unusableError) Error() string { return u.why.Error() }
 func (u *unusableError) Unwrap() error { return u.why }
 
-// open unpacks a snapshot into a folder of its own, and reads it.
-func (k *knowledge) open(ctx context.Context, p *broker.Pushed) (*snapshot.Snapshot, error) {
+// useFile is where recorded use lies in a pushed archive, beside the snapshot.
+const useFile = "recorded-use.json"
+
+// open unpacks a snapshot into a folder of its own, and reads it, with the use that it knows of.
+func (k *knowledge) open(ctx context.Context, p *broker.Pushed) (*snapshot.Snapshot, *usage.Record, error) {
 	dir, err := os.MkdirTemp("", "drawbridge-snapshot-")
 	if err != nil {
-		return nil, fmt.Errorf("unpacking snapshot %s: %w", p.ID, err)
+		return nil, nil, fmt.Errorf("unpacking snapshot %s: %w", p.ID, err)
 	}
 	defer os.RemoveAll(dir)
 	parts := &partReader{ctx: ctx, store: k.daemon.store, push: p, sum: sha256.New()}
 	if err := unpack(parts, dir); err != nil {
 		if parts.err != nil {
-			return nil, parts.err
+			return nil, nil, parts.err
 		}
-		return nil, &unusableError{err}
+		return nil, nil, &unusableError{err}
 	}
 	if _, err := io.Copy(io.Discard, parts); err != nil { // what stands behind the archive belongs to the hash too
-		return nil, err
+		return nil, nil, err
 	}
 	if got := hex.EncodeToString(parts.sum.Sum(nil)); got != p.SHA256 {
-		return nil, &unusableError{fmt.Errorf("its hash is %s, and was said to be %s", got, p.SHA256)}
+		return nil, nil, &unusableError{fmt.Errorf("its hash is %s, and was said to be %s", got, p.SHA256)}
+	}
+	var told *usage.Record
+	switch text, err := os.ReadFile(filepath.Join(dir, useFile)); {
+	case err == nil:
+		if told, err = usage.Unmarshal(text); err != nil {
+			return nil, nil, &unusableError{fmt.Errorf("%s: %w", useFile, err)}
+		}
+		if err := os.Remove(filepath.Join(dir, useFile)); err != nil {
+			return nil, nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, nil, err
 	}
 	s, err := ingest.Open(dir)
 	if err != nil {
-		return nil, &unusableError{errors.New(strings.ReplaceAll(err.Error(), dir, "the archive"))}
+		return nil, nil, &unusableError{errors.New(strings.ReplaceAll(err.Error(), dir, "the archive"))}
 	}
-	return s, nil
+	used, err := usage.Merge(usage.Of(s.Usage), told)
+	if err != nil {
+		return nil, nil, &unusableError{err}
+	}
+	return s, used, nil
 }
 
 // partReader reads the parts of a snapshot one after the other.
@@ -271,7 +294,7 @@ func write(root *os.Root, name string, from io.Reader) (err error) {
 }
 
 // learn takes what a snapshot says of every role, and checks the targets of the registry.
-func (k *knowledge) learn(ctx context.Context, p *broker.Pushed, version string, all *registry.Registry, g *access.Graph) error {
+func (k *knowledge) learn(ctx context.Context, p *broker.Pushed, version string, all *registry.Registry, g *access.Graph, used *usage.Record) error {
 	targets := make(map[string]knownRole)
 	problems := make(map[string][]setup.Problem)
 	for i := range g.Org.Snapshot.Roles {
@@ -293,9 +316,11 @@ func (k *knowledge) learn(ctx context.Context, p *broker.Pushed, version string,
 		}
 		problems[e.Name] = t.Check(g)
 	}
+	held := reconciled(registry.Reconcile(g, all, registry.Options{Now: p.Collected, Engine: ref.Engine(), Usage: used}))
+	held.Snapshot, held.Collected, held.Edition = p.ID, p.Collected, version
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pushed, k.version, k.targets, k.problems = *p, version, targets, problems
+	k.pushed, k.version, k.targets, k.problems, k.held = *p, version, targets, problems, held
 	return nil
 }
 
@@ -353,6 +378,34 @@ func (d *Daemon) externalID(ctx context.Context, name, action, by string) (*wire
 	return &wire.ExternalID{Entry: e.Name, Vendor: x.Vendor, Role: x.Role, BrokerRole: d.config.AWS.Assume.Role, Current: x.Current, Next: x.Next, Made: x.Made, Revoker: revoker.Values()}, nil
 }
 
+// reconciled is what holding the registry against AWS has shown, in counts and items; what is as declared is counted only.
+func reconciled(items []registry.Item) *wire.Reconciliation {
+	out := &wire.Reconciliation{Counts: map[string]int{}, Items: []wire.ReconciledItem{}}
+	for i := range items {
+		item := &items[i]
+		out.Counts[string(item.State)]++
+		if item.State == registry.Registered {
+			continue
+		}
+		one := wire.ReconciledItem{State: string(item.State), Target: item.Target, Source: item.Source, Reason: item.Reason}
+		if item.Entry != nil {
+			one.Entry = item.Entry.Name
+		}
+		out.Items = append(out.Items, one)
+	}
+	return out
+}
+
+// reconciliation is the registry against AWS, as the newest snapshot shows it; broker.ErrNotFound where there is none that counts.
+func (d *Daemon) reconciliation(context.Context) (*wire.Reconciliation, error) {
+	d.knowledge.mu.Lock()
+	defer d.knowledge.mu.Unlock()
+	if d.knowledge.held == nil || d.clock.Now().Sub(d.knowledge.pushed.Collected) > d.fresh() {
+		return nil, fmt.Errorf("a snapshot that counts: %w", broker.ErrNotFound)
+	}
+	return d.knowledge.held, nil
+}
+
 // role is what is known of a role now; why says why nothing is.
 func (k *knowledge) role(arn string, now time.Time) (knownRole, broker.Pushed, string) {
 	k.mu.Lock()
@@ -407,7 +460,7 @@ func (d *Daemon) target(ctx context.Context, name string) (*wire.Target, error) 
 
 // facts is what the API needs of AWS as it is.
 func (d *Daemon) facts() *api.Facts {
-	return &api.Facts{Snapshots: d.store, Offboardings: d.store, NewID: newID, Target: d.target, Drill: d.drill, Drills: d.drills, ExternalID: d.externalID, Leave: func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error) {
+	return &api.Facts{Snapshots: d.store, Offboardings: d.store, NewID: newID, Target: d.target, Drill: d.drill, Drills: d.drills, ExternalID: d.externalID, Reconciliation: d.reconciliation, Leave: func(ctx context.Context, vendor, by, reason string) (*broker.Offboarding, error) {
 		all, _, err := d.rules.current(ctx)
 		if err != nil {
 			return nil, err

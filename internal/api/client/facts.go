@@ -53,6 +53,11 @@ func (c *Client) Target(ctx context.Context, entry string) (*wire.Target, error)
 	return ask[wire.Target](ctx, c, http.MethodGet, "/v1/entries/"+url.PathEscape(entry)+"/target", nil, nil)
 }
 
+// Reconciliation is the registry held against what exists in AWS, as the newest snapshot shows it.
+func (c *Client) Reconciliation(ctx context.Context) (*wire.Reconciliation, error) {
+	return ask[wire.Reconciliation](ctx, c, http.MethodGet, "/v1/reconciliation", nil, nil)
+}
+
 // Drill rehearses taking back at an entry's target.
 func (c *Client) Drill(ctx context.Context, entry string) (*wire.Drill, error) {
 	return ask[wire.Drill](ctx, c, http.MethodPost, "/v1/entries/"+url.PathEscape(entry)+"/drill", nil, nil)

@@ -352,6 +352,24 @@ type TargetProblem struct {
 	Bypass bool   `json:"bypass,omitempty" doc:"Somebody can cross beside the broker, or the broker could do what it must not"`
 }
 
+// Reconciliation is the registry held against what exists in AWS, as the newest snapshot shows it, and what was used of it.
+type Reconciliation struct {
+	Snapshot  string           `json:"snapshot"`
+	Collected time.Time        `json:"collected"`
+	Edition   string           `json:"edition" doc:"Of the registry"`
+	Counts    map[string]int   `json:"counts" doc:"By state"`
+	Items     []ReconciledItem `json:"items" doc:"What is not as declared"`
+}
+
+// ReconciledItem is a trust, declared or found or both.
+type ReconciledItem struct {
+	State  string `json:"state" doc:"unregistered, wider, narrower, expired, gone, unused, undecided"`
+	Target string `json:"target"`
+	Source string `json:"source"`
+	Entry  string `json:"entry,omitempty"`
+	Reason string `json:"reason"`
+}
+
 // Offboard begins the offboarding of a vendor.
 type Offboard struct {
 	Vendor string `json:"vendor" minLength:"1" maxLength:"200"`
