@@ -72,3 +72,42 @@ func TestCallBack(t *testing.T) {
 		t.Error("it was told of another's request")
 	}
 }
+
+// TestChat: people in a chat are told in a sentence what happened and why, with a link to where they decide; what a caller writes is neither a mark nor a link there.
+func TestChat(t *testing.T) {
+	var mu sync.Mutex
+	var said []string
+	chat := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var m struct{ Text string }
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20)).Decode(&m); err != nil || r.Header.Get(notify.SignatureHeader) != "" {
+			t.Errorf("error %v, header %v", err, r.Header)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, m.Text)
+	}))
+	defer chat.Close()
+	d := daemontest.Start(t, strings.ReplaceAll(twoApprovers, "EXPIRES", time.Now().AddDate(1, 0, 0).Format(time.DateOnly)), func(c *daemon.Config) {
+		c.Notify = []daemon.NotifyConfig{{Name: "chat", URL: chat.URL, Form: "slack", On: []string{"request.filed"}}}
+	})
+	c := &client.Client{URL: d.URL, Token: client.Static(d.APIToken(t, "4711"))}
+	var last string
+	for n := 0; last == ""; n++ {
+		if _, err := c.File(t.Context(), wire.Ask{Entry: "ci-deploy", Reason: "release 7 <https://evil.example|Open it> ``` *now* " + strings.Repeat("x", 900)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1200 * time.Millisecond)
+		mu.Lock()
+		if len(said) > 0 {
+			last = said[len(said)-1]
+		}
+		mu.Unlock()
+	}
+	lines := strings.Split(last, "\n")
+	if len(lines) != 5 || lines[0] != "```" || !strings.HasPrefix(lines[1], "oidc:") || !strings.Contains(lines[1], "asks for access to arn:aws:iam::222222222222:role/deploy") || lines[3] != "```" || !strings.HasPrefix(lines[4], "<https://broker.example/requests/r-") {
+		t.Fatalf("said %q", last)
+	}
+	if strings.ContainsAny(lines[2], "<`") || !strings.HasSuffix(lines[2], "…") {
+		t.Errorf("what the caller wrote: %q", lines[2])
+	}
+}

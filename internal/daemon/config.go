@@ -124,6 +124,8 @@ type NotifyConfig struct {
 	URL    string   `yaml:"url"`
 	Secret Secret   `yaml:"secret"` // what it checks our signature with
 	On     []string `yaml:"on"`     // kinds of records; none: those that people want to know of
+	// Form is json, or slack for a text that people read in a chat.
+	Form string `yaml:"form"`
 	// Subjects are whose requests it is told of; none: all. A machine that waits is called back by an address of its own.
 	Subjects []string `yaml:"subjects"`
 }
@@ -358,7 +360,9 @@ func (c *Config) check() error {
 			bad("notify[%d]: a name is needed, which no other has", i)
 		case err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
 			bad("notify[%d]: url: expected https, found %q", i, n.URL)
-		case len(n.Secret.Reveal()) < 16:
+		case n.Form != "" && n.Form != "json" && n.Form != "slack":
+			bad("notify[%d]: form: expected json or slack, found %q", i, n.Form)
+		case n.Form != "slack" && len(n.Secret.Reveal()) < 16: // of a chat the address is the secret
 			bad("notify[%d]: secret: expected at least 16 characters", i)
 		}
 		names[n.Name] = true

@@ -74,6 +74,7 @@ log: {level: info, format: json}
 		"a log's key of no KMS": {"audit: {name: x, kms: y}", "ARN of a key"},
 		"half a quarantine":     {"quarantine: {policy: p-12345678}", "ARN of a role"},
 		"a policy of no SCP":    {"quarantine: {policy: x, role: 'arn:aws:iam::111111111111:role/x'}", "service control policy"},
+		"a form of no chat":     {"notify: [{name: a, url: 'https://a', form: pigeon}]", "json or slack"},
 		"sessions of nobody":    {"sessions: {nobody: 1h}", "none of the issuers"},
 		"sessions too short":    {"sessions: {people: 1m}", "15m0s to 12h"},
 		"an old snapshot":       {"snapshots: {fresh: -1h}", "above zero"},

@@ -12,6 +12,7 @@ import (
 	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
 	"drawbridge/internal/notify"
+	"drawbridge/internal/ocsf"
 )
 
 // notifyEvery is how soon others hear of what was committed.
@@ -29,11 +30,12 @@ func (d *Daemon) tell(ctx context.Context) {
 			}
 			return d.config.URL + "/requests/" + url.PathEscape(about)
 		},
+		Say: func(r *audit.Record) (string, string, error) { return new(ocsf.Mapper).Sentence(r) },
 		Failed: func(hook string, err error) {
 			d.log.Error("an address was not told what happened; it is tried again", "name", hook, "error", err)
 		}}
 	for _, n := range d.config.Notify {
-		h := notify.Hook{Name: n.Name, URL: n.URL, Secret: audit.Secret(n.Secret.Reveal()), Kinds: n.On}
+		h := notify.Hook{Name: n.Name, URL: n.URL, Secret: audit.Secret(n.Secret.Reveal()), Kinds: n.On, Chat: n.Form == "slack"}
 		if len(n.Subjects) > 0 {
 			h.Concerns = d.about(n.Subjects)
 		}

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type Hook struct {
 	Secret audit.Secret
 	// Kinds are the kinds of records that it is told; none: Default.
 	Kinds []string
+	// Chat: what is posted is a text for people, in the form that Slack, and what is like it, takes; else it is the message as JSON.
+	Chat bool
 	// Concerns says whether a record is for this hook; nil: all of its kinds are.
 	Concerns func(ctx context.Context, r *audit.Record) (bool, error)
 }
@@ -86,7 +89,9 @@ type Sender struct {
 	Client  *http.Client
 	Now     func() time.Time
 	Link    func(kind, about string) string
-	Failed  func(hook string, err error)
+	// Say says in words what a record is, and the words of whoever did it; for chats.
+	Say    func(r *audit.Record) (sentence, words string, err error)
+	Failed func(hook string, err error)
 
 	mu    sync.Mutex
 	later map[string]retry
@@ -198,6 +203,9 @@ func (s *Sender) post(ctx context.Context, h Hook, r *audit.Record) error {
 		m.Link = s.Link(r.Kind, r.About)
 	}
 	body, err := json.Marshal(m)
+	if h.Chat {
+		body, err = s.chat(&m, r)
+	}
 	if err != nil {
 		return fmt.Errorf("message %d: %w", m.ID, err)
 	}
@@ -206,7 +214,9 @@ func (s *Sender) post(ctx context.Context, h Hook, r *audit.Record) error {
 		return fmt.Errorf("message %d: %w", m.ID, nameless(err))
 	}
 	q.Header.Set("Content-Type", "application/json")
-	q.Header.Set(SignatureHeader, Sign(h.Secret.Reveal(), s.Now(), body))
+	if h.Secret != "" {
+		q.Header.Set(SignatureHeader, Sign(h.Secret.Reveal(), s.Now(), body))
+	}
 	answer, err := s.Client.Do(q)
 	if err != nil {
 		return fmt.Errorf("message %d was not taken: %w", m.ID, nameless(err))
@@ -217,6 +227,38 @@ func (s *Sender) post(ctx context.Context, h Hook, r *audit.Record) error {
 		return fmt.Errorf("message %d was not taken: %s", m.ID, answer.Status)
 	}
 	return nil
+}
+
+// Lengths of what stands in a chat: what is longer is cut, and is behind the link.
+const maxWords = 600
+
+// escape keeps a text from leaving the block of code that it stands in, in which nothing is a mark: a link that a caller wrote must not look like ours (Slack, "Formatting text for app surfaces").
+var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "'")
+
+// chat is a message for people: what happened, why, and where to go.
+func (s *Sender) chat(m *Message, r *audit.Record) ([]byte, error) {
+	sentence, words, err := s.Say(r)
+	if err != nil {
+		return nil, err
+	}
+	text := "```\n" + escape.Replace(oneLine(sentence)) + "\n"
+	if words != "" {
+		text += escape.Replace(oneLine(words)) + "\n"
+	}
+	text += "```"
+	if m.Link != "" {
+		text += "\n<" + m.Link + "|Open it>"
+	}
+	return json.Marshal(map[string]any{"text": text, "unfurl_links": false})
+}
+
+// oneLine is a text on one line, cut where it is long.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > maxWords {
+		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
+	}
+	return s
 }
 
 // nameless is an error of a call without the address, which may be a secret itself.

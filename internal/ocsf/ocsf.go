@@ -190,6 +190,15 @@ func (m *Mapper) Line(r *audit.Record, line []byte) ([]byte, error) {
 	return out, nil
 }
 
+// Sentence says in words for people what a record is, and with it the words of whoever did it: a reason, "" where there is none.
+func (m *Mapper) Sentence(r *audit.Record) (sentence, words string, err error) {
+	e, err := m.event(r)
+	if err != nil {
+		return "", "", err
+	}
+	return e.Message, e.Comment, nil
+}
+
 // body reads what a record holds.
 func body[T any](r *audit.Record) (T, error) {
 	var v T
