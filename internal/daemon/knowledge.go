@@ -330,8 +330,11 @@ func (d *Daemon) setupOf(ctx context.Context, e *registry.Entry) (*setup.Target,
 		return setup.New(e, d.config.URL, d.config.audience())
 	}
 	target, err := arn.Parse(e.To.Role)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", setup.ErrTarget, err)
+	case d.config.AWS.Assume.Role == "": // before an ExternalId is made that nobody asked for
+		return nil, fmt.Errorf("%w: it is not said as whom the broker takes %s", setup.ErrTarget, e.To.Role)
 	}
 	x, revoker, err := d.externalIDs(ctx, e, target)
 	if err != nil {
