@@ -1,37 +1,23 @@
 package daemon
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
-	"drawbridge/iam/arn"
 	"drawbridge/iam/ref"
 	"drawbridge/internal/access"
 	"drawbridge/internal/api"
 	"drawbridge/internal/api/wire"
 	"drawbridge/internal/audit"
 	"drawbridge/internal/broker"
-	"drawbridge/internal/ingest"
 	"drawbridge/internal/org"
 	"drawbridge/internal/registry"
 	"drawbridge/internal/setup"
-	"drawbridge/internal/snapshot"
 	"drawbridge/internal/usage"
 )
 
@@ -53,10 +39,7 @@ type knownRole struct {
 	uniqueID, boundary string
 }
 
-// Limits of what a pushed archive may hold.
 const (
-	maxExtracted = 64 << 30 // bytes
-	maxFiles     = 1 << 20
 	// DefaultFresh is how old a snapshot may be for what it says to count.
 	DefaultFresh = 7 * 24 * time.Hour
 	knowEvery    = time.Second
@@ -155,144 +138,6 @@ func (k *knowledge) check(ctx context.Context, p *broker.Pushed) error {
 	return nil
 }
 
-// unusableError says what is wrong with a pushed archive; any other error says nothing about it.
-type unusableError struct{ why error }
-
-func (u *unusableError) Error() string { return u.why.Error() }
-func (u *unusableError) Unwrap() error { return u.why }
-
-// useFile is where recorded use lies in a pushed archive, beside the snapshot.
-const useFile = "recorded-use.json"
-
-// open unpacks a snapshot into a folder of its own, and reads it, with the use that it knows of.
-func (k *knowledge) open(ctx context.Context, p *broker.Pushed) (*snapshot.Snapshot, *usage.Record, error) {
-	dir, err := os.MkdirTemp("", "drawbridge-snapshot-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("unpacking snapshot %s: %w", p.ID, err)
-	}
-	defer os.RemoveAll(dir)
-	parts := &partReader{ctx: ctx, store: k.daemon.store, push: p, sum: sha256.New()}
-	if err := unpack(parts, dir); err != nil {
-		if parts.err != nil {
-			return nil, nil, parts.err
-		}
-		return nil, nil, &unusableError{err}
-	}
-	if _, err := io.Copy(io.Discard, parts); err != nil { // what stands behind the archive belongs to the hash too
-		return nil, nil, err
-	}
-	if got := hex.EncodeToString(parts.sum.Sum(nil)); got != p.SHA256 {
-		return nil, nil, &unusableError{fmt.Errorf("its hash is %s, and was said to be %s", got, p.SHA256)}
-	}
-	var told *usage.Record
-	switch text, err := os.ReadFile(filepath.Join(dir, useFile)); {
-	case err == nil:
-		if told, err = usage.Unmarshal(text); err != nil {
-			return nil, nil, &unusableError{fmt.Errorf("%s: %w", useFile, err)}
-		}
-		if err := os.Remove(filepath.Join(dir, useFile)); err != nil {
-			return nil, nil, err
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, nil, err
-	}
-	s, err := ingest.Open(dir)
-	if err != nil {
-		return nil, nil, &unusableError{errors.New(strings.ReplaceAll(err.Error(), dir, "the archive"))}
-	}
-	used, err := usage.Merge(usage.Of(s.Usage), told)
-	if err != nil {
-		return nil, nil, &unusableError{err}
-	}
-	return s, used, nil
-}
-
-// partReader reads the parts of a snapshot one after the other.
-type partReader struct {
-	ctx   context.Context
-	store broker.Snapshots
-	push  *broker.Pushed
-	n     int
-	rest  []byte
-	sum   hash.Hash
-	err   error // of the store
-}
-
-func (r *partReader) Read(p []byte) (int, error) {
-	for len(r.rest) == 0 {
-		if r.n == r.push.Parts {
-			return 0, io.EOF
-		}
-		if r.rest, r.err = r.store.Part(r.ctx, r.push.ID, r.n); r.err != nil {
-			return 0, r.err
-		}
-		r.n++
-		r.sum.Write(r.rest)
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// unpack writes the files of an archive below a folder, and nothing outside of it.
-func unpack(r io.Reader, dir string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return fmt.Errorf("it is no gzip: %w", err)
-	}
-	t := tar.NewReader(z)
-	var total int64
-	for files := 0; ; files++ {
-		h, err := t.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("it is no tar archive: %w", err)
-		case files == maxFiles:
-			return fmt.Errorf("it has more than %d files", maxFiles)
-		}
-		name := path.Clean(h.Name)
-		switch h.Typeflag {
-		case tar.TypeDir:
-			if name != "." {
-				if err := root.MkdirAll(name, 0o700); err != nil {
-					return fmt.Errorf("%q: %w", h.Name, err)
-				}
-			}
-		case tar.TypeReg:
-			if total += h.Size; total > maxExtracted {
-				return fmt.Errorf("it holds more than %d bytes", int64(maxExtracted))
-			}
-			if err := write(root, name, io.LimitReader(t, h.Size)); err != nil {
-				return fmt.Errorf("%q: %w", h.Name, err)
-			}
-		default:
-			return fmt.Errorf("%q is neither a file nor a folder", h.Name)
-		}
-	}
-}
-
-func write(root *os.Root, name string, from io.Reader) (err error) {
-	if parent := path.Dir(name); parent != "." {
-		if err := root.MkdirAll(parent, 0o700); err != nil {
-			return err
-		}
-	}
-	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = io.Copy(f, from)
-	return err
-}
-
 // learn takes what a snapshot says of every role, and checks the targets of the registry.
 func (k *knowledge) learn(ctx context.Context, p *broker.Pushed, version string, all *registry.Registry, g *access.Graph, used *usage.Record) error {
 	targets := make(map[string]knownRole)
@@ -322,63 +167,6 @@ func (k *knowledge) learn(ctx context.Context, p *broker.Pushed, version string,
 	defer k.mu.Unlock()
 	k.pushed, k.version, k.targets, k.problems, k.held = *p, version, targets, problems, held
 	return nil
-}
-
-// setupOf is what an entry's account must have.
-func (d *Daemon) setupOf(ctx context.Context, e *registry.Entry) (*setup.Target, error) {
-	if d.rules.federates(e.To.Role) {
-		return setup.New(e, d.config.URL, d.config.audience())
-	}
-	target, err := arn.Parse(e.To.Role)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", setup.ErrTarget, err)
-	case d.config.AWS.Assume.Role == "": // before an ExternalId is made that nobody asked for
-		return nil, fmt.Errorf("%w: it is not said as whom the broker takes %s", setup.ErrTarget, e.To.Role)
-	}
-	x, revoker, err := d.externalIDs(ctx, e, target)
-	if err != nil {
-		return nil, err
-	}
-	return setup.NewAssumed(e, setup.Assume{Role: d.config.AWS.Assume.Role, ExternalIDs: x.Values(), RevokerIDs: revoker.Values()})
-}
-
-// externalIDs are what the broker says to an entry's role, and to the revoker beside it.
-func (d *Daemon) externalIDs(ctx context.Context, e *registry.Entry, target arn.ARN) (role, revoker *broker.ExternalID, err error) {
-	if role, err = d.store.ExternalID(ctx, e.Vendor, e.To.Role, newExternalID(), d.clock.Now()); err == nil {
-		revoker, err = d.store.ExternalID(ctx, "", setup.Revoker(target), newExternalID(), d.clock.Now())
-	}
-	return role, revoker, err
-}
-
-// externalID shows what the broker says to an entry's role, and changes it where action says how.
-func (d *Daemon) externalID(ctx context.Context, name, action, by string) (*wire.ExternalID, error) {
-	e, _, _, err := d.rules.Entry(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if e == nil {
-		return nil, broker.ErrNotFound
-	}
-	target, err := arn.Parse(e.To.Role)
-	if err != nil || d.rules.federates(e.To.Role) {
-		return nil, fmt.Errorf("%w: the role of %s is not taken by AssumeRole (aws.assume of the broker's configuration)", broker.ErrExternalID, name)
-	}
-	x, revoker, err := d.externalIDs(ctx, e, target)
-	if err != nil {
-		return nil, err
-	}
-	now := d.clock.Now()
-	switch action {
-	case "rotate":
-		x, err = d.store.ChangeExternalID(ctx, e.Vendor, e.To.Role, by, now, func(x *broker.ExternalID) error { return x.Rotate(newExternalID(), now) })
-	case "promote":
-		x, err = d.store.ChangeExternalID(ctx, e.Vendor, e.To.Role, by, now, func(x *broker.ExternalID) error { return x.Promote(now) })
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &wire.ExternalID{Entry: e.Name, Vendor: x.Vendor, Role: x.Role, BrokerRole: d.config.AWS.Assume.Role, Current: x.Current, Next: x.Next, Made: x.Made, Revoker: revoker.Values()}, nil
 }
 
 // reconciled is what holding the registry against AWS has shown, in counts and items; what is as declared is counted only.
@@ -424,41 +212,6 @@ func (k *knowledge) role(arn string, now time.Time) (knownRole, broker.Pushed, s
 		return knownRole{}, k.pushed, "the newest snapshot has no such role"
 	}
 	return r, k.pushed, ""
-}
-
-// target is what is known of an entry's target.
-func (d *Daemon) target(ctx context.Context, name string) (*wire.Target, error) {
-	e, _, _, err := d.rules.Entry(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if e == nil {
-		return nil, broker.ErrNotFound
-	}
-	out := &wire.Target{Entry: e.Name, Role: e.To.Role}
-	r, p, why := d.knowledge.role(e.To.Role, d.clock.Now())
-	out.Why = why
-	if p.ID == "" {
-		return out, nil
-	}
-	collected := p.Collected
-	out.Snapshot, out.Collected = p.ID, &collected
-	if d.clock.Now().Sub(p.Collected) > d.fresh() {
-		return out, nil
-	}
-	out.Known, out.Why = true, ""
-	if why == "" {
-		out.Exists, out.UniqueID, out.Boundary = true, r.uniqueID, r.boundary
-		if r.longest > 0 {
-			out.Longest = r.longest.String()
-		}
-	}
-	d.knowledge.mu.Lock()
-	defer d.knowledge.mu.Unlock()
-	for _, q := range d.knowledge.problems[name] {
-		out.Problems = append(out.Problems, wire.TargetProblem{What: q.What, Bypass: q.Bypass})
-	}
-	return out, nil
 }
 
 // facts is what the API needs of AWS as it is.
