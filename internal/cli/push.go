@@ -1,19 +1,15 @@
 package cli
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"drawbridge/internal/archive"
 	"drawbridge/internal/ingest"
 	"drawbridge/internal/sealed"
 )
@@ -49,8 +45,12 @@ Administrators may push, and machines that the broker's configuration names.`,
 			if err != nil {
 				return err
 			}
+			extra := make(map[string]string)
+			if used != "" {
+				extra[archive.UseFile] = used
+			}
 			r, w := io.Pipe()
-			go func() { w.CloseWithError(pack(w, name, used)) }()
+			go func() { w.CloseWithError(archive.Pack(w, name, extra)) }()
 			p, err := b.Push(c.Context(), r)
 			_ = r.Close()
 			if err != nil {
@@ -119,44 +119,4 @@ Administrators may push, and machines that the broker's configuration names.`,
 		},
 	})
 	return c
-}
-
-// pack writes the files of a snapshot as a compressed archive. Links are followed by nobody: a snapshot has none.
-func pack(w io.Writer, name, used string) error {
-	z := gzip.NewWriter(w)
-	t := tar.NewWriter(z)
-	err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is no file", path)
-		}
-		as, err := filepath.Rel(name, path)
-		if err != nil || as == "." {
-			as = filepath.Base(path)
-		}
-		return add(t, as, path)
-	})
-	if err == nil && used != "" {
-		err = add(t, "recorded-use.json", used)
-	}
-	return errors.Join(err, t.Close(), z.Close())
-}
-
-func add(t *tar.Writer, name, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(name), Size: info.Size(), Mode: 0o600, ModTime: info.ModTime()}); err != nil {
-		return err
-	}
-	_, err = io.Copy(t, f)
-	return err
 }

@@ -24,7 +24,7 @@ type group []string
 var (
 	library = group{"iam/arn", "iam/policy", "iam/cond", "iam/eval", "iam/compare", "iam/lint", "iam/ref"}
 	edges   = group{"internal/collect", "internal/ingest", "internal/cloudtrail", "internal/cloudtrail/s3", "internal/cloudtrail/athena", "internal/cloudtrail/trino",
-		"internal/awssts", "internal/awscaller", "internal/kmskey", "internal/stsapi", "internal/oidc", "internal/svid", "internal/proxy",
+		"internal/awssts", "internal/awscaller", "internal/kmskey", "internal/archive", "internal/stsapi", "internal/oidc", "internal/svid", "internal/proxy",
 		"internal/sqlstore", "internal/publish", "internal/notify", "internal/web", "internal/api", "internal/api/client", "internal/mcp"}
 	wiring = group{"internal/cli", "internal/collectcli", "internal/daemon", "cmd/drawbridge", "cmd/drawbridged", "cmd/drawbridge-collect"}
 	// tools are programs and test-only packages of the project itself.
