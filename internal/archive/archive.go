@@ -19,6 +19,9 @@ import (
 const (
 	maxExtracted = 64 << 30 // bytes
 	maxFiles     = 1 << 20
+	// maxRatio is how many bytes may come of one that arrived, beyond the first maxFree: a few bytes must not fill a disk. What is collected becomes some thirty times as much.
+	maxRatio = 300
+	maxFree  = 64 << 20
 )
 
 // UseFile is where recorded use lies in an archive, beside the snapshot.
@@ -73,12 +76,14 @@ func Unpack(r io.Reader, dir string) error {
 		return err
 	}
 	defer root.Close()
-	z, err := gzip.NewReader(r)
+	arrived := &counter{r: r}
+	z, err := gzip.NewReader(arrived)
 	if err != nil {
 		return fmt.Errorf("it is no gzip: %w", err)
 	}
 	t := tar.NewReader(z)
 	var total int64
+	unpacked := &guard{arrived: arrived}
 	for files := 0; ; files++ {
 		h, err := t.Next()
 		switch {
@@ -101,7 +106,7 @@ func Unpack(r io.Reader, dir string) error {
 			if total += h.Size; total > maxExtracted {
 				return fmt.Errorf("it holds more than %d bytes", int64(maxExtracted))
 			}
-			if err := write(root, name, io.LimitReader(t, h.Size)); err != nil {
+			if err := unpacked.write(root, name, io.LimitReader(t, h.Size)); err != nil {
 				return fmt.Errorf("%q: %w", h.Name, err)
 			}
 		default:
@@ -110,7 +115,33 @@ func Unpack(r io.Reader, dir string) error {
 	}
 }
 
-func write(root *os.Root, name string, from io.Reader) (err error) {
+// counter counts what arrives.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// guard holds what is unpacked against what has arrived for it.
+type guard struct {
+	arrived *counter
+	n       int64
+	to      io.Writer
+}
+
+func (g *guard) Write(p []byte) (int, error) {
+	if g.n += int64(len(p)); g.n > maxFree+maxRatio*g.arrived.n {
+		return 0, fmt.Errorf("%d bytes became more than %d", g.arrived.n, g.n)
+	}
+	return g.to.Write(p)
+}
+
+func (g *guard) write(root *os.Root, name string, from io.Reader) (err error) {
 	if parent := path.Dir(name); parent != "." {
 		if err := root.MkdirAll(parent, 0o700); err != nil {
 			return err
@@ -121,6 +152,7 @@ func write(root *os.Root, name string, from io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = io.Copy(f, from)
+	g.to = f
+	_, err = io.Copy(g, from)
 	return err
 }
